@@ -1,0 +1,1 @@
+"""Musical time and words: exact fractions, standard library only. Knows nothing of models, audio or HTTP."""

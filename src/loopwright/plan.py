@@ -1,0 +1,232 @@
+"""From what was asked to what will be done: the one place where all the music logic meets.
+
+Knows: a request, and the limits of the model that will carry it out. Pure: the same request and limits give the same
+plan, and the same plan gives the same audio. Does not know: tensors, threads, HTTP.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from fractions import Fraction
+
+from loopwright.errors import Impossible, InvalidInput
+from loopwright.music.prompt import LoopType, Words, words_for
+from loopwright.music.tempo import (
+    MAX_BPM,
+    MIN_BPM,
+    bar_seconds,
+    bpm_number,
+    find_bpm,
+    in_range,
+    largest_fitting_bars,
+    loop_samples,
+)
+from loopwright.request import GenerationRequest, LoopRequest
+
+MIN_SECONDS = 1
+
+
+@dataclass(frozen=True)
+class ModelLimits:
+    """What a model can be asked for.
+
+    sample_rate: Hz. window_samples: the most it makes at once. samplers: those that fit its
+    objective, the default first.
+    """
+
+    sample_rate: int
+    window_samples: int
+    samplers: tuple[str, ...]
+    default_steps: int
+    max_steps: int
+    default_cfg_scale: float
+
+    @property
+    def window_seconds(self) -> Fraction:
+        """The window's exact length in seconds."""
+        return Fraction(self.window_samples, self.sample_rate)
+
+    @property
+    def whole_seconds(self) -> int:
+        """The window in seconds, rounded up: what the model is conditioned on where no other length is asked for."""
+        return math.ceil(self.window_seconds)
+
+
+@dataclass(frozen=True)
+class Loop:
+    """The musical length of a loop. requested_bars: what was asked for, where it did not fit."""
+
+    bpm: Fraction
+    bars: int
+    loop_type: LoopType
+    requested_bars: int | None = None
+
+
+@dataclass(frozen=True)
+class GenerationPlan:
+    """What will be done, with nothing left to parse or decide.
+
+    seconds_total: what the model is told of the length; samples: what is returned. bpm: as told to the model.
+    steps: as asked; guidance: 1 is none; seed: 0 … 2^32-1.
+    """
+
+    original_prompt: str
+    words: Words
+    seconds_total: float
+    samples: int
+    bpm: Fraction | None
+    loop: Loop | None
+    seed: int
+    steps: int
+    guidance: float
+    sampler: str
+    warnings: tuple[str, ...] = ()
+
+
+def plan_audio(request: GenerationRequest, limits: ModelLimits) -> GenerationPlan:
+    """Plan a request to ``/generate``: ``seconds_total`` seconds of audio, or the whole window.
+
+    Raises InvalidInput for a length, sampler or number of steps that the model does not take.
+    """
+    whole = _plan_window(request, limits)
+    seconds = _seconds_total(request, limits)
+    if seconds is None:
+        return whole
+    samples = min(round(seconds * limits.sample_rate), limits.window_samples)
+    return replace(whole, seconds_total=seconds, samples=samples)
+
+
+def plan_loop(request: LoopRequest, limits: ModelLimits) -> GenerationPlan:
+    """Plan a request to ``/generate/loop``: a whole number of bars at a tempo, to the nearest sample.
+
+    The model is always told of the whole window, so that the music does not end inside the loop.
+    Raises InvalidInput where there is no tempo, or two; Impossible where the bars cannot fit.
+    """
+    bpm = _tempo(request)
+    loop = _fit(request, bpm, limits)
+    whole = _plan_window(request, limits)
+    return replace(
+        whole,
+        words=words_for(request.loop_type, _with_tempo(request.prompt, bpm), request.negative_prompt),
+        samples=loop_samples(loop.bars, bpm, limits.sample_rate),
+        bpm=bpm,
+        loop=loop,
+        warnings=(*whole.warnings, *_bars_warnings(loop, limits)),
+    )
+
+
+def _plan_window(request: GenerationRequest, limits: ModelLimits) -> GenerationPlan:
+    bpm = find_bpm(request.prompt)
+    return GenerationPlan(
+        original_prompt=request.prompt,
+        words=Words(request.prompt, request.negative_prompt),
+        seconds_total=limits.whole_seconds,
+        samples=limits.window_samples,
+        bpm=bpm if bpm is not None and in_range(bpm) else None,
+        loop=None,
+        seed=request.seed,
+        steps=_steps(request, limits),
+        guidance=_guidance(request, limits),
+        sampler=_sampler(request, limits),
+        warnings=_guidance_warnings(request, limits),
+    )
+
+
+def _seconds_total(request: GenerationRequest, limits: ModelLimits) -> float | None:
+    seconds = request.seconds_total
+    if seconds is not None and not MIN_SECONDS <= seconds <= limits.whole_seconds:
+        raise InvalidInput(
+            f"seconds_total must be a number from {MIN_SECONDS} to {limits.whole_seconds} "
+            f"(the model's window is {float(limits.window_seconds):.2f} s), got {seconds:g}",
+            field="seconds_total",
+        )
+    return seconds
+
+
+def _steps(request: GenerationRequest, limits: ModelLimits) -> int:
+    steps = limits.default_steps if request.steps is None else request.steps
+    if steps > limits.max_steps:
+        raise InvalidInput(
+            f"steps must be a whole number from 1 to {limits.max_steps} with this model, got {steps}", field="steps"
+        )
+    return steps
+
+
+def _guidance(request: GenerationRequest, limits: ModelLimits) -> float:
+    return limits.default_cfg_scale if request.cfg_scale is None else request.cfg_scale
+
+
+def _sampler(request: GenerationRequest, limits: ModelLimits) -> str:
+    sampler = request.sampler_type or limits.samplers[0]
+    if sampler not in limits.samplers:
+        raise InvalidInput(
+            f"sampler_type must be one of {', '.join(limits.samplers)} with this model, got {sampler!r}",
+            field="sampler_type",
+        )
+    return sampler
+
+
+def _guidance_warnings(request: GenerationRequest, limits: ModelLimits) -> tuple[str, ...]:
+    if request.negative_prompt and _guidance(request, limits) == 1:
+        return ("negative_prompt has no effect at cfg_scale 1; raise cfg_scale",)
+    return ()
+
+
+def _tempo(request: LoopRequest) -> Fraction:
+    """The one tempo asked for. A float is taken as the decimal it prints as: 92.3 is 923/10."""
+    said = find_bpm(request.prompt)
+    given = None if request.bpm is None else Fraction(str(request.bpm))
+    if said is not None and given is not None and said != given:
+        raise InvalidInput(
+            f"bpm is {bpm_number(given)} but the prompt says {bpm_number(said)}; give one tempo, or the same twice",
+            field="bpm",
+        )
+    bpm = given or said
+    if bpm is None:
+        raise InvalidInput(
+            f"no tempo: put one into the prompt (`… 120bpm`) or send bpm, from {MIN_BPM} to {MAX_BPM}",
+            field="bpm",
+            code="missing_parameter",
+        )
+    if not in_range(bpm):
+        raise InvalidInput(
+            f"bpm must be a number from {MIN_BPM} to {MAX_BPM}, got {bpm_number(bpm)} in the prompt", field="bpm"
+        )
+    return bpm
+
+
+def _with_tempo(prompt: str, bpm: Fraction) -> str:
+    """The prompt with the tempo in words: models know it only from there."""
+    return prompt if find_bpm(prompt) is not None else f"{prompt} {bpm_number(bpm)}bpm"
+
+
+def _fit(request: LoopRequest, bpm: Fraction, limits: ModelLimits) -> Loop:
+    most = largest_fitting_bars(bpm, limits.window_samples, limits.sample_rate)
+    window = f"{float(limits.window_seconds):.2f} s"
+    if most is None:
+        seconds = float(bar_seconds(bpm))
+        raise Impossible(
+            f"one bar at {bpm_number(bpm)} bpm is {seconds:.2f} s, the model's window {window}", field="bpm"
+        )
+    if request.bars == "auto":
+        return Loop(bpm, most, request.loop_type)
+    if request.bars <= most:
+        return Loop(bpm, request.bars, request.loop_type)
+    if request.strict:
+        seconds = float(request.bars * bar_seconds(bpm))
+        raise Impossible(
+            f"{request.bars} bars at {bpm_number(bpm)} bpm are {seconds:.2f} s, the model's window {window}; "
+            f"{most} bars fit",
+            field="bars",
+        )
+    return Loop(bpm, most, request.loop_type, requested_bars=request.bars)
+
+
+def _bars_warnings(loop: Loop, limits: ModelLimits) -> tuple[str, ...]:
+    if loop.requested_bars is None:
+        return ()
+    return (
+        f"{loop.requested_bars} bars at {bpm_number(loop.bpm)} bpm do not fit the model's window of "
+        f"{float(limits.window_seconds):.2f} s; made {loop.bars}",
+    )

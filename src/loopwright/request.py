@@ -1,0 +1,195 @@
+"""What a client asks for, validated: shared by HTTP, the command line and the Python client.
+
+Knows: field names, types, ranges and defaults that hold for every model, and how to say in one sentence what is wrong.
+Does not know: the model that will be used (its window, samplers and default steps are applied in ``plan``).
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from loopwright.errors import InvalidInput
+from loopwright.music.prompt import LoopType
+from loopwright.music.tempo import MAX_BPM, MIN_BPM
+
+MAX_SEED = 2**32 - 1
+MAX_PROMPT_CHARACTERS = 2000
+MAX_STEPS = 250
+VALUE_SHOWN_CHARACTERS = 60
+
+
+def _no_booleans(value: object) -> object:
+    if isinstance(value, bool):
+        raise ValueError("a boolean is not a number")
+    return value
+
+
+def _text(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    value.encode()  # a lone surrogate cannot be sent back in any reply
+    return value.strip()
+
+
+def _lowercase(value: object) -> object:
+    return value.strip().lower() if isinstance(value, str) else value
+
+
+def _bars(value: object) -> object:
+    text = _lowercase(_no_booleans(value))
+    if text == "auto":
+        return text
+    return int(float(text)) if isinstance(text, str) and float(text).is_integer() else text
+
+
+Number = BeforeValidator(_no_booleans)
+Word = BeforeValidator(_lowercase)
+Text = Annotated[str, BeforeValidator(_text)]
+
+
+def _field(default: Any, allowed: str, description: str, **bounds: Any) -> Any:
+    """A field with the words its error uses: ``<name> must be <allowed>``."""
+    return Field(default, description=description, json_schema_extra={"allowed": allowed}, **bounds)
+
+
+class GenerationRequest(BaseModel):
+    """A request to ``/generate``: text to audio. ``None`` means: the model's own default."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True, allow_inf_nan=False)
+
+    prompt: Text = _field(
+        ...,
+        f"a text of 1 to {MAX_PROMPT_CHARACTERS} characters",
+        "What to make, in words; a tempo may be part of it (`aggressive techno drums 140bpm`).",
+        min_length=1,
+        max_length=MAX_PROMPT_CHARACTERS,
+    )
+    negative_prompt: Text | None = _field(
+        None,
+        f"a text of at most {MAX_PROMPT_CHARACTERS} characters",
+        "What to keep out, in words. Acts through guidance, so `cfg_scale` must not be 1.",
+        max_length=MAX_PROMPT_CHARACTERS,
+    )
+    seconds_total: Annotated[float, Number] | None = _field(
+        None,
+        "a number from 1 to the model's window",
+        "Length in seconds. Default: the model's whole window.",
+        gt=0,
+    )
+    steps: Annotated[int, Number] | None = _field(
+        None,
+        f"a whole number from 1 to the model's most (100, or {MAX_STEPS} for models that need more)",
+        "Denoising steps. Default: the model's own (8 for stable-audio-open-small).",
+        ge=1,
+        le=MAX_STEPS,
+    )
+    cfg_scale: Annotated[float, Number] | None = _field(
+        None,
+        "a number from 0 to 20",
+        "Guidance scale; 1 switches guidance (and the negative prompt) off. Default: the model's own (6.0).",
+        ge=0,
+        le=20,
+    )
+    seed: Annotated[int, Number] = _field(
+        -1,
+        f"-1 (random) or a whole number from 0 to {MAX_SEED}",
+        "The same seed gives the same audio. -1 draws one; the one used is in the reply.",
+        ge=-1,
+        le=MAX_SEED,
+    )
+    return_format: Annotated[Literal["file", "base64"], Word] = _field(
+        "file", "`file` or `base64`", "`file`: the audio itself. `base64`: JSON with the audio and its metadata."
+    )
+    sampler_type: Annotated[str, Word] | None = _field(
+        None, "the name of a sampler", "The sampler; `/model/info` lists those that fit the model.", max_length=40
+    )
+    model_type: Annotated[Literal["standard", "finetune"], Word] = _field(
+        "standard", "`standard` or `finetune`", "Which model: the one the server was started with, or a finetune of it."
+    )
+    finetune_repo: Text | None = _field(
+        None, "a hub repository (`owner/name`)", "The finetune's repository on the hub.", max_length=200
+    )
+    finetune_checkpoint: Text | None = _field(
+        None, "the name of a checkpoint file in the repository", "The finetune's checkpoint file.", max_length=200
+    )
+
+    @classmethod
+    def parse(cls, fields: Mapping[str, object]) -> tuple[Self, tuple[str, ...]]:
+        """Validate fields as a client sent them; returns the request and a warning for each unknown field.
+
+        An empty string and ``None`` count as absent.
+        Raises InvalidInput that names the field, the value and what is allowed.
+        """
+        given = {name: value for name, value in fields.items() if value is not None and value != ""}
+        try:
+            request = cls.model_validate(given)
+        except ValidationError as error:
+            raise _in_one_sentence(cls, given, error) from None
+        unknown = [name for name in given if name not in cls.model_fields]
+        return request, tuple(f"unknown field `{_shown_name(name)}` was ignored" for name in unknown)
+
+    def seeded(self) -> Self:
+        """The same request with a seed drawn where it asks for a random one."""
+        return self if self.seed >= 0 else self.model_copy(update={"seed": secrets.randbelow(MAX_SEED + 1)})
+
+
+STYLE_STRENGTH = _field(
+    0.8,
+    "a number from 0.1 to 1.0",
+    "How far a style transfer goes from the source audio (the init noise level): 0.1 stays close, 1.0 keeps nothing.",
+    ge=0.1,
+    le=1,
+)
+
+
+class LoopRequest(GenerationRequest):
+    """A request to ``/generate/loop``: exactly so many bars at a tempo."""
+
+    bpm: Annotated[float, Number] | None = _field(
+        None,
+        f"a number from {MIN_BPM} to {MAX_BPM}",
+        "The tempo in beats per minute, where the prompt does not name it.",
+        ge=MIN_BPM,
+        le=MAX_BPM,
+    )
+    bars: Annotated[Literal["auto", 1, 2, 4, 8], BeforeValidator(_bars)] = _field(
+        "auto", "`auto`, 1, 2, 4 or 8", "Length in bars of four beats. `auto`: the most that fits the model's window."
+    )
+    loop_type: Annotated[LoopType, Word] = _field(
+        "auto", "`drums`, `instruments` or `auto`", "`drums` keeps tones out, `instruments` keeps drums out."
+    )
+    style_strength: Annotated[float, Number] = STYLE_STRENGTH
+    strict: bool = _field(
+        False,
+        "true or false",
+        "Answer 422 where `bars` does not fit the model's window, instead of the most that does.",
+    )
+
+
+def _in_one_sentence(model: type[BaseModel], given: Mapping[str, object], error: ValidationError) -> InvalidInput:
+    first = error.errors(include_url=False)[0]
+    name = str(first["loc"][0]) if first["loc"] else "request"
+    if first["type"] == "missing":
+        return InvalidInput(
+            f"{name} is missing; it must be {_allowed(model, name)}", field=name, code="missing_parameter"
+        )
+    return InvalidInput(f"{name} must be {_allowed(model, name)}, got {shown(given[name])}", field=name)
+
+
+def _allowed(model: type[BaseModel], name: str) -> str:
+    extra = model.model_fields[name].json_schema_extra if name in model.model_fields else None
+    return str(extra["allowed"]) if isinstance(extra, dict) else "something else"
+
+
+def shown(value: object) -> str:
+    """A value as an error message shows it: short, on one line, safe to send."""
+    text = ascii(value) if isinstance(value, str) and not value.isprintable() else repr(value)
+    return text if len(text) <= VALUE_SHOWN_CHARACTERS else f"{text[:VALUE_SHOWN_CHARACTERS]}… ({len(text)} characters)"
+
+
+def _shown_name(name: str) -> str:
+    return shown(name)[1:-1]
