@@ -1,0 +1,139 @@
+"""The autoencoder: stereo audio to latents (a distribution) and back, by strided convolutions.
+
+Knows: its own mathematics, on plain convolutions: the weight norm they were trained with is folded before they are loaded
+(``fold_weight_norm``). Parameters are otherwise named as in checkpoints of stable-audio-tools.
+Does not know: randomness, files. Inference only: activations are computed in place.
+Shapes: b rows, c channels, s samples at the layer's rate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from loopwright.model.config import AutoencoderConfig, OobleckConfig
+
+DILATIONS = (1, 3, 9)
+MIN_STD = 1e-4
+SNAKE_EPS = 1e-9
+
+
+def fold_weight_norm(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Replace every direction and length (``weight_v`` [c, …], ``weight_g`` [c, 1, 1]) by their ``weight``.
+
+    A pair that doesn't fit together is left as it is, for the loader to complain of.
+    """
+    folded = dict(tensors)
+    for name, direction in tensors.items():
+        stem = name.removesuffix("_v")
+        length = tensors.get(f"{stem}_g")
+        if stem == name or length is None or length.shape != (direction.shape[0], 1, 1):
+            continue
+        # torch's own operation, to the last bit what the reference computes: the encoder amplifies rounding a thousandfold
+        folded[stem] = torch._weight_norm(folded.pop(name).float(), folded.pop(f"{stem}_g").float(), 0)
+    return folded
+
+
+class Snake(nn.Module):
+    """A line with a sine on it: x + sin²(a x) / b, both learned by channel, stored as logarithms."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.alpha = nn.Parameter(torch.zeros(channels))
+        self.beta = nn.Parameter(torch.zeros(channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x: [b, c, s] -> [b, c, s]."""
+        wave = (x * self.alpha.exp()[:, None]).sin_().square_()
+        return wave.mul_(1 / (self.beta.exp()[:, None] + SNAKE_EPS)).add_(x)
+
+
+class ResidualUnit(nn.Module):
+    """A wide look (7 samples, dilated) added to its input."""
+
+    def __init__(self, channels: int, dilation: int) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            Snake(channels),
+            nn.Conv1d(channels, channels, 7, dilation=dilation, padding=3 * dilation),
+            Snake(channels),
+            nn.Conv1d(channels, channels, 1),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x: [b, c, s] -> [b, c, s]."""
+        out: Tensor = self.layers(x)
+        return out.add_(x)
+
+
+class Level(nn.Module):
+    """Some layers in a row, at one or two rates."""
+
+    def __init__(self, *layers: nn.Module) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(*layers)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x: [b, c, s] -> [b, c', s']."""
+        out: Tensor = self.layers(x)
+        return out
+
+
+def encoder_level(channels: int, out_channels: int, stride: int) -> Level:
+    """[b, channels, s] -> [b, out_channels, s / stride], for an even stride."""
+    down = nn.Conv1d(channels, out_channels, 2 * stride, stride, padding=stride // 2)
+    return Level(*(ResidualUnit(channels, dilation) for dilation in DILATIONS), Snake(channels), down)
+
+
+def decoder_level(channels: int, out_channels: int, stride: int) -> Level:
+    """[b, channels, s] -> [b, out_channels, s * stride], for an even stride."""
+    up = nn.ConvTranspose1d(channels, out_channels, 2 * stride, stride, padding=stride // 2)
+    return Level(Snake(channels), up, *(ResidualUnit(out_channels, dilation) for dilation in DILATIONS))
+
+
+def encoder(config: OobleckConfig) -> Level:
+    """[b, audio channels, s] -> [b, latent channels, s / hop]."""
+    widths = [config.channels * multiple for multiple in (1, *config.multiples)]
+    levels = zip(widths, widths[1:], config.strides, strict=False)
+    return Level(
+        nn.Conv1d(config.audio_channels, widths[0], 7, padding=3),
+        *(encoder_level(*level) for level in levels),
+        Snake(widths[-1]),
+        nn.Conv1d(widths[-1], config.latent_channels, 3, padding=1),
+    )
+
+
+def decoder(config: OobleckConfig) -> Level:
+    """[b, latent channels, frames] -> [b, audio channels, frames * hop]."""
+    widths = [config.channels * multiple for multiple in (1, *config.multiples)][::-1]
+    levels = zip(widths, widths[1:], config.strides[::-1], strict=False)
+    return Level(
+        nn.Conv1d(config.latent_channels, widths[0], 7, padding=3),
+        *(decoder_level(*level) for level in levels),
+        Snake(widths[-1]),
+        nn.Conv1d(widths[-1], config.audio_channels, 7, padding=3, bias=False),
+    )
+
+
+class Autoencoder(nn.Module):
+    """A variational autoencoder of audio."""
+
+    def __init__(self, config: AutoencoderConfig) -> None:
+        super().__init__()
+        self.scale = config.scale
+        self.tanh = config.tanh
+        self.encoder = encoder(config.encoder)
+        self.decoder = decoder(config.decoder)
+
+    def encode(self, audio: Tensor) -> tuple[Tensor, Tensor]:
+        """audio: [b, 2, s], whole hops -> mean and standard deviation of the latents, [b, channels, s / hop] each."""
+        mean, spread = self.encoder(audio).chunk(2, dim=1)
+        return mean / self.scale, (F.softplus(spread) + MIN_STD) / self.scale
+
+    def decode(self, latents: Tensor) -> Tensor:
+        """latents: [b, channels, frames] -> [b, 2, frames * hop]."""
+        audio: Tensor = self.decoder(latents * self.scale)
+        return audio.tanh() if self.tanh else audio

@@ -1,0 +1,110 @@
+"""What every model of latents is to the rest of the house.
+
+Knows: the shapes and the vocabulary shared by the models (stable-audio's and the embedded one).
+Does not know: devices, batches across requests, settings, files, HTTP.
+A model is stateless between calls: the same arguments give the same result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import torch
+from torch import Tensor
+
+Objective = Literal["rf_denoiser", "rectified_flow", "v"]
+
+
+@dataclass(frozen=True)
+class LatentSpec:
+    """The fixed facts of a model.
+
+    sample_rate: Hz. window_samples: the longest audio it makes, in samples (the reference's ``sample_size``).
+    hop: samples per latent frame. channels: of one latent frame.
+    shift: the schedule's shift by length (``min_length``, ``max_length`` in frames), if the model was trained with one.
+    schedule: how the times of a run are spaced.
+    """
+
+    sample_rate: int
+    window_samples: int
+    channels: int
+    hop: int
+    objective: Objective
+    shift: tuple[int, int] | None = None
+    schedule: Literal["log_snr", "linear"] = "log_snr"
+
+    @property
+    def frames(self) -> int:
+        """Latent frames of the whole window."""
+        return self.window_samples // self.hop
+
+
+@dataclass(frozen=True)
+class TextPrompt:
+    """What a model is asked for in words. bpm: the tempo asked for, where there is one (beats per minute)."""
+
+    prompt: str
+    negative_prompt: str | None
+    seconds_total: float
+    bpm: float | None = None
+
+
+@dataclass(frozen=True)
+class Gaussian:
+    """The encoder's answer: a diagonal normal distribution over latents. mean, std: [channels, frames]."""
+
+    mean: Tensor
+    std: Tensor
+
+    def sample(self, generator: torch.Generator) -> Tensor:
+        """One draw, [channels, frames], its noise made on the generator's device."""
+        noise = torch.randn(self.mean.shape, generator=generator, device=generator.device, dtype=self.mean.dtype)
+        return self.mean + self.std * noise.to(self.mean.device)
+
+
+@dataclass(frozen=True)
+class Conditioning:
+    """One row's conditioning, as the denoiser takes it; each model has its own subclass with its own tensors."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of a denoiser's forward. x: [channels, frames], t in 0…1 (1 is pure noise)."""
+
+    x: Tensor
+    t: float
+    conditioning: Conditioning
+
+
+Sampler = Generator[tuple[Tensor, float], Tensor, Tensor]
+"""Yields (x [channels, frames], t), is sent the model's output for them, returns the latents [channels, frames]."""
+
+Denoising = Generator[tuple[Row, ...], Sequence[Tensor], Tensor]
+"""Yields the rows it wants evaluated, is sent one output a row, returns the latents [channels, frames]."""
+
+
+class LatentModel(Protocol):
+    """Text and latents in, latents and audio out. All tensors are float32 unless the model was cast."""
+
+    @property
+    def spec(self) -> LatentSpec:
+        """The fixed facts."""
+        ...
+
+    def condition(self, text: TextPrompt) -> tuple[Conditioning, Conditioning]:
+        """The conditioning of the prompt, and that of its opposite for guidance (negative prompt, or nothing)."""
+        ...
+
+    def denoise(self, x: Tensor, t: Tensor, conditioning: Sequence[Conditioning]) -> Tensor:
+        """One forward. x: [rows, channels, frames], t: [rows] in 0…1, one conditioning a row -> x's shape."""
+        ...
+
+    def encode(self, audio: Tensor) -> Gaussian:
+        """audio: [2, samples], whole hops, at the model's rate -> the latents' distribution, [channels, frames]."""
+        ...
+
+    def decode(self, latents: Tensor, generator: torch.Generator) -> Tensor:
+        """latents: [channels, frames] -> [2, frames * hop]; the generator gives what noise the decoder needs."""
+        ...

@@ -1,0 +1,53 @@
+"""At which times a run is evaluated. Times go from 1 (noise) to 0 (clean); each schedule has ``steps + 1`` of them.
+
+Knows: steps, init noise level, latent frames. Does not know: samplers.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+
+LAST_LOG_SNR = 2.0
+FIRST_LOG_SNR = -6.0
+LOG_SNR_EPS = 1e-6
+BASE_SHIFT, MAX_SHIFT = 0.5, 1.15
+
+Schedule = list[float]
+
+
+def linear_times(steps: int, noise_level: float) -> Schedule:
+    """Equal steps from the noise level to 0."""
+    return torch.linspace(noise_level, 0, steps + 1).tolist()
+
+
+def log_snr_times(steps: int, noise_level: float) -> Schedule:
+    """Equal steps of the log signal-to-noise ratio log((1 - t) / t), its ends set to the noise level and 0.
+
+    Below a noise level of 0.12 the times rise a little before they fall to 0: the reference's spacing, kept because a seed
+    must give its audio.
+    """
+    first = math.log((1 - noise_level) / noise_level + LOG_SNR_EPS) if noise_level < 1 else FIRST_LOG_SNR
+    times = torch.sigmoid(-torch.linspace(first, LAST_LOG_SNR, steps + 1))
+    times[0], times[-1] = noise_level, 0
+    return times.tolist()
+
+
+def shifted(times: Schedule, frames: int, bounds: tuple[int, int] | None) -> Schedule:
+    """Times moved towards noise for longer latents (Esser et al. 2024, section 5.3.2), as far as the model was trained with.
+
+    bounds: the lengths in frames that get the least and the most shift; None: no shift.
+    """
+    if bounds is None:
+        return times
+    shortest, longest = bounds
+    mu = BASE_SHIFT + (MAX_SHIFT - BASE_SHIFT) * (frames - shortest) / (longest - shortest)
+    pull = math.exp(mu)
+    return [pull * t / (pull * t + 1 - t) for t in times]
+
+
+def exponential_sigmas(steps: int, highest: float, lowest: float) -> Schedule:
+    """Noise levels in equal ratios from the highest to the lowest, then 0 (``steps + 1`` of them)."""
+    ramp = torch.linspace(math.log(highest), math.log(lowest), steps)
+    return [*torch.exp(ramp).tolist(), 0.0]

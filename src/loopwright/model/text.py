@@ -1,0 +1,54 @@
+"""The text encoder: words to hidden states, by a T5 of the transformers library.
+
+Knows: tokenising, padding, the encoder. Does not know: what its states are used for, where its folder comes from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+
+from loopwright.errors import CheckpointError
+
+
+class TextEncoder(Protocol):
+    """Turns texts into states a model is conditioned on."""
+
+    def __call__(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
+        """-> hidden states [texts, tokens, width] and which tokens are words [texts, tokens], bool."""
+        ...
+
+
+class T5TextEncoder:
+    """A T5 encoder from a folder of the transformers library: configuration, weights, tokenizer.
+
+    tokens: texts are padded or cut to so many. width: channels of a hidden state. Raises CheckpointError for a folder that does not hold such a model.
+    """
+
+    def __init__(self, folder: Path, tokens: int, device: torch.device) -> None:
+        from transformers import AutoTokenizer, T5EncoderModel
+
+        try:
+            self._tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+            model = T5EncoderModel.from_pretrained(folder, local_files_only=True, dtype=torch.float32)
+        except (OSError, ValueError, KeyError) as error:
+            raise CheckpointError(f"the text encoder in the folder {folder.name} cannot be loaded: {error}") from None
+        self._model: nn.Module = model.requires_grad_(False)  # from_pretrained leaves it in evaluation mode
+        self._model.to(device)
+        self.width = int(model.config.d_model)
+        self._tokens = tokens
+        self._device = device
+
+    @torch.inference_mode()
+    def __call__(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
+        """See ``TextEncoder``."""
+        said = self._tokenizer(
+            list(texts), truncation=True, max_length=self._tokens, padding="max_length", return_tensors="pt"
+        ).to(self._device)
+        mask = said["attention_mask"].bool()
+        states: Tensor = self._model(input_ids=said["input_ids"], attention_mask=mask).last_hidden_state
+        return states, mask

@@ -1,0 +1,175 @@
+"""The reference's own numbers, and what our code makes of the same inputs.
+
+``python -m tests.model.golden`` prints the largest relative error of every vector.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+
+from loopwright.model.base import Denoising, LatentModel, Row, Sampler
+from loopwright.model.conditioning import Conditions
+from loopwright.model.guidance import guided
+from loopwright.model.sampling import start
+from loopwright.model.stable_audio import load_folder
+
+GOLDEN = Path(__file__).parent.parent / "golden"
+MODELS = ("saos-tiny", "sao1-tiny")
+INPUTS = re.compile(r"audio\.in|dit\.x|text\d\..*")
+STOCHASTIC = re.compile(r"gen\.dpmpp-[23]m-sde\..*")
+"""Their noise comes from another source than the reference's: compared as distributions, elsewhere."""
+
+SECONDS = 11.0
+
+
+def no_text(texts: Sequence[str]) -> tuple[Tensor, Tensor]:
+    raise AssertionError("the vectors begin after the text encoder")
+
+
+def relative_error(ours: Tensor, theirs: Tensor) -> float:
+    """The largest difference, relative to the largest value."""
+    assert ours.shape == theirs.shape
+    return float((ours.double() - theirs.double()).abs().max() / theirs.double().abs().max())
+
+
+def drive(model: LatentModel, denoising: Denoising) -> Tensor:
+    """Run to the end, one forward a step; the latents."""
+    rows = next(denoising)
+    while True:
+        try:
+            rows = denoising.send(evaluate(model, rows))
+        except StopIteration as end:
+            latents: Tensor = end.value
+            return latents
+
+
+def evaluate(model: LatentModel, rows: tuple[Row, ...]) -> tuple[Tensor, ...]:
+    x, t = torch.stack([row.x for row in rows]), torch.tensor([row.t for row in rows])
+    return model.denoise(x, t, [row.conditioning for row in rows]).unbind()
+
+
+class Golden:
+    """A small checkpoint, its vectors, and how each is made."""
+
+    def __init__(self, name: str) -> None:
+        self.vectors = load_file(GOLDEN / name / "vectors.safetensors")
+        self.model = load_folder(GOLDEN / name, no_text)
+
+    @property
+    def names(self) -> list[str]:
+        """The vectors that can be compared number by number."""
+        return [name for name in sorted(self.vectors) if not INPUTS.fullmatch(name) and not STOCHASTIC.fullmatch(name)]
+
+    @torch.inference_mode()
+    def make(self, name: str) -> Tensor:
+        """What we get for a vector, with its batch dimension."""
+        kind, _, rest = name.partition(".")
+        match kind:
+            case "number":
+                return self._number(rest)
+            case "cond":
+                return self._cond(rest)
+            case "dit":
+                return self._one_evaluation(rest)
+            case "vae":
+                return self._vae(rest)
+            case "audio":
+                return self.model.decode(self.run(rest)[0], torch.Generator())[None]
+            case _:
+                return self.run(rest)
+
+    def conditions(self, *, negative: bool) -> Conditions:
+        which = ["text0", "text1"] if negative else ["text0"]
+        states = torch.cat([self.vectors[f"{text}.last_hidden_state"].float() for text in which])
+        mask = torch.cat([self.vectors[f"{text}.attention_mask"].bool() for text in which])
+        said: Conditions = self.model.conditioner(states, mask, {"seconds_start": 0.0, "seconds_total": SECONDS})
+        return said
+
+    def audio(self) -> Tensor:
+        padded = torch.zeros(2, self.model.spec.window_samples)
+        audio = self.vectors["audio.in"]
+        padded[:, : audio.shape[1]] = audio
+        return padded
+
+    @torch.inference_mode()
+    def run(self, rest: str) -> Tensor:
+        """A whole sampling run: ``SAMPLER.[strengthX.]cfgC[neg].stepsN.seedS``, [1, channels, frames]."""
+        found = re.fullmatch(r"([\w-]+)\.(?:strength([\d.]+)\.)?cfg(\d+)(neg)?\.steps(\d+)\.seed(\d+)", rest)
+        assert found, rest
+        sampler, strength, scale, negative, steps, seed = found.groups()
+        generator = torch.Generator().manual_seed(int(seed))
+        noise = self._noise(generator)
+        # the style vectors were made with the negative prompt left out
+        pair = self.model.guidance_pair(self.conditions(negative=negative is not None))
+        init = None if strength is None else self.model.encode(self.audio()).sample(generator)
+        walk = start(
+            sampler, self.model.spec, int(steps), noise, lambda: self._noise(generator), init, float(strength or 1)
+        )
+        return drive(self.model, guided(walk, *pair, float(scale)))[None]
+
+    def _noise(self, generator: torch.Generator) -> Tensor:
+        return torch.randn(self.model.spec.channels, self.model.spec.frames, generator=generator)
+
+    def _number(self, rest: str) -> Tensor:
+        name, _, value = rest.partition(".")
+        embedded: Tensor = self.model.conditioner.numbers[name](float(value))
+        return embedded[None, None]
+
+    def _cond(self, rest: str) -> Tensor:
+        said = self.conditions(negative=True)
+        match rest:
+            case "cross_attn":
+                return said.context[:1]
+            case "negative_cross_attn":
+                return said.context[1:]
+            case "negative_cross_attn_mask":
+                return said.mask[1:]
+            case _:
+                return said.global_cond[:1]
+
+    def _one_evaluation(self, rest: str) -> Tensor:
+        guidance, _, time = rest.partition(".t")
+        scale = {"cond": 1.0, "cfg3": 3.0, "cfg6.negative": 6.0}[guidance]
+        pair = self.model.guidance_pair(self.conditions(negative="negative" in guidance))
+        walk = guided(evaluated_once(self.vectors["dit.x"][0], float(time)), *pair, scale)
+        return drive(self.model, walk)[None]
+
+    def _vae(self, rest: str) -> Tensor:
+        match rest:
+            case "encoder_out":
+                out: Tensor = self.model.autoencoder.encoder(self.audio()[None])
+                return out
+            case "sampled_seed3":
+                return self.model.encode(self.audio()).sample(torch.Generator().manual_seed(3))[None]
+            case _:
+                return self.model.decode(self.vectors["dit.x"][0], torch.Generator())[None]
+
+
+def evaluated_once(x: Tensor, t: float) -> Sampler:
+    """A sampler that returns the first output it is sent."""
+    return (yield x, t)
+
+
+@cache
+def golden(name: str) -> Golden:
+    """Loaded once."""
+    return Golden(name)
+
+
+def main() -> None:
+    for model in MODELS:
+        made = golden(model)
+        for name in made.names:
+            error = relative_error(made.make(name), made.vectors[name])
+            print(f"| {model} | {name} | {error:.1e} |")  # noqa: T201
+
+
+if __name__ == "__main__":
+    main()
