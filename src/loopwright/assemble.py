@@ -1,0 +1,33 @@
+"""Puts the parts together, from the settings: the one place that knows all of them."""
+
+from __future__ import annotations
+
+import structlog
+
+from loopwright.engine.choose import POCKET, choose
+from loopwright.engine.hub import Hub
+from loopwright.engine.loader import Loader, limitations
+from loopwright.engine.registry import Registry
+from loopwright.service import Service
+from loopwright.serving.scheduler import MAX_RUNNING, Scheduler
+from loopwright.settings import Settings
+
+log = structlog.get_logger()
+
+
+def assemble(settings: Settings) -> Service:
+    """The service these settings ask for, with nothing loaded yet. Raises InvalidInput for a model that cannot be."""
+    hub = make_hub(settings)
+    choice = choose(settings.model, hub)
+    say = log.warning if choice.key.source == POCKET else log.info
+    say("model chosen", model=str(choice.key), because=choice.reason)
+    for sentence in limitations(choice.key):
+        log.warning("limitation", model=str(choice.key), cannot=sentence)
+    registry = Registry(Loader(hub, settings.device, settings.threads), max_models=2, memory_budget=None)
+    return Service(registry, Scheduler(), choice.key, settings.queue_size + MAX_RUNNING)
+
+
+def make_hub(settings: Settings) -> Hub:
+    """The way to the Hugging Face hub, as far as the settings allow it."""
+    allowed = {name.strip() for name in settings.allowed_repos.split(",") if name.strip()} | {settings.model}
+    return Hub(allowed, settings.hf_token.get_secret_value() if settings.hf_token else None)

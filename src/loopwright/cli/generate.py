@@ -1,0 +1,84 @@
+"""``loopwright generate``: one loop, made in this process, saved as a file."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from loopwright.assemble import assemble
+from loopwright.audio.encode import encode_wav
+from loopwright.errors import InvalidInput
+from loopwright.generation import Generation
+from loopwright.logs import configure_logs
+from loopwright.music.tempo import bpm_number
+from loopwright.request import GenerationRequest, LoopRequest
+from loopwright.serving.scheduler import Progress as Done
+from loopwright.settings import Settings
+
+console = Console(stderr=True)
+
+
+def run(settings: Settings, fields: Mapping[str, object], output: Path | None, *, loop: bool) -> None:
+    """Make it, save it, say what it is. Raises InvalidInput before any work for what cannot be."""
+    configure_logs("warning", "console")
+    request, _ = (LoopRequest if loop else GenerationRequest).parse(fields)
+    _check(output)
+    generation = asyncio.run(_generate(settings, request))
+    path = output or Path(generation.file_name())
+    path.write_bytes(encode_wav(generation.audio, generation.sample_rate))
+    _summarise(generation, path)
+
+
+async def _generate(settings: Settings, request: GenerationRequest) -> Generation:
+    service = assemble(settings)
+    try:
+        with _progress() as bar:
+            task = bar.add_task(f"loading {service.model}", total=None)
+
+            def on_progress(progress: Done) -> None:
+                bar.update(task, description="denoising", completed=progress.done, total=progress.total)
+
+            return await service.generate(request, on_progress=on_progress)
+    finally:
+        service.close()
+
+
+def _progress() -> Progress:
+    return Progress(TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), console=console, transient=True)
+
+
+def _check(output: Path | None) -> None:
+    if output is None:
+        return
+    if output.suffix.lower() != ".wav":
+        raise InvalidInput(f"output must end in .wav, got {output.name!r}", field="output")
+    if not output.parent.is_dir():
+        raise InvalidInput(f"output must lie in a folder that exists, got {str(output.parent)!r}", field="output")
+
+
+def _summarise(generation: Generation, path: Path) -> None:
+    table = Table.grid(padding=(0, 2))
+    for name, value in _facts(generation, path):
+        table.add_row(f"[dim]{name}[/dim]", value)
+    console.print(table)
+    for warning in generation.warnings:
+        console.print(f"[yellow]warning:[/yellow] {warning}")
+
+
+def _facts(generation: Generation, path: Path) -> list[tuple[str, str]]:
+    loop = generation.plan.loop
+    length = f"{generation.duration:.3f} s ({generation.audio.shape[1]} samples)"
+    musical = [] if loop is None else [("tempo", f"{bpm_number(loop.bpm)} bpm"), ("bars", str(loop.bars))]
+    return [
+        *musical,
+        ("length", length),
+        ("seed", str(generation.plan.seed)),
+        ("model", f"{generation.info.name} on {generation.info.device}"),
+        ("made in", f"{generation.generation_time:.2f} s"),
+        ("saved as", str(path)),
+    ]

@@ -1,0 +1,135 @@
+"""The commands and their flags. Each works in a module of its own, imported when it runs: ``--help`` must be quick."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from loopwright import __version__
+from loopwright.errors import InvalidInput, LoopwrightError
+from loopwright.settings import Settings
+
+app = typer.Typer(
+    help="Loopwright: a prompt in, a bar-exact stereo loop out.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+def _flag(name: str) -> Any:
+    """A flag for a setting, with the setting's own help; unset, the environment or the default counts."""
+    field = Settings.model_fields[name]
+    return typer.Option(help=f"{field.description} [{field.default!r}, LOOPWRIGHT_{name.upper()}]", show_default=False)
+
+
+Model = Annotated[str | None, _flag("model")]
+Device = Annotated[str | None, _flag("device")]
+Threads = Annotated[int | None, _flag("threads")]
+LogLevel = Annotated[str | None, _flag("log_level")]
+
+
+@app.callback(invoke_without_command=True)
+def root(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
+    """Loopwright: a prompt in, a bar-exact stereo loop out."""
+    if version:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.command()
+def serve(
+    host: Annotated[str | None, _flag("host")] = None,
+    port: Annotated[int | None, _flag("port")] = None,
+    root_path: Annotated[str | None, _flag("root_path")] = None,
+    cors_origins: Annotated[str | None, _flag("cors_origins")] = None,
+    model: Model = None,
+    device: Device = None,
+    threads: Threads = None,
+    queue_size: Annotated[int | None, _flag("queue_size")] = None,
+    max_body_bytes: Annotated[int | None, _flag("max_body_bytes")] = None,
+    outputs_dir: Annotated[Path | None, _flag("outputs_dir")] = None,
+    log_level: LogLevel = None,
+    log_format: Annotated[str | None, _flag("log_format")] = None,
+) -> None:
+    """Serve over HTTP. Every flag is also an environment variable."""
+    given = dict(locals())
+    from loopwright.cli import serve as command
+
+    command.run(_settings(given))
+
+
+@app.command()
+def generate(
+    prompt: Annotated[str, typer.Argument(help="What to make, with its tempo: 'aggressive techno drums 140bpm'.")],
+    bars: Annotated[str, typer.Option(help="auto, 1, 2, 4 or 8.")] = "auto",
+    bpm: Annotated[float | None, typer.Option(help="The tempo, where the prompt does not name it.")] = None,
+    seconds: Annotated[
+        float | None, typer.Option(help="Make so many seconds of audio instead of a loop; needs no tempo.")
+    ] = None,
+    loop_type: Annotated[str, typer.Option(help="drums, instruments or auto.")] = "auto",
+    negative_prompt: Annotated[str | None, typer.Option(help="What to keep out.")] = None,
+    seed: Annotated[int, typer.Option(help="-1: random.")] = -1,
+    steps: Annotated[int | None, typer.Option(help="Denoising steps; default: the model's.")] = None,
+    cfg_scale: Annotated[float | None, typer.Option(help="Guidance scale; default: the model's.")] = None,
+    sampler: Annotated[str | None, typer.Option(help="Sampler; default: the model's.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Where to save it; default: a telling name, here.")
+    ] = None,
+    model: Model = None,
+    device: Device = None,
+    threads: Threads = None,
+) -> None:
+    """Make one loop and save it as a WAV file."""
+    fields: dict[str, object] = {
+        "prompt": prompt,
+        "negative_prompt": negative_prompt,
+        "seed": seed,
+        "steps": steps,
+        "cfg_scale": cfg_scale,
+        "sampler_type": sampler,
+    }
+    of_loop: dict[str, object] = {"bars": bars, "bpm": bpm, "loop_type": loop_type}
+    settings = _settings({"model": model, "device": device, "threads": threads})
+    from loopwright.cli import generate as command
+
+    if seconds is None:
+        command.run(settings, fields | of_loop, output, loop=True)
+    else:
+        command.run(settings, fields | {"seconds_total": seconds}, output, loop=False)
+
+
+@app.command()
+def info(model: Model = None, device: Device = None) -> None:
+    """Say which model would be used, why, and what it can do."""
+    settings = _settings({"model": model, "device": device})
+    from loopwright.cli import info as command
+
+    command.run(settings)
+
+
+def _settings(flags: dict[str, object]) -> Settings:
+    """Settings from the flags that were given, else from the environment. Raises InvalidInput."""
+    from pydantic import ValidationError
+
+    try:
+        return Settings(**{name: value for name, value in flags.items() if value is not None})  # type: ignore[arg-type]
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        name = str(first["loc"][0]).removeprefix("LOOPWRIGHT_").lower()
+        description = Settings.model_fields[name].description if name in Settings.model_fields else ""
+        raise InvalidInput(
+            f"setting {name} cannot be {first['input']!r}: {first['msg'].lower()}. {description}", field=name
+        ) from None
+
+
+def main() -> None:
+    """Run the command; an error is one sentence and exit code 2 for wrong input, 1 for everything else."""
+    try:
+        app(standalone_mode=True)
+    except LoopwrightError as error:
+        typer.secho(f"error: {error.message}", fg=typer.colors.RED, err=True)
+        sys.exit(2 if isinstance(error, InvalidInput) else 1)

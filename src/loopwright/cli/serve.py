@@ -1,0 +1,48 @@
+"""``loopwright serve``."""
+
+from __future__ import annotations
+
+import socket
+
+import structlog
+import uvicorn
+
+from loopwright.assemble import assemble
+from loopwright.errors import Conflict
+from loopwright.http.app import create_app
+from loopwright.logs import configure_logs
+from loopwright.settings import Settings
+
+log = structlog.get_logger()
+
+GRACE_SECONDS = 5
+
+
+def run(settings: Settings) -> None:
+    """Serve until stopped. Raises Conflict if the port is taken."""
+    configure_logs(settings.log_level, settings.log_format)
+    listener = _listen(settings.host, settings.port)
+    host, port = listener.getsockname()[:2]
+    log.info("listening", url=f"http://{host}:{port}{settings.root_path}", docs="/docs")
+    config = uvicorn.Config(
+        create_app(settings, assemble),
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=GRACE_SECONDS,
+    )
+    uvicorn.Server(config).run([listener])
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        raise Conflict(
+            f"cannot listen on {host} port {port}: {error.strerror}; choose another with --port", field="port"
+        ) from None
+    listener.listen(2048)
+    return listener

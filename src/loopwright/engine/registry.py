@@ -1,0 +1,186 @@
+"""Which models are loaded, and for whom.
+
+A model is reached through a lease, and is never unloaded while one is held. The least recently used goes first, when there
+are more than ``max_models`` or more bytes than the budget. Two who want the same model load it once.
+Knows: keys, leases, bytes. Does not know: how a model is loaded, what it is used for. Safe from any thread.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Literal
+
+import structlog
+
+from loopwright.engine.base import Engine, ModelInfo, ModelKey
+from loopwright.errors import Conflict, LoopwrightError, ModelUnavailable
+
+REMEMBER_FAILURE_SECONDS = 30.0
+"""So long a failed load is answered from memory: a queue of requests must not try it one after the other."""
+
+log = structlog.get_logger()
+
+Load = Callable[[ModelKey], Engine]
+
+
+@dataclass(frozen=True)
+class ModelStatus:
+    """How a model is; reason: why it is in error."""
+
+    state: Literal["absent", "loading", "ready", "error"]
+    reason: str | None = None
+
+
+@dataclass
+class _Entry:
+    """A model that is loading, loaded or failed. leases: who uses it, or waits to."""
+
+    engine: Engine | None = None
+    failure: str | None = None
+    failed_at: float = 0.0
+    leases: int = 0
+
+    @property
+    def status(self) -> ModelStatus:
+        if self.failure is not None:
+            return ModelStatus("error", self.failure)
+        return ModelStatus("loading" if self.engine is None else "ready")
+
+    @property
+    def idle(self) -> bool:
+        return self.engine is not None and self.leases == 0
+
+
+class Registry:
+    """Loaded models, least recently used first. memory_budget: bytes of weights; None: no limit."""
+
+    def __init__(self, load: Load, *, max_models: int = 2, memory_budget: int | None = None) -> None:
+        self.max_models = max_models
+        self._load = load
+        self._memory_budget = memory_budget
+        self._entries: OrderedDict[ModelKey, _Entry] = OrderedDict()
+        self._changed = threading.Condition()
+        self._closed = False
+
+    @contextmanager
+    def lease(self, key: ModelKey) -> Iterator[Engine]:
+        """The model, loaded if need be, for as long as the block runs. Raises ModelUnavailable with the reason."""
+        entry = self._take(key)
+        try:
+            yield self._wait(key, entry)
+        finally:
+            self._give_back(entry)
+
+    def preload(self, key: ModelKey) -> None:
+        """Begin to load a model in the background."""
+        with self._changed:
+            self._entry(key)
+
+    def status(self, key: ModelKey) -> ModelStatus:
+        """How a model is. Never waits for it."""
+        with self._changed:
+            entry = self._entries.get(key)
+            return ModelStatus("absent") if entry is None else entry.status
+
+    def loaded(self) -> tuple[ModelInfo, ...]:
+        """The models that are loaded, least recently used first."""
+        with self._changed:
+            return tuple(entry.engine.info for entry in self._entries.values() if entry.engine is not None)
+
+    def clear(self) -> int:
+        """Unload every model that nobody uses; how many that were."""
+        with self._changed:
+            idle = [key for key, entry in self._entries.items() if entry.idle]
+            for key in idle:
+                self._unload(key)
+            return len(idle)
+
+    def close(self) -> None:
+        """Unload what nobody uses, and load nothing more."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+        self.clear()
+
+    def _take(self, key: ModelKey) -> _Entry:
+        with self._changed:
+            entry = self._entry(key)
+            entry.leases += 1
+            self._entries.move_to_end(key)
+            return entry
+
+    def _entry(self, key: ModelKey) -> _Entry:
+        """The entry of a model; a new one, and a thread that loads it, where there is none or it failed long ago."""
+        if self._closed:
+            raise Conflict("the server is stopping")
+        entry = self._entries.get(key)
+        if entry is None or (
+            entry.failure is not None and time.monotonic() - entry.failed_at > REMEMBER_FAILURE_SECONDS
+        ):
+            entry = self._entries[key] = _Entry()
+            threading.Thread(target=self._fill, args=(key, entry), name=f"load {key}", daemon=True).start()
+        return entry
+
+    def _fill(self, key: ModelKey, entry: _Entry) -> None:
+        self._make_room()
+        began = time.monotonic()
+        log.info("loading model", model=str(key))
+        try:
+            engine = self._load(key)
+        except Exception as error:
+            self._failed(key, entry, error)
+            return
+        with self._changed:
+            entry.engine = engine
+            self._changed.notify_all()
+        seconds = round(time.monotonic() - began, 2)
+        log.info("model loaded", model=str(key), device=engine.info.device, seconds=seconds)
+        self._make_room()
+
+    def _failed(self, key: ModelKey, entry: _Entry, error: Exception) -> None:
+        expected = isinstance(error, LoopwrightError)
+        reason = error.message if isinstance(error, LoopwrightError) else f"{type(error).__name__}: {error}"
+        log.error("model could not be loaded", model=str(key), reason=reason, exc_info=None if expected else error)
+        with self._changed:
+            entry.failure, entry.failed_at = reason, time.monotonic()
+            self._changed.notify_all()
+
+    def _wait(self, key: ModelKey, entry: _Entry) -> Engine:
+        with self._changed:
+            self._changed.wait_for(lambda: entry.engine or entry.failure is not None or self._closed)
+            if entry.engine is not None:
+                return entry.engine
+            if entry.failure is None:
+                raise Conflict("the server is stopping")
+            left = entry.failed_at + REMEMBER_FAILURE_SECONDS - time.monotonic()
+            raise ModelUnavailable(
+                f"the model {key} could not be loaded: {entry.failure}", retry_after=max(1, round(left))
+            )
+
+    def _give_back(self, entry: _Entry) -> None:
+        with self._changed:
+            entry.leases -= 1
+        self._make_room()
+
+    def _make_room(self) -> None:
+        """Unload idle models, least recently used first, until what is left fits. One that is leased, or alone, stays."""
+        with self._changed:
+            for key in [key for key, entry in self._entries.items() if entry.idle]:
+                if len(self._entries) > 1 and self._too_many():
+                    self._unload(key)
+
+    def _too_many(self) -> bool:
+        there = [entry.engine for entry in self._entries.values() if entry.failure is None]
+        used = sum(engine.info.memory_bytes for engine in there if engine is not None)
+        return len(there) > self.max_models or (self._memory_budget is not None and used > self._memory_budget)
+
+    def _unload(self, key: ModelKey) -> None:
+        engine = self._entries.pop(key).engine
+        if engine is not None:
+            engine.close()
+            log.info("model unloaded", model=str(key))

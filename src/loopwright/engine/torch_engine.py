@@ -1,0 +1,79 @@
+"""A model of latents in torch, carrying out plans.
+
+Knows: the order in which a run draws its noise (start noise, the encoder's, one draw a step, the decoder's), devices.
+Does not know: which model it is, queues, HTTP.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from loopwright.engine.base import Audio, ModelInfo, Run
+from loopwright.model.base import LatentModel, Row, TextPrompt
+from loopwright.model.guidance import guided
+from loopwright.model.sampling import evaluations, start
+from loopwright.plan import GenerationPlan
+
+GIGABYTE = 1e9
+
+
+class TorchEngine:
+    """Carries out plans with a model. Noise is drawn on the CPU, so a seed gives the same audio on every device."""
+
+    def __init__(self, model: LatentModel, info: ModelInfo) -> None:
+        self.info = info
+        self._model: LatentModel | None = model
+        self._device = torch.device(info.device)
+
+    @torch.inference_mode()
+    def start(self, plan: GenerationPlan) -> Run:
+        """Condition the model and draw the start noise."""
+        generator = torch.Generator().manual_seed(plan.seed)
+        bpm = None if plan.bpm is None else float(plan.bpm)
+        text = TextPrompt(plan.words.prompt, plan.words.negative_prompt, plan.seconds_total, bpm)
+        positive, negative = self._loaded.condition(text)
+        sampler = start(
+            plan.sampler, self._loaded.spec, plan.steps, self._noise(generator), lambda: self._noise(generator)
+        )
+        denoising = guided(sampler, positive, negative, plan.guidance)
+        return Run(plan, denoising, evaluations(plan.sampler, plan.steps), generator)
+
+    @torch.inference_mode()
+    def forward(self, rows: Sequence[Row]) -> Sequence[Tensor]:
+        """One forward of the denoiser for all rows."""
+        x = torch.stack([row.x for row in rows])
+        t = torch.tensor([row.t for row in rows], dtype=x.dtype, device=self._device)
+        return self._loaded.denoise(x, t, [row.conditioning for row in rows]).unbind()
+
+    @torch.inference_mode()
+    def finish(self, run: Run, latents: Tensor) -> Audio:
+        """The plan's audio, [2, plan.samples]."""
+        audio = self._loaded.decode(latents, run.generator)[:, : run.plan.samples]
+        return audio.float().cpu().numpy()
+
+    def gpu_memory(self) -> Mapping[str, float]:
+        """What the process uses of the GPU's memory, in GB; empty without one."""
+        if self._device.type != "cuda":
+            return {}
+        used, peak = torch.cuda.memory_allocated(self._device), torch.cuda.max_memory_allocated(self._device)
+        return {"gpu_memory_used": used / GIGABYTE, "gpu_memory_peak": peak / GIGABYTE}
+
+    def close(self) -> None:
+        """Let the model go."""
+        self._model = None
+        if self._device.type == "cuda":
+            torch.cuda.empty_cache()
+
+    @property
+    def _loaded(self) -> LatentModel:
+        if self._model is None:
+            raise RuntimeError(f"engine {self.info.key} was used after it was closed")
+        return self._model
+
+    def _noise(self, generator: torch.Generator) -> Tensor:
+        """Standard normal noise of the latents' shape, [channels, frames]."""
+        spec = self._loaded.spec
+        return torch.randn(spec.channels, spec.frames, generator=generator).to(self._device)

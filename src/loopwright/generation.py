@@ -1,0 +1,107 @@
+"""What came of a request: audio, and all that is said about it. Metadata, headers and file names are made here only.
+
+Knows: a plan, the model that carried it out, the audio. Does not know: HTTP, files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from loopwright.engine.base import Audio, ModelInfo
+from loopwright.music.tempo import bar_seconds, bpm_number, loop_samples
+from loopwright.plan import GenerationPlan, Loop
+from loopwright.serving.scheduler import Timings
+
+Metadata = dict[str, object]
+
+
+@dataclass(frozen=True)
+class Generation:
+    """audio: [2, plan.samples] within ±1. created: seconds since 1970. generation_time: seconds, waiting included."""
+
+    audio: Audio
+    plan: GenerationPlan
+    info: ModelInfo
+    timings: Timings
+    generation_time: float
+    created: int
+    warnings: tuple[str, ...]
+    gpu_memory: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def sample_rate(self) -> int:
+        """Samples a second."""
+        return self.info.limits.sample_rate
+
+    @property
+    def duration(self) -> float:
+        """Seconds of audio."""
+        return int(self.audio.shape[1]) / self.sample_rate
+
+    def metadata(self) -> Metadata:
+        """What the reply says, by the contract's names."""
+        of_kind = self._of_audio() if self.plan.loop is None else self._of_loop(self.plan.loop)
+        return {**of_kind, **self._of_making(), **self._of_device()}
+
+    def headers(self) -> Mapping[str, str]:
+        """The metadata that fits into headers."""
+        headers = {
+            "X-Seed": str(self.plan.seed),
+            "X-Duration-Seconds": f"{self.duration:.6f}",
+            "X-Generation-Time": f"{self.generation_time:.3f}",
+        }
+        if self.plan.loop is not None:
+            headers |= {"X-Bpm": str(bpm_number(self.plan.loop.bpm)), "X-Bars": str(self.plan.loop.bars)}
+        return headers
+
+    def file_name(self) -> str:
+        """A name that tells what the file is."""
+        loop, seed = self.plan.loop, self.plan.seed
+        if loop is None:
+            return f"stable_audio_{seed}_{self.created}.wav"
+        return f"loop_{loop.loop_type}_{bpm_number(loop.bpm)}bpm_{loop.bars}bars_{seed}.wav"
+
+    def _of_audio(self) -> Metadata:
+        return {
+            "prompt": self.plan.words.prompt,
+            "negative_prompt": self.plan.words.negative_prompt,
+            "duration_seconds": self.duration,
+            "detected_bpm": None if self.plan.bpm is None else bpm_number(self.plan.bpm),
+        }
+
+    def _of_loop(self, loop: Loop) -> Metadata:
+        said: Metadata = {
+            "prompt": self.plan.words.prompt,
+            "original_prompt": self.plan.original_prompt,
+            "negative_prompt": self.plan.words.negative_prompt,
+            "loop_type": loop.loop_type,
+            "detected_bpm": bpm_number(loop.bpm),
+            "bars": loop.bars,
+            "loop_duration_seconds": loop_samples(loop.bars, loop.bpm, self.sample_rate) / self.sample_rate,
+            "calculated_duration_seconds": float(loop.bars * bar_seconds(loop.bpm)),
+            "available_audio_seconds": float(self.info.limits.window_seconds),
+            "seconds_per_bar": float(bar_seconds(loop.bpm)),
+            "style_transfer": False,
+            "style_strength": None,
+        }
+        if loop.requested_bars is not None:
+            said["requested_bars"] = loop.requested_bars
+        return said
+
+    def _of_making(self) -> Metadata:
+        return {
+            "steps": self.plan.steps,
+            "cfg_scale": self.plan.guidance,
+            "sampler_type": self.plan.sampler,
+            "seed": self.plan.seed,
+            "sample_rate": self.sample_rate,
+            "generation_time": round(self.generation_time, 3),
+            "realtime_factor": round(self.duration / self.generation_time, 2),
+            "model": self.info.name,
+            "model_type": self.info.key.type,
+            "warnings": list(self.warnings),
+        }
+
+    def _of_device(self) -> Metadata:
+        return {"device": self.info.device, **self.gpu_memory}

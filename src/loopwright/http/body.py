@@ -1,0 +1,89 @@
+"""Request bodies: JSON and both kinds of form become one mapping of fields, plus files. Knows sizes, not meanings."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass, field
+
+from fastapi import Request
+from starlette.datastructures import UploadFile
+from starlette.exceptions import HTTPException
+
+from loopwright.errors import InvalidInput, TooLarge
+from loopwright.request import shown
+
+JSON = "application/json"
+FORMS = ("multipart/form-data", "application/x-www-form-urlencoded")
+MAX_FORM_FIELDS = 100
+
+
+@dataclass(frozen=True)
+class Body:
+    """fields: as the client named them; files: the bytes of uploads, by field."""
+
+    fields: dict[str, object] = field(default_factory=dict)
+    files: dict[str, bytes] = field(default_factory=dict)
+
+
+async def read_body(request: Request, max_bytes: int) -> Body:
+    """The request's fields and files. Raises TooLarge, or InvalidInput for a body that cannot be read."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    limited = _Limited(request, max_bytes)
+    if kind in FORMS:
+        return await _read_form(limited, max_bytes)
+    if kind in (JSON, "") or kind.endswith("+json"):
+        return _read_json(await limited.body())
+    raise InvalidInput(
+        f"Content-Type must be {JSON}, {FORMS[0]} or {FORMS[1]}, got {shown(kind)}", code="invalid_content_type"
+    )
+
+
+class _Limited(Request):
+    """A request whose body may not be longer than so many bytes, whatever its Content-Length says."""
+
+    def __init__(self, request: Request, max_bytes: int) -> None:
+        super().__init__(request.scope, request.receive)
+        self._max_bytes = max_bytes
+
+    async def stream(self) -> AsyncGenerator[bytes, None]:
+        announced = self.headers.get("content-length", "")
+        if announced.isdecimal() and int(announced[:20]) > self._max_bytes:
+            raise self._too_large(f"{int(announced[:20]):,} bytes")
+        read = 0
+        async for chunk in super().stream():
+            read += len(chunk)
+            if read > self._max_bytes:
+                raise self._too_large(f"more than {self._max_bytes:,} bytes")
+            yield chunk
+
+    def _too_large(self, size: str) -> TooLarge:
+        return TooLarge(f"the request body is {size}; the most is {self._max_bytes:,} bytes")
+
+
+def _read_json(raw: bytes) -> Body:
+    if not raw.strip():
+        return Body()
+    try:
+        fields = json.loads(raw)
+    except (ValueError, RecursionError) as error:
+        raise InvalidInput(f"the body is not valid JSON: {error}", code="invalid_json") from None
+    if not isinstance(fields, dict):
+        raise InvalidInput(
+            f"the body must be a JSON object, got {type(fields).__name__} {shown(fields)}", code="invalid_json"
+        )
+    return Body(fields)
+
+
+async def _read_form(request: Request, max_bytes: int) -> Body:
+    body = Body()
+    try:
+        async with request.form(max_files=4, max_fields=MAX_FORM_FIELDS, max_part_size=max_bytes) as form:
+            for name, value in form.multi_items():
+                if isinstance(value, UploadFile):
+                    body.files[name] = await value.read()
+                else:
+                    body.fields[name] = value
+    except HTTPException as error:
+        raise InvalidInput(f"the form cannot be read: {error.detail}", code="invalid_form") from None
+    return body

@@ -1,0 +1,24 @@
+"""What a route finds in the app."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from loopwright.service import Service
+from loopwright.settings import Settings
+
+
+def _service(request: Request) -> Service:
+    service: Service = request.app.state.service
+    return service
+
+
+def _settings(request: Request) -> Settings:
+    settings: Settings = request.app.state.settings
+    return settings
+
+
+ServiceOf = Annotated[Service, Depends(_service)]
+SettingsOf = Annotated[Settings, Depends(_settings)]

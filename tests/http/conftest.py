@@ -1,0 +1,49 @@
+"""The whole service over ASGI, with an engine that needs no weights."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+import httpx
+import pytest
+
+from loopwright.engine.base import Engine, ModelKey
+from loopwright.engine.registry import Registry
+from loopwright.http.app import create_app
+from loopwright.service import Service
+from loopwright.serving.scheduler import Scheduler
+from loopwright.settings import Settings
+from tests.fakes import KEY, FakeEngine
+
+Client = httpx.AsyncClient
+Connect = Callable[..., AbstractAsyncContextManager[Client]]
+
+
+@asynccontextmanager
+async def connected(
+    load: Callable[[ModelKey], Engine] | None = None,
+    *,
+    max_requests: int = 36,
+    raise_errors: bool = False,
+    **settings: object,
+) -> AsyncIterator[Client]:
+    """A client of an app whose models are loaded by ``load``."""
+
+    def make_service(_: Settings) -> Service:
+        registry = Registry(load or (lambda _: FakeEngine()), max_models=2, memory_budget=None)
+        return Service(registry, Scheduler(), KEY, max_requests)
+
+    app = create_app(Settings(_env_file=None, **settings), make_service)  # type: ignore[call-arg, arg-type]
+    transport = httpx.ASGITransport(app, raise_app_exceptions=raise_errors)
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=transport, base_url="http://test") as client,
+    ):
+        yield client
+
+
+@pytest.fixture
+async def client() -> AsyncIterator[Client]:
+    async with connected() as client:
+        yield client
