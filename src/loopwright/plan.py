@@ -185,7 +185,7 @@ def _tempo(request: LoopRequest) -> Fraction:
     bpm = given or said
     if bpm is None:
         raise InvalidInput(
-            f"no tempo: put one into the prompt (`… 120bpm`) or send bpm, from {MIN_BPM} to {MAX_BPM}",
+            f"no tempo: put one into the prompt (`… 120bpm`) or give bpm, from {MIN_BPM} to {MAX_BPM}",
             field="bpm",
             code="missing_parameter",
         )

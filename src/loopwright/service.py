@@ -85,10 +85,12 @@ class Service:
 
     async def _render(self, engine: Engine, plan: GenerationPlan, on_progress: OnProgress | None) -> Rendered:
         job = self._scheduler.submit(engine, plan, on_progress)
+        rendered = asyncio.wrap_future(job.result)
         try:
-            return await asyncio.wrap_future(job.result)
+            return await asyncio.shield(rendered)
         except asyncio.CancelledError:
             job.cancel()
+            await asyncio.wait([rendered])  # the lease must outlive the step the worker is in
             raise
 
     @asynccontextmanager

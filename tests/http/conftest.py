@@ -34,7 +34,7 @@ async def connected(
         registry = Registry(load or (lambda _: FakeEngine()), max_models=2, memory_budget=None)
         return Service(registry, Scheduler(), KEY, max_requests)
 
-    app = create_app(Settings(_env_file=None, **settings), make_service)  # type: ignore[call-arg, arg-type]
+    app = create_app(Settings(_env_file=None, **settings), make_service)  # type: ignore[arg-type]
     transport = httpx.ASGITransport(app, raise_app_exceptions=raise_errors)
     async with (
         app.router.lifespan_context(app),

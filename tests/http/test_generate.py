@@ -253,7 +253,11 @@ async def test_the_first_request_waits_for_the_model() -> None:
 async def test_replies_are_kept_where_it_is_asked_for(tmp_path: Path) -> None:
     async with connected(outputs_dir=tmp_path) as client:
         reply = await client.post("/generate/loop", json=LOOP)
-    assert [path.read_bytes() for path in tmp_path.iterdir()] == [reply.content]
+    assert [path.read_bytes() for path in _files(tmp_path)] == [reply.content]
+
+
+def _files(folder: Path) -> list[Path]:
+    return list(folder.iterdir())
 
 
 async def test_the_documented_body_is_the_one_taken(client: Client) -> None:

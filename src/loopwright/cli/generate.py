@@ -25,7 +25,7 @@ console = Console(stderr=True)
 
 def run(settings: Settings, fields: Mapping[str, object], output: Path | None, *, loop: bool) -> None:
     """Make it, save it, say what it is. Raises InvalidInput before any work for what cannot be."""
-    configure_logs("warning", "console")
+    configure_logs("error", "console")
     request, _ = (LoopRequest if loop else GenerationRequest).parse(fields)
     _check(output)
     generation = asyncio.run(_generate(settings, request))
@@ -74,11 +74,12 @@ def _facts(generation: Generation, path: Path) -> list[tuple[str, str]]:
     loop = generation.plan.loop
     length = f"{generation.duration:.3f} s ({generation.audio.shape[1]} samples)"
     musical = [] if loop is None else [("tempo", f"{bpm_number(loop.bpm)} bpm"), ("bars", str(loop.bars))]
+    hint = " (small, built in; `loopwright info` says what it cannot do)" if generation.info.limitations else ""
     return [
         *musical,
         ("length", length),
         ("seed", str(generation.plan.seed)),
-        ("model", f"{generation.info.name} on {generation.info.device}"),
+        ("model", f"{generation.info.name} on {generation.info.device}{hint}"),
         ("made in", f"{generation.generation_time:.2f} s"),
         ("saved as", str(path)),
     ]

@@ -47,6 +47,7 @@ def serve(
     root_path: Annotated[str | None, _flag("root_path")] = None,
     cors_origins: Annotated[str | None, _flag("cors_origins")] = None,
     model: Model = None,
+    allowed_repos: Annotated[str | None, _flag("allowed_repos")] = None,
     device: Device = None,
     threads: Threads = None,
     queue_size: Annotated[int | None, _flag("queue_size")] = None,

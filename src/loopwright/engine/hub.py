@@ -111,6 +111,8 @@ def _explained(repo: str, file: str) -> Iterator[None]:
         raise _unavailable(f"the hub answered {status} for {repo}: {_first_line(error)}") from None
     except OSError as error:
         raise _unavailable(_disk(error, repo)) from None
+    except Exception as error:  # errors of the library's transport, whose classes change with its version
+        raise _unavailable(f"{file} of {repo} could not be downloaded: {_first_line(error)}") from error
 
 
 def _gated(error: GatedRepoError, repo: str, page: str) -> str:

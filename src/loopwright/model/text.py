@@ -26,7 +26,8 @@ class TextEncoder(Protocol):
 class T5TextEncoder:
     """A T5 encoder from a folder of the transformers library: configuration, weights, tokenizer.
 
-    tokens: texts are padded or cut to so many. width: channels of a hidden state. Raises CheckpointError for a folder that does not hold such a model.
+    tokens: texts are padded or cut to so many. width: channels of a hidden state.
+    Raises CheckpointError for a folder that does not hold such a model.
     """
 
     def __init__(self, folder: Path, tokens: int, device: torch.device) -> None:
@@ -37,8 +38,7 @@ class T5TextEncoder:
             model = T5EncoderModel.from_pretrained(folder, local_files_only=True, dtype=torch.float32)
         except (OSError, ValueError, KeyError) as error:
             raise CheckpointError(f"the text encoder in the folder {folder.name} cannot be loaded: {error}") from None
-        self._model: nn.Module = model.requires_grad_(False)  # from_pretrained leaves it in evaluation mode
-        self._model.to(device)
+        self._model = nn.Module.to(model.requires_grad_(False), device)  # from_pretrained leaves it in evaluation mode
         self.width = int(model.config.d_model)
         self._tokens = tokens
         self._device = device

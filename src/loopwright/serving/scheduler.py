@@ -70,6 +70,7 @@ class Job:
         self.engine = engine
         self.plan = plan
         self.result: Future[Rendered] = Future()
+        self.result.set_running_or_notify_cancel()  # whoever waits may go away; the worker alone decides how it ends
         self._on_progress = on_progress
         self._cancelled = threading.Event()
 

@@ -1,0 +1,89 @@
+"""The command line, as a user types it."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import soundfile
+
+from loopwright import __version__
+from loopwright.settings import Settings
+
+DRUMS = "aggressive techno drums 140bpm"
+WITHOUT_FLAGS = {"hf_token"}
+"""A secret on the command line would be seen by everyone on the machine."""
+
+
+def run(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "loopwright", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+        cwd=cwd,
+        env={"COLUMNS": "200", "PATH": "", "HF_HOME": str(cwd or "/nonexistent"), "TERM": "dumb"},
+    )
+
+
+def test_a_loop_is_saved_and_described(tmp_path: Path) -> None:
+    done = run("generate", DRUMS, "--bars", "2", "--seed", "7", "--model", "pocket", "-o", "drums.wav", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    info = soundfile.info(tmp_path / "drums.wav")
+    assert (info.frames, info.samplerate, info.channels) == (151200, 44100, 2)
+    for part in ("140 bpm", "151200 samples", "drums.wav", "pocket on cpu", "seed"):
+        assert part in done.stderr
+
+
+def test_without_an_output_the_file_has_a_telling_name(tmp_path: Path) -> None:
+    assert run("generate", "rain", "--seconds", "1.5", "--seed", "3", cwd=tmp_path).returncode == 0
+    (file,) = tmp_path.glob("*.wav")
+    assert re.fullmatch(r"stable_audio_3_\d+\.wav", file.name)
+    assert soundfile.info(file).frames == 66150
+
+
+@pytest.mark.parametrize(
+    ("arguments", "part"),
+    [
+        (["generate", "drums"], "no tempo: put one into the prompt"),
+        (["generate", DRUMS, "--bars", "3"], "bars must be `auto`, 1, 2, 4 or 8, got '3'"),
+        (["generate", DRUMS, "-o", "/nowhere/x.wav"], "output must lie in a folder that exists, got '/nowhere'"),
+        (["generate", DRUMS, "-o", "x.mp4"], "output must end in .wav, got 'x.mp4'"),
+        (["generate", DRUMS, "--model", "/nowhere"], "model must be a folder with model_config.json, got '/nowhere'"),
+        (["generate", DRUMS, "--device", "tpu"], "setting device cannot be 'tpu'"),
+        (["generate", DRUMS, "--sampler", "k-heun"], "sampler_type must be one of euler, dpmpp, rk4, pingpong"),
+        (["serve", "--port", "99999"], "setting port cannot be 99999"),
+    ],
+)
+def test_wrong_input_is_one_sentence_and_exit_code_2(arguments: list[str], part: str, tmp_path: Path) -> None:
+    done = run(*arguments, cwd=tmp_path)
+    assert done.returncode == 2
+    assert part in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_info_says_which_model_and_why(tmp_path: Path) -> None:
+    done = run("info", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "not in the hub's cache and HF_TOKEN is not set" in " ".join(done.stdout.split())
+    assert "hardly any pitch" in " ".join(done.stdout.split())
+
+
+def test_version() -> None:
+    assert run("--version").stdout.strip() == __version__
+
+
+def test_every_setting_is_a_flag_of_serve() -> None:
+    said = run("serve", "--help").stdout
+    for name in set(Settings.model_fields) - WITHOUT_FLAGS:
+        assert f"--{name.replace('_', '-')}" in said
+        assert f"LOOPWRIGHT_{name.upper()}" in said.replace("\n", "")
+
+
+def test_help_waits_for_no_library_that_takes_seconds_to_import() -> None:
+    script = "import sys, loopwright.cli.main; print({'torch', 'fastapi', 'librosa'} & set(sys.modules))"
+    assert subprocess.check_output([sys.executable, "-c", script], text=True).strip() == "set()"

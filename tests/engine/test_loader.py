@@ -1,0 +1,115 @@
+"""From keys to engines that carry out plans: the embedded model, folders, the hub."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from loopwright.engine.base import Audio, Engine, ModelKey
+from loopwright.engine.hub import Hub
+from loopwright.engine.loader import Loader
+from loopwright.errors import CheckpointError, InvalidInput
+from loopwright.model.text import T5TextEncoder
+from loopwright.plan import GenerationPlan, plan_audio, plan_loop
+from loopwright.request import GenerationRequest, LoopRequest
+from tests.hub_server import HubServer
+from tests.tiny import make_model_folder, make_text_encoder
+
+REPO = "someone/a-model"
+
+
+def load(source: str, *allowed: str) -> Engine:
+    return Loader(Hub(allowed), "cpu", 0)(ModelKey(source))
+
+
+def carry_out(engine: Engine, plan: GenerationPlan) -> Audio:
+    run = engine.start(plan)
+    rows = next(run.denoising)
+    for _ in range(run.evaluations - 1):
+        rows = run.denoising.send(engine.forward(rows))
+    with pytest.raises(StopIteration) as end:
+        run.denoising.send(engine.forward(rows))
+    return engine.finish(run, end.value.value)
+
+
+@pytest.fixture(scope="module")
+def pocket() -> Engine:
+    return load("pocket")
+
+
+def drums(engine: Engine, **fields: object) -> GenerationPlan:
+    return plan_loop(
+        LoopRequest.model_validate({"prompt": "techno drums 140bpm", "seed": 1, **fields}), engine.info.limits
+    )
+
+
+@pytest.mark.parametrize("sampler", ["euler", "dpmpp", "rk4", "pingpong"])
+def test_pocket_with_every_sampler(pocket: Engine, sampler: str) -> None:
+    audio = carry_out(pocket, drums(pocket, sampler_type=sampler, steps=4))
+    assert audio.shape == (2, 302400)
+    assert np.isfinite(audio).all()
+    assert 0.05 < np.abs(audio).max() < 4
+
+
+def test_pocket_heeds_seed_guidance_and_negative_prompt(pocket: Engine) -> None:
+    plain = carry_out(pocket, drums(pocket, steps=3))
+    assert np.array_equal(plain, carry_out(pocket, drums(pocket, steps=3)))
+    for change in ({"seed": 2}, {"cfg_scale": 1.0}, {"negative_prompt": "house"}, {"prompt": "house drums 140bpm"}):
+        assert not np.array_equal(plain, carry_out(pocket, drums(pocket, steps=3, **change)))
+
+
+def test_pocket_says_what_it_is(pocket: Engine) -> None:
+    assert pocket.info.name == "pocket"
+    assert "hardly any pitch" in " ".join(pocket.info.limitations)
+    assert pocket.info.limits.default_steps == 12
+
+
+def test_a_folder_with_its_own_text_encoder(tmp_path: Path) -> None:
+    engine = load(str(make_model_folder(tmp_path / "model")))
+    request = GenerationRequest(prompt="techno drums", negative_prompt="melody", seed=1)
+    audio = carry_out(engine, plan_audio(request, engine.info.limits))
+    assert audio.shape == (2, 16384)
+    assert np.isfinite(audio).all()
+    assert engine.info.name == "model"
+    assert engine.info.limits.samplers[0] == "pingpong"
+
+
+def test_a_model_and_its_text_encoder_from_the_hub(hub_server: HubServer, tmp_path: Path) -> None:
+    hub_server.publish(REPO, make_model_folder(tmp_path / "model", "sao1-tiny", text_encoder=False))
+    make_text_encoder(tmp_path / "t5")
+    hub_server.publish("t5-small", tmp_path / "t5")
+    engine = load(REPO, REPO)
+    assert engine.info.objective == "v"
+    request = GenerationRequest(prompt="techno drums", seed=1, steps=4)
+    assert np.isfinite(carry_out(engine, plan_audio(request, engine.info.limits))).all()
+
+
+def test_a_text_encoder_of_another_width_is_refused(tmp_path: Path) -> None:
+    folder = make_model_folder(tmp_path / "model", text_encoder=False)
+    make_text_encoder(folder / "text_encoder", width=64)
+    with pytest.raises(CheckpointError, match="must have 512 channels"):
+        load(str(folder))
+
+
+def test_a_text_encoder_that_is_none(tmp_path: Path) -> None:
+    folder = make_model_folder(tmp_path / "model", text_encoder=False)
+    (folder / "text_encoder").mkdir()
+    with pytest.raises(CheckpointError, match="cannot be loaded"):
+        load(str(folder))
+
+
+def test_texts_are_padded_masked_and_cut(tmp_path: Path) -> None:
+    make_text_encoder(tmp_path)
+    encoder = T5TextEncoder(tmp_path, 8, torch.device("cpu"))
+    states, mask = encoder(["techno drums", "", "a b c d e f g h i j k"])
+    assert states.shape == (3, 8, 512)
+    assert mask.sum(1).tolist() == [3, 1, 8]
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
+def test_a_device_that_is_not_there() -> None:
+    with pytest.raises(InvalidInput, match="device must be one this machine has"):
+        Loader(Hub(()), "cuda", 0)(ModelKey("pocket"))

@@ -1,0 +1,33 @@
+"""Listening with numbers: onsets, and how they sit on the grid."""
+
+from __future__ import annotations
+
+import librosa
+import numpy as np
+import scipy.signal
+from numpy.typing import NDArray
+
+HOP = 128
+SILENCE = 32 * HOP
+SHARE_OF_LOUDEST = 0.25
+SHORTEST_GAP = 0.05
+
+
+def onsets(audio: NDArray[np.float32], sample_rate: int) -> NDArray[np.float64]:
+    """Seconds of the strong onsets of audio [channels, samples]: peaks of at least a quarter of the loudest's flux.
+
+    Silence is put before the audio, so that an onset on its first sample is one too.
+    """
+    after_silence = np.pad(audio.mean(0), (SILENCE, 0))
+    strength = librosa.onset.onset_strength(y=after_silence, sr=sample_rate, hop_length=HOP, n_fft=1024)
+    floor = max(SHARE_OF_LOUDEST * np.percentile(strength, 99.5), strength.mean() + strength.std() / 2)
+    peaks, _ = scipy.signal.find_peaks(strength, height=floor, distance=int(SHORTEST_GAP * sample_rate / HOP))
+    seconds: NDArray[np.float64] = np.maximum((peaks * HOP - SILENCE) / sample_rate, 0.0)
+    return seconds
+
+
+def share_on_grid(times: NDArray[np.float64], bpm: float, tolerance: float) -> float:
+    """The share of times within ``tolerance`` seconds of a sixteenth."""
+    sixteenth = 15 / bpm
+    off = np.abs(times - np.round(times / sixteenth) * sixteenth)
+    return float(np.mean(off <= tolerance))

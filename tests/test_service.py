@@ -1,0 +1,66 @@
+"""The way of a request, without a front end."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+
+import pytest
+
+from loopwright.engine.registry import Registry
+from loopwright.errors import QueueFull
+from loopwright.request import LoopRequest
+from loopwright.service import Service
+from loopwright.serving.scheduler import Scheduler
+from tests.fakes import KEY, FakeEngine
+
+LOOP = LoopRequest(prompt="drums 140bpm", bars=1, seed=1, steps=50)
+
+
+def service_of(engine: FakeEngine, *, max_requests: int = 4) -> Service:
+    return Service(Registry(lambda _: engine), Scheduler(), KEY, max_requests)
+
+
+async def test_a_request_given_up_frees_its_place_and_harms_nobody() -> None:
+    engine = FakeEngine(step_seconds=0.01)
+    service = service_of(engine)
+    given_up = asyncio.ensure_future(service.generate(LOOP))
+    kept = asyncio.ensure_future(service.generate(LOOP))
+    await asyncio.sleep(0.1)
+    given_up.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await given_up
+    assert service.queue_depth == 1
+    assert (await kept).audio.shape == (2, 75600)
+    assert engine.forwards < 90
+    service.close()
+
+
+async def test_a_model_is_not_unloaded_under_a_request_that_is_given_up() -> None:
+    gate = threading.Event()
+    engine = FakeEngine(gate=gate)
+    registry = Registry(lambda _: engine)
+    service = Service(registry, Scheduler(), KEY, 4)
+    given_up = asyncio.ensure_future(service.generate(LOOP))
+    await asyncio.sleep(0.1)
+    given_up.cancel()
+    await asyncio.sleep(0.05)
+    assert registry.clear() == 0  # the worker is in a step
+    gate.set()
+    with pytest.raises(asyncio.CancelledError):
+        await given_up
+    assert registry.clear() == 1
+    service.close()
+
+
+async def test_no_more_than_so_many_requests() -> None:
+    gate = threading.Event()
+    service = service_of(FakeEngine(gate=gate), max_requests=2)
+    waiting = [asyncio.ensure_future(service.generate(LOOP)) for _ in range(2)]
+    await asyncio.sleep(0.05)
+    with pytest.raises(QueueFull):
+        await service.generate(LOOP)
+    gate.set()
+    await asyncio.gather(*waiting)
+    await service.generate(LOOP)
+    service.close()
