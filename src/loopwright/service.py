@@ -90,7 +90,7 @@ class Service:
             return await asyncio.shield(rendered)
         except asyncio.CancelledError:
             job.cancel()
-            await asyncio.wait([rendered])  # the lease must outlive the step the worker is in
+            await asyncio.gather(rendered, return_exceptions=True)  # the lease must outlive the step the worker is in
             raise
 
     @asynccontextmanager

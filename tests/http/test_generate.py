@@ -256,6 +256,12 @@ async def test_replies_are_kept_where_it_is_asked_for(tmp_path: Path) -> None:
     assert [path.read_bytes() for path in _files(tmp_path)] == [reply.content]
 
 
+async def test_a_reply_is_not_lost_when_it_cannot_be_kept(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no folder")
+    async with connected(outputs_dir=tmp_path / "file") as client:
+        assert (await client.post("/generate/loop", json=LOOP)).status_code == 200
+
+
 def _files(folder: Path) -> list[Path]:
     return list(folder.iterdir())
 

@@ -6,6 +6,7 @@ import asyncio
 import base64
 from pathlib import Path
 
+import structlog
 from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, Response
 
@@ -18,6 +19,8 @@ from loopwright.http.state import ServiceOf, SettingsOf
 from loopwright.request import GenerationRequest, LoopRequest
 from loopwright.service import Service
 from loopwright.settings import Settings
+
+log = structlog.get_logger()
 
 router = APIRouter(prefix="/generate", tags=["generate"])
 
@@ -44,7 +47,7 @@ async def _answer(kind: type[GenerationRequest], request: Request, service: Serv
 def _reply(generation: Generation, return_format: str, keep_in: Path | None) -> Response:
     wav = encode_wav(generation.audio, generation.sample_rate)
     if keep_in is not None:
-        (keep_in / generation.file_name()).write_bytes(wav)
+        _keep(keep_in / generation.file_name(), wav)
     if return_format == "base64":
         return JSONResponse(
             {"success": True, "audio_base64": base64.b64encode(wav).decode(), "metadata": generation.metadata()},
@@ -52,3 +55,12 @@ def _reply(generation: Generation, return_format: str, keep_in: Path | None) -> 
         )
     attachment = f'attachment; filename="{generation.file_name()}"'
     return Response(wav, media_type="audio/wav", headers={**generation.headers(), "Content-Disposition": attachment})
+
+
+def _keep(path: Path, wav: bytes) -> None:
+    """A copy on disk; a full disk is no reason to lose the reply."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(wav)
+    except OSError as error:
+        log.error("audio could not be kept", path=str(path), reason=str(error))
