@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from loopwright.engine.base import Audio, ModelInfo, ModelKey, Run
+from loopwright.assemble import make_sources
+from loopwright.engine.base import Audio, Engine, ModelInfo, ModelKey, Run
+from loopwright.engine.hub import Hub
+from loopwright.engine.registry import Registry
+from loopwright.models import Models
 from loopwright.plan import GenerationPlan, ModelLimits
+from loopwright.service import Service
+from loopwright.serving.scheduler import Scheduler
+from loopwright.settings import Settings
 
 RATE = 44100
 LIMITS = ModelLimits(
@@ -74,3 +81,17 @@ def _denoise(plan: GenerationPlan) -> Generator[Any, Any, Any]:
     for _ in range(plan.steps):
         yield (plan,)
     return plan.seed
+
+
+def fake_service(
+    load: Callable[[ModelKey], Engine] | None = None,
+    *,
+    max_requests: int = 36,
+    settings: Settings | None = None,
+    hub: Hub | None = None,
+    key: ModelKey = KEY,
+) -> Service:
+    """A service whose models are loaded by ``load`` (by default: fakes)."""
+    registry = Registry(load or (lambda _: FakeEngine()), max_models=2)
+    models = Models(registry, hub or Hub(("*",)), key)
+    return Service(models, Scheduler(), make_sources(settings or Settings()), max_requests)

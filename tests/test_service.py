@@ -7,18 +7,16 @@ import threading
 
 import pytest
 
-from loopwright.engine.registry import Registry
 from loopwright.errors import QueueFull
 from loopwright.request import LoopRequest
 from loopwright.service import Service
-from loopwright.serving.scheduler import Scheduler
-from tests.fakes import KEY, FakeEngine
+from tests.fakes import FakeEngine, fake_service
 
 LOOP = LoopRequest(prompt="drums 140bpm", bars=1, seed=1, steps=50)
 
 
 def service_of(engine: FakeEngine, *, max_requests: int = 4) -> Service:
-    return Service(Registry(lambda _: engine), Scheduler(), KEY, max_requests)
+    return fake_service(lambda _: engine, max_requests=max_requests)
 
 
 async def test_a_request_given_up_frees_its_place_and_harms_nobody() -> None:
@@ -39,8 +37,8 @@ async def test_a_request_given_up_frees_its_place_and_harms_nobody() -> None:
 async def test_a_model_is_not_unloaded_under_a_request_that_is_given_up() -> None:
     gate = threading.Event()
     engine = FakeEngine(gate=gate)
-    registry = Registry(lambda _: engine)
-    service = Service(registry, Scheduler(), KEY, 4)
+    service = service_of(engine)
+    registry = service.models.registry
     given_up = asyncio.ensure_future(service.generate(LOOP))
     await asyncio.sleep(0.1)
     given_up.cancel()

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import structlog
 
+from loopwright.engine.base import ModelKey
 from loopwright.engine.choose import POCKET, choose
 from loopwright.engine.hub import Hub
 from loopwright.engine.loader import Loader, limitations
 from loopwright.engine.registry import Registry
+from loopwright.library.riffs import RiffLibrary
+from loopwright.models import Models
 from loopwright.service import Service
 from loopwright.serving.scheduler import MAX_RUNNING, Scheduler
-from loopwright.settings import Settings
+from loopwright.settings import BASE_REPO, Settings
+from loopwright.sources import Sources
+from loopwright.workers import Workers
+
+GIGABYTE = 1e9
 
 log = structlog.get_logger()
 
@@ -23,8 +30,22 @@ def assemble(settings: Settings) -> Service:
     say("model chosen", model=str(choice.key), because=choice.reason)
     for sentence in limitations(choice.key):
         log.warning("limitation", model=str(choice.key), cannot=sentence)
-    registry = Registry(Loader(hub, settings.device, settings.threads), max_models=2, memory_budget=None)
-    return Service(registry, Scheduler(), choice.key, settings.queue_size + MAX_RUNNING)
+    base = choice.key if choice.key.source != POCKET else ModelKey(BASE_REPO)
+    registry = Registry(
+        Loader(hub, settings.device, settings.threads, base),
+        max_models=settings.max_models,
+        memory_budget=round(settings.model_memory_gb * GIGABYTE) if settings.model_memory_gb else None,
+    )
+    models = Models(registry, hub, choice.key)
+    return Service(models, Scheduler(), make_sources(settings), settings.queue_size + MAX_RUNNING)
+
+
+def make_sources(settings: Settings) -> Sources:
+    """The worker processes, the riff library, and what uploads may be."""
+    workers = Workers()
+    cache = settings.cache_dir.expanduser() / "riffs"
+    riffs = RiffLibrary(settings.riffs_dir.expanduser(), cache, workers, settings.max_upload_seconds)
+    return Sources(workers, riffs, settings.max_upload_seconds)
 
 
 def make_hub(settings: Settings) -> Hub:

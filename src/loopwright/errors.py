@@ -12,6 +12,7 @@
     │   ├── QueueFull           too many requests are waiting
     │   └── ModelUnavailable    the model could not be loaded (the reason is in the message)
     ├── Cancelled               the request was given up before it was done
+    ├── WorkerFailed            a worker process crashed, or took too long, over what it was given
     └── CheckpointError         a model's files are not what they should be
 
 Messages are one sentence for a person: the field, the value got, what is allowed. Nothing matches on their text.
@@ -94,8 +95,10 @@ class TryLater(LoopwrightError):
 
     default_code = "try_later"
 
-    def __init__(self, message: str, *, retry_after: int = 5, field: str | None = None) -> None:
-        super().__init__(message, field=field)
+    def __init__(
+        self, message: str, *, retry_after: int = 5, field: str | None = None, code: str | None = None
+    ) -> None:
+        super().__init__(message, field=field, code=code)
         self.retry_after = retry_after
 
 
@@ -121,3 +124,9 @@ class CheckpointError(LoopwrightError):
     """A model's files are not what they should be."""
 
     default_code = "bad_checkpoint"
+
+
+class WorkerFailed(LoopwrightError):
+    """A worker process crashed, or took too long, over what it was given."""
+
+    default_code = "worker_failed"

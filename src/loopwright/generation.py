@@ -6,7 +6,7 @@ Knows: a plan, the model that carried it out, the audio. Does not know: HTTP, fi
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
 from loopwright.engine.base import Audio, ModelInfo
 from loopwright.music.tempo import bar_seconds, bpm_number, loop_samples
@@ -18,7 +18,10 @@ Metadata = dict[str, object]
 
 @dataclass(frozen=True)
 class Generation:
-    """audio: [2, plan.samples] within ±1. created: seconds since 1970. generation_time: seconds, waiting included."""
+    """audio: [2, plan.samples] within ±1. created: seconds since 1970.
+
+    generation_time: seconds, waiting included; post_seconds: of what was done to the audio after decoding.
+    """
 
     audio: Audio
     plan: GenerationPlan
@@ -27,6 +30,7 @@ class Generation:
     generation_time: float
     created: int
     warnings: tuple[str, ...]
+    post_seconds: float = 0.0
     gpu_memory: Mapping[str, float] = field(default_factory=dict)
 
     @property
@@ -42,7 +46,7 @@ class Generation:
     def metadata(self) -> Metadata:
         """What the reply says, by the contract's names."""
         of_kind = self._of_audio() if self.plan.loop is None else self._of_loop(self.plan.loop)
-        return {**of_kind, **self._of_making(), **self._of_device()}
+        return {**of_kind, **self._of_source(), **self._of_making(), **self._of_device()}
 
     def headers(self) -> Mapping[str, str]:
         """The metadata that fits into headers."""
@@ -55,12 +59,32 @@ class Generation:
             headers |= {"X-Bpm": str(bpm_number(self.plan.loop.bpm)), "X-Bars": str(self.plan.loop.bars)}
         return headers
 
+    def summary(self) -> Metadata:
+        """The plan in short, the model, and seconds by stage: for the log."""
+        plan, timings = self.plan, self.timings
+        return {
+            "model": self.info.name,
+            "seed": plan.seed,
+            "steps": plan.steps,
+            "cfg_scale": plan.guidance,
+            "sampler": plan.sampler,
+            "samples": plan.samples,
+            "bpm": None if plan.bpm is None else bpm_number(plan.bpm),
+            "bars": None if plan.loop is None else plan.loop.bars,
+            "source": plan.source is not None,
+            **{f"seconds_{name}": round(seconds, 4) for name, seconds in asdict(timings).items()},
+            "seconds_post": round(self.post_seconds, 4),
+        }
+
     def file_name(self) -> str:
         """A name that tells what the file is."""
-        loop, seed = self.plan.loop, self.plan.seed
-        if loop is None:
-            return f"stable_audio_{seed}_{self.created}.wav"
-        return f"loop_{loop.loop_type}_{bpm_number(loop.bpm)}bpm_{loop.bars}bars_{seed}.wav"
+        plan, seed = self.plan, self.plan.seed
+        if plan.loop is None:
+            return f"{'style_transfer' if plan.source else 'stable_audio'}_{seed}_{self.created}.wav"
+        if plan.keep is not None:
+            return f"guided_loop_{seed}_{self.created}.wav"
+        of = "loop" if plan.riff is None else f"riff_{plan.riff.key}"
+        return f"{of}_{plan.loop.loop_type}_{bpm_number(plan.loop.bpm)}bpm_{plan.loop.bars}bars_{seed}.wav"
 
     def _of_audio(self) -> Metadata:
         return {
@@ -82,11 +106,33 @@ class Generation:
             "calculated_duration_seconds": float(loop.bars * bar_seconds(loop.bpm)),
             "available_audio_seconds": float(self.info.limits.window_seconds),
             "seconds_per_bar": float(bar_seconds(loop.bpm)),
-            "style_transfer": False,
-            "style_strength": None,
+            "style_transfer": self._is_style_transfer,
+            "style_strength": self.plan.init_noise_level if self._is_style_transfer else None,
         }
         if loop.requested_bars is not None:
             said["requested_bars"] = loop.requested_bars
+        return said
+
+    @property
+    def _is_style_transfer(self) -> bool:
+        return self.plan.source is not None and self.plan.keep is None
+
+    def _of_source(self) -> Metadata:
+        plan, said = self.plan, Metadata()
+        if plan.source is not None and plan.riff is None:
+            said |= {"input_audio_shape": list(plan.source.shape)}
+        if self._is_style_transfer:
+            said |= {"style_strength": plan.init_noise_level}
+        if plan.keep is not None:
+            said |= {"guidance_strength": plan.keep.strength}
+        if plan.riff is not None:
+            said |= {
+                "key": plan.riff.key,
+                "source": "personal_riff_library",
+                "riff": plan.riff.filename,
+                "original_bpm": bpm_number(plan.riff.original_bpm),
+                "semitones": plan.riff.semitones,
+            }
         return said
 
     def _of_making(self) -> Metadata:

@@ -7,8 +7,11 @@ plan, and the same plan gives the same audio. Does not know: tensors, threads, H
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
+
+import numpy as np
+from numpy.typing import NDArray
 
 from loopwright.errors import Impossible, InvalidInput
 from loopwright.music.prompt import LoopType, Words, words_for
@@ -22,17 +25,20 @@ from loopwright.music.tempo import (
     largest_fitting_bars,
     loop_samples,
 )
-from loopwright.request import GenerationRequest, LoopRequest
+from loopwright.request import GenerationRequest, GuidedLoopRequest, LoopRequest, StyleRequest
 
 MIN_SECONDS = 1
+
+EDGE = 1e-6
+"""The width of an edge between what is kept and what is not, as a share of a bar: none."""
 
 
 @dataclass(frozen=True)
 class ModelLimits:
     """What a model can be asked for.
 
-    sample_rate: Hz. window_samples: the most it makes at once. samplers: those that fit its
-    objective, the default first.
+    sample_rate: Hz. window_samples: the most it makes at once. samplers: those that fit its objective, the default first.
+    can_be_guided: whether it can keep parts of a source.
     """
 
     sample_rate: int
@@ -41,6 +47,7 @@ class ModelLimits:
     default_steps: int
     max_steps: int
     default_cfg_scale: float
+    can_be_guided: bool = True
 
     @property
     def window_seconds(self) -> Fraction:
@@ -64,11 +71,41 @@ class Loop:
 
 
 @dataclass(frozen=True)
+class Source:
+    """Audio that a run starts from, or is led by.
+
+    audio: [2, samples] at the model's rate; shape: [channels, samples] as it was sent.
+    """
+
+    audio: NDArray[np.float32] = field(repr=False, compare=False)
+    shape: tuple[int, int]
+
+
+@dataclass(frozen=True)
+class RiffUse:
+    """A riff of the personal library that is a loop's source. semitones: how far it was moved to be in the key."""
+
+    key: str
+    filename: str
+    original_bpm: Fraction
+    semitones: int = 0
+
+
+@dataclass(frozen=True)
+class Keep:
+    """How much of the source is kept where. points: (seconds, weight 0 … 1), joined by lines; strength: of the pull."""
+
+    points: tuple[tuple[float, float], ...]
+    strength: float
+
+
+@dataclass(frozen=True)
 class GenerationPlan:
     """What will be done, with nothing left to parse or decide.
 
     seconds_total: what the model is told of the length; samples: what is returned. bpm: as told to the model.
     steps: as asked; guidance: 1 is none; seed: 0 … 2^32-1.
+    source: audio the run starts from, noised to ``init_noise_level``, or (with ``keep``) is led by.
     """
 
     original_prompt: str
@@ -82,6 +119,54 @@ class GenerationPlan:
     guidance: float
     sampler: str
     warnings: tuple[str, ...] = ()
+    source: Source | None = None
+    init_noise_level: float = 1.0
+    keep: Keep | None = None
+    riff: RiffUse | None = None
+
+
+def plan_request(request: GenerationRequest, limits: ModelLimits) -> GenerationPlan:
+    """Plan any request, without its source. Raises InvalidInput and Impossible."""
+    match request:
+        case GuidedLoopRequest():
+            return plan_guided(request, limits)
+        case LoopRequest():
+            return plan_loop(request, limits)
+        case StyleRequest():
+            return plan_style(request, limits)
+        case _:
+            return plan_audio(request, limits)
+
+
+def with_source(plan: GenerationPlan, source: Source, strength: float, riff: RiffUse | None = None) -> GenerationPlan:
+    """The plan as a style transfer from a source; one that keeps its source where a mask says is led by it instead."""
+    warnings = plan.warnings if source.audio.any() else (*plan.warnings, "the source audio is silent")
+    level = 1.0 if plan.keep else strength
+    return replace(plan, source=source, init_noise_level=level, riff=riff, warnings=warnings)
+
+
+def plan_style(request: StyleRequest, limits: ModelLimits) -> GenerationPlan:
+    """Plan a style transfer: as ``/generate``, but the model is always told of the whole window."""
+    return replace(plan_audio(request, limits), seconds_total=limits.whole_seconds)
+
+
+def plan_guided(request: GuidedLoopRequest, limits: ModelLimits) -> GenerationPlan:
+    """Plan a loop that keeps its source where the mask says. Raises InvalidInput for a model that cannot be led so."""
+    if not limits.can_be_guided:
+        raise InvalidInput(
+            "guided loops need a model of a rectified flow; the model that is loaded has another objective",
+            field="finetune_repo" if request.model_type == "finetune" else "model_type",
+        )
+    plan = plan_loop(request, limits)
+    assert plan.loop is not None
+    bar = float(bar_seconds(plan.loop.bpm))
+    start, end = request.guidance_start_weight, request.guidance_end_weight
+    points = {
+        "full": ((0.0, start),),
+        "fade": ((0.0, start), (plan.loop.bars * bar, end)),
+        "first_bar": ((bar, start), (bar * (1 + EDGE), end)),
+    }[request.guidance_mask]
+    return replace(plan, keep=Keep(points, request.guidance_strength))
 
 
 def plan_audio(request: GenerationRequest, limits: ModelLimits) -> GenerationPlan:

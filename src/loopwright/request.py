@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from loopwright.errors import InvalidInput
+from loopwright.music.key import parse_key
 from loopwright.music.prompt import LoopType
 from loopwright.music.tempo import MAX_BPM, MIN_BPM
 
@@ -20,6 +21,8 @@ MAX_SEED = 2**32 - 1
 MAX_PROMPT_CHARACTERS = 2000
 MAX_STEPS = 250
 VALUE_SHOWN_CHARACTERS = 60
+
+_STEPS_ALLOWED = f"a whole number from 1 to the model's most (100, or {MAX_STEPS} for models that need more)"
 
 
 def _no_booleans(value: object) -> object:
@@ -39,6 +42,13 @@ def _lowercase(value: object) -> object:
     return value.strip().lower() if isinstance(value, str) else value
 
 
+def _key(value: object) -> object:
+    key = parse_key(value) if isinstance(value, str) else None
+    if key is None:
+        raise ValueError("it is no key")
+    return key
+
+
 def _bars(value: object) -> object:
     text = _lowercase(_no_booleans(value))
     if text == "auto":
@@ -56,10 +66,45 @@ def _field(default: Any, allowed: str, description: str, **bounds: Any) -> Any:
     return Field(default, description=description, json_schema_extra={"allowed": allowed}, **bounds)
 
 
-class GenerationRequest(BaseModel):
-    """A request to ``/generate``: text to audio. ``None`` means: the model's own default."""
+class Request(BaseModel):
+    """What all requests share: how fields are read, and what is said of those that cannot be."""
 
     model_config = ConfigDict(extra="ignore", frozen=True, allow_inf_nan=False)
+
+    @classmethod
+    def parse(cls, fields: Mapping[str, object]) -> tuple[Self, tuple[str, ...]]:
+        """Validate fields as a client sent them; returns the request and a warning for each unknown field.
+
+        An empty string and ``None`` count as absent.
+        Raises InvalidInput that names the field, the value and what is allowed.
+        """
+        given = {name: value for name, value in fields.items() if value is not None and value != ""}
+        try:
+            request = cls.model_validate(given)
+        except ValidationError as error:
+            raise _in_one_sentence(cls, given, error) from None
+        unknown = [name for name in given if name not in cls.model_fields]
+        return request, tuple(f"unknown field `{_shown_name(name)}` was ignored" for name in unknown)
+
+
+class ModelChoice(Request):
+    """Which model a request means."""
+
+    model_type: Annotated[Literal["standard", "finetune"], Word] | None = _field(
+        None,
+        "`standard` or `finetune`",
+        "The model the server was started with, or a finetune. Default: the active one (`POST /models/switch`).",
+    )
+    finetune_repo: Text | None = _field(
+        None, "a hub repository (`owner/name`)", "The finetune's repository on the hub.", max_length=200
+    )
+    finetune_checkpoint: Text | None = _field(
+        None, "the name of a checkpoint file in the repository", "The finetune's checkpoint file.", max_length=200
+    )
+
+
+class GenerationRequest(ModelChoice):
+    """A request to ``/generate``: text to audio. ``None`` means: the model's own default."""
 
     prompt: Text = _field(
         ...,
@@ -82,7 +127,7 @@ class GenerationRequest(BaseModel):
     )
     steps: Annotated[int, Number] | None = _field(
         None,
-        f"a whole number from 1 to the model's most (100, or {MAX_STEPS} for models that need more)",
+        _STEPS_ALLOWED,
         "Denoising steps. Default: the model's own (8 for stable-audio-open-small).",
         ge=1,
         le=MAX_STEPS,
@@ -107,30 +152,6 @@ class GenerationRequest(BaseModel):
     sampler_type: Annotated[str, Word] | None = _field(
         None, "the name of a sampler", "The sampler; `/model/info` lists those that fit the model.", max_length=40
     )
-    model_type: Annotated[Literal["standard", "finetune"], Word] = _field(
-        "standard", "`standard` or `finetune`", "Which model: the one the server was started with, or a finetune of it."
-    )
-    finetune_repo: Text | None = _field(
-        None, "a hub repository (`owner/name`)", "The finetune's repository on the hub.", max_length=200
-    )
-    finetune_checkpoint: Text | None = _field(
-        None, "the name of a checkpoint file in the repository", "The finetune's checkpoint file.", max_length=200
-    )
-
-    @classmethod
-    def parse(cls, fields: Mapping[str, object]) -> tuple[Self, tuple[str, ...]]:
-        """Validate fields as a client sent them; returns the request and a warning for each unknown field.
-
-        An empty string and ``None`` count as absent.
-        Raises InvalidInput that names the field, the value and what is allowed.
-        """
-        given = {name: value for name, value in fields.items() if value is not None and value != ""}
-        try:
-            request = cls.model_validate(given)
-        except ValidationError as error:
-            raise _in_one_sentence(cls, given, error) from None
-        unknown = [name for name in given if name not in cls.model_fields]
-        return request, tuple(f"unknown field `{_shown_name(name)}` was ignored" for name in unknown)
 
     def seeded(self) -> Self:
         """The same request with a seed drawn where it asks for a random one."""
@@ -144,6 +165,12 @@ STYLE_STRENGTH = _field(
     ge=0.1,
     le=1,
 )
+
+
+class StyleRequest(GenerationRequest):
+    """A request to ``/generate/style-transfer``: audio to audio."""
+
+    style_strength: Annotated[float, Number] = STYLE_STRENGTH
 
 
 class LoopRequest(GenerationRequest):
@@ -167,6 +194,64 @@ class LoopRequest(GenerationRequest):
         False,
         "true or false",
         "Answer 422 where `bars` does not fit the model's window, instead of the most that does.",
+    )
+
+
+class RiffLoopRequest(LoopRequest):
+    """A request to ``/generate/loop-with-riff``: a loop whose source is a riff of the personal library."""
+
+    key: Annotated[str, BeforeValidator(_key)] = _field(
+        ...,
+        "a key: a … g, with sharp or flat (`gsharp`, `G#`, `aflat` and `Ab` are one)",
+        "The key of the riff: a … g with sharp or flat; `gsharp`, `G#`, `aflat` and `Ab` are one key.",
+        max_length=20,
+    )
+    transpose: bool = _field(
+        False, "true or false", "Where there is no riff in the key, move the nearest key's riff to it."
+    )
+    loop_type: Annotated[LoopType, Word] = _field(
+        "instruments",
+        "`drums`, `instruments` or `auto`",
+        "`drums` keeps tones out, `instruments` keeps drums out.",
+    )
+    steps: Annotated[int, Number] | None = _field(8, _STEPS_ALLOWED, "Denoising steps.", ge=1, le=MAX_STEPS)
+    cfg_scale: Annotated[float, Number] | None = _field(1.0, "a number from 0 to 20", "Guidance scale.", ge=0, le=20)
+
+
+class RiffUpload(Request):
+    """A request to ``POST /riffs``."""
+
+    key: Annotated[str, BeforeValidator(_key)] | None = _field(
+        None, "a key: a … g, with sharp or flat", "The riff's key: a … g with sharp or flat.", max_length=20
+    )
+    bpm: Annotated[float, Number] | None = _field(
+        None, f"a number from {MIN_BPM} to {MAX_BPM}", "The riff's tempo in beats per minute.", ge=MIN_BPM, le=MAX_BPM
+    )
+    filename: Text | None = _field(
+        None,
+        "a text of at most 200 characters",
+        "The name to keep it under; default: that of the file.",
+        max_length=200,
+    )
+
+
+class GuidedLoopRequest(LoopRequest):
+    """A request to ``/generate/loop-guided``: a loop that keeps its source where a mask says."""
+
+    steps: Annotated[int, Number] | None = _field(50, _STEPS_ALLOWED, "Denoising steps.", ge=1, le=MAX_STEPS)
+    guidance_mask: Annotated[Literal["first_bar", "fade", "full"], Word] = _field(
+        "fade",
+        "`first_bar`, `fade` or `full`",
+        "What is kept: the first bar, all of it less and less, or all of it.",
+    )
+    guidance_strength: Annotated[float, Number] = _field(
+        1.0, "a number from 0 to 10", "How strongly the source pulls; 0 keeps nothing.", ge=0, le=10
+    )
+    guidance_start_weight: Annotated[float, Number] = _field(
+        1.0, "a number from 0 to 1", "The mask where it begins: all that `full` and `first_bar` keep.", ge=0, le=1
+    )
+    guidance_end_weight: Annotated[float, Number] = _field(
+        0.0, "a number from 0 to 1", "The mask where `fade` ends, and after the bar of `first_bar`.", ge=0, le=1
     )
 
 

@@ -13,12 +13,14 @@ from contextlib import asynccontextmanager
 
 from loopwright.audio.loudness import SILENCE, normalize_peak, peak
 from loopwright.engine.base import Audio, Engine, ModelInfo, ModelKey
-from loopwright.engine.registry import ModelStatus, Registry
+from loopwright.engine.registry import ModelStatus
 from loopwright.errors import QueueFull
 from loopwright.generation import Generation
-from loopwright.plan import GenerationPlan, ModelLimits, plan_audio, plan_loop
-from loopwright.request import GenerationRequest, LoopRequest
+from loopwright.models import Models
+from loopwright.plan import GenerationPlan, ModelLimits, plan_request
+from loopwright.request import GenerationRequest
 from loopwright.serving.scheduler import Progress, Rendered, Scheduler
+from loopwright.sources import Sources
 
 RETRY_AFTER_SECONDS = 5
 
@@ -26,26 +28,33 @@ OnProgress = Callable[[Progress], None]
 
 
 class Service:
-    """What every front end calls. model: the one used where a request names no other."""
+    """What every front end calls."""
 
-    def __init__(self, registry: Registry, scheduler: Scheduler, model: ModelKey, max_requests: int) -> None:
-        self.model = model
-        self._registry = registry
+    def __init__(self, models: Models, scheduler: Scheduler, sources: Sources, max_requests: int) -> None:
+        self.models = models
+        self.sources = sources
         self._scheduler = scheduler
         self._max_requests = max_requests
         self._requests = 0
         self._threads = ThreadPoolExecutor(max_requests, "lease")  # as many as may wait for a model at once
 
     async def generate(
-        self, request: GenerationRequest, warnings: Iterable[str] = (), on_progress: OnProgress | None = None
+        self,
+        request: GenerationRequest,
+        upload: bytes | None = None,
+        warnings: Iterable[str] = (),
+        on_progress: OnProgress | None = None,
     ) -> Generation:
         """Make what is asked for. Raises the errors of ``loopwright.errors``; cancelling it frees the worker."""
         began = time.perf_counter()
-        async with self._place(), self._lease(self.model) as engine:
-            plan = _plan(request.seeded(), engine.info.limits)
+        self.sources.check(request, upload)
+        async with self._place(), self._lease(self.models.key_for(request)) as engine:
+            plan = await self._plan(request.seeded(), upload, engine.info.limits)
             rendered = await self._render(engine, plan, on_progress)
+            rendered_at = time.perf_counter()
             return Generation(
                 audio=normalize_peak(rendered.audio),
+                post_seconds=time.perf_counter() - rendered_at,
                 plan=plan,
                 info=engine.info,
                 timings=rendered.timings,
@@ -56,17 +65,17 @@ class Service:
             )
 
     async def model_info(self) -> ModelInfo:
-        """What is known of the model; waits until it is loaded."""
-        async with self._lease(self.model) as engine:
+        """What is known of the active model; waits until it is loaded."""
+        async with self._lease(self.models.active) as engine:
             return engine.info
 
     def loaded_info(self) -> ModelInfo | None:
-        """What is known of the model, if it is loaded. Never waits."""
-        return next((info for info in self._registry.loaded() if info.key == self.model), None)
+        """What is known of the active model, if it is loaded. Never waits."""
+        return next((info for info in self.models.loaded() if info.key == self.models.active), None)
 
     def model_status(self) -> ModelStatus:
-        """How the model is. Never waits."""
-        return self._registry.status(self.model)
+        """How the active model is. Never waits."""
+        return self.models.registry.status(self.models.active)
 
     @property
     def queue_depth(self) -> int:
@@ -75,13 +84,18 @@ class Service:
 
     def preload(self) -> None:
         """Begin to load the model, in the background."""
-        self._registry.preload(self.model)
+        self.models.registry.preload(self.models.standard)
 
     def close(self) -> None:
         """Stop work and give the models back."""
         self._scheduler.close()
         self._threads.shutdown(wait=False, cancel_futures=True)
-        self._registry.close()
+        self.sources.workers.close()
+        self.models.registry.close()
+
+    async def _plan(self, request: GenerationRequest, upload: bytes | None, limits: ModelLimits) -> GenerationPlan:
+        plan = plan_request(request, limits)
+        return await asyncio.to_thread(self.sources.attach, plan, request, upload, limits)
 
     async def _render(self, engine: Engine, plan: GenerationPlan, on_progress: OnProgress | None) -> Rendered:
         job = self._scheduler.submit(engine, plan, on_progress)
@@ -110,16 +124,12 @@ class Service:
     @asynccontextmanager
     async def _lease(self, key: ModelKey) -> AsyncIterator[Engine]:
         """A lease taken in a thread, since it may wait for the model to load."""
-        lease = self._registry.lease(key)
+        lease = self.models.registry.lease(key)
         engine = await asyncio.get_running_loop().run_in_executor(self._threads, lease.__enter__)
         try:
             yield engine
         finally:
             lease.__exit__(None, None, None)
-
-
-def _plan(request: GenerationRequest, limits: ModelLimits) -> GenerationPlan:
-    return plan_loop(request, limits) if isinstance(request, LoopRequest) else plan_audio(request, limits)
 
 
 def _audio_warnings(audio: Audio) -> tuple[str, ...]:

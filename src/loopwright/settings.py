@@ -43,6 +43,13 @@ class Settings(BaseSettings):
     threads: int = Field(0, ge=0, le=1024, description="CPU threads of the model; 0: one a core.")
     queue_size: int = Field(32, ge=1, description="Requests that may wait; the next one is answered 503.")
     max_body_bytes: int = Field(100_000_000, ge=1000, description="Largest request body in bytes.")
+    max_models: int = Field(2, ge=1, description="Models kept loaded; the least recently used goes first.")
+    model_memory_gb: float | None = Field(None, gt=0, description="Memory for the weights of loaded models, in GB.")
+    max_upload_seconds: float = Field(600, gt=0, description="Longest audio that may be sent, in seconds.")
+    riffs_dir: Path = Field(Path("riffs"), description="Folder of the personal riff library.")
+    cache_dir: Path = Field(
+        Path("~/.cache/loopwright"), description="Folder for what can be made again, such as stretched riffs."
+    )
     outputs_dir: Path | None = Field(None, description="Folder where the audio of every reply is kept too.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="What is logged.")
     log_format: Literal["console", "json"] = Field("console", description="How log lines look.")

@@ -22,7 +22,7 @@ REPO = "someone/a-model"
 
 
 def load(source: str, *allowed: str) -> Engine:
-    return Loader(Hub(allowed), "cpu", 0)(ModelKey(source))
+    return Loader(Hub(allowed), "cpu", 0, ModelKey("pocket"))(ModelKey(source))
 
 
 def carry_out(engine: Engine, plan: GenerationPlan) -> Audio:
@@ -112,4 +112,4 @@ def test_texts_are_padded_masked_and_cut(tmp_path: Path) -> None:
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
 def test_a_device_that_is_not_there() -> None:
     with pytest.raises(InvalidInput, match="device must be one this machine has"):
-        Loader(Hub(()), "cuda", 0)(ModelKey("pocket"))
+        Loader(Hub(()), "cuda", 0, ModelKey("pocket"))(ModelKey("pocket"))

@@ -9,12 +9,11 @@ import httpx
 import pytest
 
 from loopwright.engine.base import Engine, ModelKey
-from loopwright.engine.registry import Registry
+from loopwright.engine.hub import Hub
 from loopwright.http.app import create_app
 from loopwright.service import Service
-from loopwright.serving.scheduler import Scheduler
 from loopwright.settings import Settings
-from tests.fakes import KEY, FakeEngine
+from tests.fakes import KEY, fake_service
 
 Client = httpx.AsyncClient
 Connect = Callable[..., AbstractAsyncContextManager[Client]]
@@ -26,13 +25,14 @@ async def connected(
     *,
     max_requests: int = 36,
     raise_errors: bool = False,
+    hub: Hub | None = None,
+    key: ModelKey = KEY,
     **settings: object,
 ) -> AsyncIterator[Client]:
     """A client of an app whose models are loaded by ``load``."""
 
-    def make_service(_: Settings) -> Service:
-        registry = Registry(load or (lambda _: FakeEngine()), max_models=2, memory_budget=None)
-        return Service(registry, Scheduler(), KEY, max_requests)
+    def make_service(made: Settings) -> Service:
+        return fake_service(load, max_requests=max_requests, settings=made, hub=hub, key=key)
 
     app = create_app(Settings(_env_file=None, **settings), make_service)  # type: ignore[arg-type]
     transport = httpx.ASGITransport(app, raise_app_exceptions=raise_errors)

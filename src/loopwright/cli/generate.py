@@ -38,7 +38,7 @@ async def _generate(settings: Settings, request: GenerationRequest) -> Generatio
     service = assemble(settings)
     try:
         with _progress() as bar:
-            task = bar.add_task(f"loading {service.model}", total=None)
+            task = bar.add_task(f"loading {service.models.standard}", total=None)
 
             def on_progress(progress: Done) -> None:
                 bar.update(task, description="denoising", completed=progress.done, total=progress.total)

@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from huggingface_hub import constants, hf_hub_download, snapshot_download, try_to_load_from_cache
+from huggingface_hub import HfApi, constants, hf_hub_download, snapshot_download, try_to_load_from_cache
 from huggingface_hub.errors import (
     EntryNotFoundError,
     GatedRepoError,
@@ -72,6 +72,21 @@ class Hub:
         with _explained(repo, file):
             return Path(hf_hub_download(repo, file, token=self._token))
 
+    def is_repo(self, name: str) -> bool:
+        """Whether this can be the name of a repository."""
+        return _NAME.fullmatch(name) is not None
+
+    def files(self, repo: str) -> list[str]:
+        """The files of a repository; those in the cache where the hub cannot be reached. Raises NotFound, ModelUnavailable."""
+        try:
+            with _explained(repo, "the list of files"):
+                return HfApi(endpoint=constants.ENDPOINT, token=self._token).list_repo_files(repo)
+        except ModelUnavailable:
+            cached = _cached_files(repo)
+            if cached:
+                return cached
+            raise
+
     def fetch_text_encoder(self, name: str) -> Path:
         """The folder of a text encoder of the transformers library, with its tokenizer."""
         with _explained(name, "the text encoder"):
@@ -86,6 +101,16 @@ class Hub:
 
 def _is_in_cache(repo: str, file: str) -> bool:
     return isinstance(try_to_load_from_cache(repo, file), str)
+
+
+def _cached_files(repo: str) -> list[str]:
+    """What the cache has of a repository's main branch."""
+    folder = Path(constants.HF_HUB_CACHE) / f"models--{repo.replace('/', '--')}"
+    try:
+        snapshot = folder / "snapshots" / (folder / "refs" / "main").read_text().strip()
+    except OSError:
+        return []
+    return [path.relative_to(snapshot).as_posix() for path in snapshot.rglob("*") if path.is_file()]
 
 
 @contextmanager

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 from loopwright.engine.base import Engine, ModelInfo, ModelKey
 from loopwright.engine.choose import POCKET
+from loopwright.engine.finetune import checkpoints_among, config_for
 from loopwright.engine.hub import Hub
-from loopwright.errors import CheckpointError, InvalidInput
+from loopwright.errors import CheckpointError, InvalidInput, NotFound
 from loopwright.model.files import ModelFiles, files_in
 from loopwright.plan import ModelLimits
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     import torch
 
     from loopwright.model.base import LatentSpec
+    from loopwright.model.checkpoint import Tensors
     from loopwright.model.config import TextConfig
     from loopwright.model.pocket.model import PocketModel
     from loopwright.model.stable_audio import StableAudioModel
@@ -44,11 +46,12 @@ TEXT_ENCODER_FOLDER = "text_encoder"
 
 @dataclass(frozen=True)
 class Loader:
-    """Loads models onto a device. threads: of the CPU; 0 is one a core."""
+    """Loads models onto a device. threads: of the CPU; 0 is one a core. base: what finetunes are laid over."""
 
     hub: Hub
     device: str
     threads: int
+    base: ModelKey
 
     def __call__(self, key: ModelKey) -> Engine:
         """Load a model; takes from under a second to minutes. Raises LoopwrightErrors that say what is wrong."""
@@ -63,11 +66,30 @@ class Loader:
         from loopwright.model.checkpoint import read_tensors
         from loopwright.model.stable_audio import load_stable_audio, read_config
 
-        files = self._files(key)
-        config = read_config(files.config)
+        files = self._files(key if key.checkpoint is None else self.base)
+        tensors, config_path = read_tensors(files.weights), files.config
+        if key.checkpoint is not None:
+            tensors, config_path = self._finetuned(key.source, key.checkpoint, tensors, config_path)
+        config = read_config(config_path)
         text_encoder = self._text_encoder(files, config.conditioning.text, device)
-        model = load_stable_audio(config, read_tensors(files.weights), text_encoder).to(device)
+        model = load_stable_audio(config, tensors, text_encoder).to(device)
         return _engine(model, key, device, _limits(model.spec))
+
+    def _finetuned(self, repo: str, checkpoint: str, base: Tensors, config: Path) -> tuple[Tensors, Path]:
+        """The base's tensors with the finetune's over them, and the configuration that belongs to it."""
+        from loopwright.model.checkpoint import read_tensors
+        from loopwright.model.finetune import laid_over
+
+        self.hub.check_name(repo, "finetune_repo")
+        files = self.hub.files(repo)
+        if checkpoint not in files:
+            raise NotFound(
+                f"{repo} has no checkpoint {checkpoint}; it has {', '.join(checkpoints_among(files)) or 'none'}",
+                field="finetune_checkpoint",
+            )
+        own_config = config_for(checkpoint, files)
+        tensors = laid_over(base, read_tensors(self.hub.fetch(repo, checkpoint)))
+        return tensors, config if own_config is None else self.hub.fetch(repo, own_config)
 
     def _files(self, key: ModelKey) -> ModelFiles:
         folder = Path(key.source)
@@ -124,6 +146,7 @@ def _limits(spec: LatentSpec) -> ModelLimits:
         DEFAULT_STEPS[spec.objective],
         MAX_STEPS[spec.objective],
         DEFAULT_CFG_SCALE,
+        can_be_guided=spec.objective != "v",
     )
 
 

@@ -18,7 +18,14 @@ from typing import Literal
 import structlog
 
 from loopwright.engine.base import Engine, ModelInfo, ModelKey
-from loopwright.errors import Conflict, LoopwrightError, ModelUnavailable
+from loopwright.errors import (
+    CheckpointError,
+    Conflict,
+    InvalidInput,
+    LoopwrightError,
+    ModelUnavailable,
+    NotFound,
+)
 
 REMEMBER_FAILURE_SECONDS = 30.0
 """So long a failed load is answered from memory: a queue of requests must not try it one after the other."""
@@ -41,14 +48,14 @@ class _Entry:
     """A model that is loading, loaded or failed. leases: who uses it, or waits to."""
 
     engine: Engine | None = None
-    failure: str | None = None
+    failure: LoopwrightError | None = None
     failed_at: float = 0.0
     leases: int = 0
 
     @property
     def status(self) -> ModelStatus:
         if self.failure is not None:
-            return ModelStatus("error", self.failure)
+            return ModelStatus("error", self.failure.message)
         return ModelStatus("loading" if self.engine is None else "ready")
 
     @property
@@ -144,10 +151,12 @@ class Registry:
 
     def _failed(self, key: ModelKey, entry: _Entry, error: Exception) -> None:
         expected = isinstance(error, LoopwrightError)
-        reason = error.message if isinstance(error, LoopwrightError) else f"{type(error).__name__}: {error}"
-        log.error("model could not be loaded", model=str(key), reason=reason, exc_info=None if expected else error)
+        failure = error if isinstance(error, LoopwrightError) else LoopwrightError(f"{type(error).__name__}: {error}")
+        log.error(
+            "model could not be loaded", model=str(key), reason=failure.message, exc_info=None if expected else error
+        )
         with self._changed:
-            entry.failure, entry.failed_at = reason, time.monotonic()
+            entry.failure, entry.failed_at = failure, time.monotonic()
             self._changed.notify_all()
 
     def _wait(self, key: ModelKey, entry: _Entry) -> Engine:
@@ -157,10 +166,7 @@ class Registry:
                 return entry.engine
             if entry.failure is None:
                 raise Conflict("the server is stopping")
-            left = entry.failed_at + REMEMBER_FAILURE_SECONDS - time.monotonic()
-            raise ModelUnavailable(
-                f"the model {key} could not be loaded: {entry.failure}", retry_after=max(1, round(left))
-            )
+            raise _refusal(key, entry.failure, entry.failed_at + REMEMBER_FAILURE_SECONDS - time.monotonic())
 
     def _give_back(self, entry: _Entry) -> None:
         with self._changed:
@@ -184,3 +190,13 @@ class Registry:
         if engine is not None:
             engine.close()
             log.info("model unloaded", model=str(key))
+
+
+def _refusal(key: ModelKey, failure: LoopwrightError, seconds_left: float) -> LoopwrightError:
+    """What is answered for a model that could not be loaded: where the request chose it badly, that; else to try later."""
+    message = f"the model {key} could not be loaded: {failure.message}"
+    if isinstance(failure, NotFound | InvalidInput) or (
+        isinstance(failure, CheckpointError) and key.type == "finetune"
+    ):
+        return type(failure)(message, field=failure.field, code=failure.code, details=failure.details)
+    return ModelUnavailable(message, retry_after=max(1, round(seconds_left)))

@@ -8,14 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from loopwright.engine.base import Audio, ModelInfo, Run
-from loopwright.model.base import LatentModel, Row, TextPrompt
+from loopwright.model.base import LatentModel, LatentSpec, Row, Sampler, TextPrompt
 from loopwright.model.guidance import guided
+from loopwright.model.inpainting import pulled
 from loopwright.model.sampling import evaluations, start
-from loopwright.plan import GenerationPlan
+from loopwright.plan import GenerationPlan, Keep
 
 GIGABYTE = 1e9
 
@@ -35,11 +38,27 @@ class TorchEngine:
         bpm = None if plan.bpm is None else float(plan.bpm)
         text = TextPrompt(plan.words.prompt, plan.words.negative_prompt, plan.seconds_total, bpm)
         positive, negative = self._loaded.condition(text)
-        sampler = start(
-            plan.sampler, self._loaded.spec, plan.steps, self._noise(generator), lambda: self._noise(generator)
-        )
-        denoising = guided(sampler, positive, negative, plan.guidance)
+        noise = self._noise(generator)
+        denoising = guided(self._sampler(plan, noise, generator), positive, negative, plan.guidance)
         return Run(plan, denoising, evaluations(plan.sampler, plan.steps), generator)
+
+    def _sampler(self, plan: GenerationPlan, noise: Tensor, generator: torch.Generator) -> Sampler:
+        """The plan's sampler: from noise, from the source noised, or from noise and pulled to the source."""
+        spec, more = self._loaded.spec, lambda: self._noise(generator)
+        if plan.source is None:
+            return start(plan.sampler, spec, plan.steps, noise, more)
+        source = self._loaded.encode(self._whole_window(plan.source.audio))
+        if plan.keep is None:
+            init = source.sample(generator)
+            return start(plan.sampler, spec, plan.steps, noise, more, init, plan.init_noise_level)
+        mask = torch.from_numpy(_curve(plan.keep, spec)).to(self._device)
+        return pulled(start(plan.sampler, spec, plan.steps, noise, more), source.mean, mask, plan.keep.strength)
+
+    def _whole_window(self, audio: Audio) -> Tensor:
+        """Audio cut or filled with silence to the model's window, [2, frames * hop]."""
+        samples = self._loaded.spec.frames * self._loaded.spec.hop
+        padded = np.pad(audio[:, :samples], ((0, 0), (0, max(0, samples - audio.shape[1]))))
+        return torch.from_numpy(padded).to(self._device)
 
     @torch.inference_mode()
     def forward(self, rows: Sequence[Row]) -> Sequence[Tensor]:
@@ -77,3 +96,11 @@ class TorchEngine:
         """Standard normal noise of the latents' shape, [channels, frames]."""
         spec = self._loaded.spec
         return torch.randn(spec.channels, spec.frames, generator=generator).to(self._device)
+
+
+def _curve(keep: Keep, spec: LatentSpec) -> NDArray[np.float32]:
+    """The mask at the centre of each latent frame, [frames]."""
+    seconds = (np.arange(spec.frames) + 0.5) * spec.hop / spec.sample_rate
+    points = np.array(keep.points)
+    curve: NDArray[np.float32] = np.interp(seconds, points[:, 0], points[:, 1]).astype(np.float32)
+    return curve

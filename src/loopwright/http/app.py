@@ -13,7 +13,7 @@ from starlette.middleware.cors import CORSMiddleware
 from loopwright import __version__
 from loopwright.http import errors
 from loopwright.http.middleware import PrefixMiddleware, RequestMiddleware
-from loopwright.http.routes import generate, health, model
+from loopwright.http.routes import generate, health, model, models, riffs
 from loopwright.service import Service
 from loopwright.settings import Settings
 
@@ -52,7 +52,7 @@ def create_app(settings: Settings, make_service: Callable[[Settings], Service]) 
     )
     app.state.settings = settings
     errors.install(app)
-    for routes in (health, model, generate):
+    for routes in (health, model, generate, riffs, models):
         app.include_router(routes.router)
     return app
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
@@ -19,11 +20,29 @@ MAX_FORM_FIELDS = 100
 
 
 @dataclass(frozen=True)
+class Upload:
+    """A file as it was sent."""
+
+    name: str
+    data: bytes
+
+
+@dataclass(frozen=True)
 class Body:
-    """fields: as the client named them; files: the bytes of uploads, by field."""
+    """fields: as the client named them; files: uploads, by field."""
 
     fields: dict[str, object] = field(default_factory=dict)
-    files: dict[str, bytes] = field(default_factory=dict)
+    files: dict[str, Upload] = field(default_factory=dict)
+
+    def take_audio(self) -> Upload | None:
+        """The audio that was sent as a file ``audio_file`` or, in JSON, as ``audio_base64``. Raises InvalidInput."""
+        text = self.fields.pop("audio_base64", None) or None
+        file = self.files.pop("audio_file", None)
+        if self.fields.pop("audio_file", None):
+            raise InvalidInput("audio_file must be a file, got text; in JSON send audio_base64", field="audio_file")
+        if file is not None and text is not None:
+            raise InvalidInput("audio_file and audio_base64 were both sent; send one", field="audio_base64")
+        return file if text is None else Upload("audio.wav", _from_base64(text))
 
 
 async def read_body(request: Request, max_bytes: int) -> Body:
@@ -75,15 +94,26 @@ def _read_json(raw: bytes) -> Body:
     return Body(fields)
 
 
+def _from_base64(text: object) -> bytes:
+    try:
+        if not isinstance(text, str):
+            raise ValueError("it is no text")
+        return base64.b64decode(text.partition("base64,")[2] or text, validate=True)
+    except ValueError:
+        raise InvalidInput(f"audio_base64 must be audio in base64, got {shown(text)}", field="audio_base64") from None
+
+
 async def _read_form(request: Request, max_bytes: int) -> Body:
     body = Body()
     try:
         async with request.form(max_files=4, max_fields=MAX_FORM_FIELDS, max_part_size=max_bytes) as form:
             for name, value in form.multi_items():
-                if isinstance(value, UploadFile):
-                    body.files[name] = await value.read()
-                else:
+                if name in body.fields or name in body.files:
+                    raise InvalidInput(f"{shown(name)[1:-1]} was sent more than once", field=name)
+                if not isinstance(value, UploadFile):
                     body.fields[name] = value
+                elif value.filename or value.size:  # a browser sends an empty, nameless file where none was chosen
+                    body.files[name] = Upload(value.filename or "", await value.read())
     except HTTPException as error:
         raise InvalidInput(f"the form cannot be read: {error.detail}", code="invalid_form") from None
     return body

@@ -6,10 +6,13 @@ from http import HTTPStatus
 
 import structlog
 from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
 from loopwright import errors
+from loopwright.http.state import tell
+from loopwright.request import shown
 
 log = structlog.get_logger()
 
@@ -23,7 +26,7 @@ STATUS: dict[type[errors.LoopwrightError], int] = {
     errors.Impossible: 422,
     errors.Cancelled: 499,
     errors.TryLater: 503,
-    errors.CheckpointError: 503,
+    errors.CheckpointError: 422,
 }
 """The nearest class up the tree counts. 499, nginx's code: the client is gone, or the server is stopping."""
 
@@ -51,11 +54,22 @@ def install(app: FastAPI) -> None:
     """Give the app the handlers for our errors and for the framework's own (unknown path, wrong method)."""
     app.add_exception_handler(errors.LoopwrightError, _ours)
     app.add_exception_handler(HTTPException, _frameworks)
+    app.add_exception_handler(RequestValidationError, _query)
 
 
 async def _ours(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, errors.LoopwrightError)
+    tell(request, code=error.code, error=error.message)
     return error_response(error, request.state.request_id)
+
+
+async def _query(request: Request, error: Exception) -> JSONResponse:
+    """A parameter of the address; bodies are read by ``body`` and ``request``."""
+    assert isinstance(error, RequestValidationError)
+    first = error.errors()[0]
+    name = str(first["loc"][-1])
+    sentence = f"{name}: {str(first['msg']).lower()}, got {shown(first['input'])}"
+    return error_response(errors.InvalidInput(sentence, field=name), request.state.request_id)
 
 
 async def _frameworks(request: Request, error: Exception) -> JSONResponse:

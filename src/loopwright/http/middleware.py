@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+import sys
 import time
 import uuid
 from collections.abc import MutableMapping
 from typing import Any
 
 import structlog
+from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from loopwright.http.errors import our_bug
@@ -47,7 +49,19 @@ class RequestMiddleware:
             path=scope["path"],
             status=reply.status,
             seconds=seconds,
+            **getattr(Request(scope).state, "facts", {}),
+            peak_memory_mb=_peak_memory_mb(),
         )
+
+
+def _peak_memory_mb() -> int | None:
+    """The most memory the process has used so far, in MB; None where the system does not tell."""
+    try:
+        import resource
+    except ImportError:  # not on Windows
+        return None
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit // 1_000_000
 
 
 class PrefixMiddleware:

@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from loopwright.http.body import FORMS, JSON
-from loopwright.request import GenerationRequest
+from loopwright.request import Request
 
 
 class ErrorReply(BaseModel):
@@ -30,23 +30,43 @@ class AudioReply(BaseModel):
 
 ERRORS: dict[int | str, dict[str, Any]] = {
     400: {"model": ErrorReply, "description": "A field is missing or its value is not allowed"},
-    413: {"model": ErrorReply, "description": "Too many bytes"},
+    404: {"model": ErrorReply, "description": "A thing named does not exist"},
+    413: {"model": ErrorReply, "description": "Too many bytes, or audio that is too long"},
+    415: {"model": ErrorReply, "description": "Not decodable as audio"},
     422: {"model": ErrorReply, "description": "Understood, but impossible (bars that cannot fit, with `strict`)"},
     503: {"model": ErrorReply, "description": "Too busy, or the model could not be loaded; see `Retry-After`"},
 }
 
 
-def generation_docs(kind: type[GenerationRequest]) -> dict[str, Any]:
-    """The arguments of a route that takes such a request and answers audio."""
+AUDIO, OPTIONAL_AUDIO = "required", "optional"
+"""Whether a generation needs audio of the client's, or takes it."""
+
+_AUDIO_WORDS = "A WAV, AIFF, FLAC, MP3 or OGG file, mono or stereo, at any rate"
+
+
+def generation_docs(kind: type[Request], audio: str | None = None) -> dict[str, Any]:
+    """The arguments of a route that takes such a request (and audio) and answers audio."""
+    answers = {"audio/wav": {"schema": {"type": "string", "format": "binary"}}}
+    ok = {"model": AudioReply, "description": "The audio, or JSON with it", "content": answers}
+    return {"responses": {200: ok, **ERRORS}, "openapi_extra": body_docs(kind, audio)}
+
+
+def body_docs(kind: type[Request], audio: str | None = None) -> dict[str, Any]:
+    """What OpenAPI says of the body of a route that takes such a request, as JSON and as a form."""
+    files = {
+        JSON: ("audio_base64", {"type": "string", "description": f"{_AUDIO_WORDS}, in base64."}),
+        FORMS[0]: ("audio_file", {"type": "string", "format": "binary", "description": f"{_AUDIO_WORDS}."}),
+    }
+    media = (JSON, *FORMS[:1]) if audio == AUDIO else (JSON, *FORMS)
+    content = {one: {"schema": _schema(kind, files.get(one) if audio else None, audio == AUDIO)} for one in media}
+    return {"requestBody": {"required": True, "content": content}}
+
+
+def _schema(kind: type[Request], file: tuple[str, dict[str, str]] | None, required: bool) -> dict[str, Any]:
     schema = kind.model_json_schema()
     for field in schema["properties"].values():
         field.pop("allowed", None)
-    content = {media: {"schema": schema} for media in (JSON, *FORMS)}
-    audio = {"audio/wav": {"schema": {"type": "string", "format": "binary"}}}
-    return {
-        "responses": {
-            200: {"model": AudioReply, "description": "The audio, or JSON with it", "content": audio},
-            **ERRORS,
-        },
-        "openapi_extra": {"requestBody": {"required": True, "content": content}},
-    }
+    if file is not None:
+        schema["properties"][file[0]] = file[1]
+        schema["required"] = [*schema.get("required", ()), file[0]] if required else schema.get("required", [])
+    return schema

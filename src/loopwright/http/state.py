@@ -22,3 +22,8 @@ def _settings(request: Request) -> Settings:
 
 ServiceOf = Annotated[Service, Depends(_service)]
 SettingsOf = Annotated[Settings, Depends(_settings)]
+
+
+def tell(request: Request, **facts: object) -> None:
+    """Facts for the request's line in the log."""
+    request.state.facts = facts

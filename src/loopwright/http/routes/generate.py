@@ -1,9 +1,10 @@
-"""Text to audio and text to loops."""
+"""Everything that makes audio."""
 
 from __future__ import annotations
 
 import asyncio
 import base64
+import time
 from pathlib import Path
 
 import structlog
@@ -14,9 +15,9 @@ from loopwright.audio.encode import encode_wav
 from loopwright.generation import Generation
 from loopwright.http.body import read_body
 from loopwright.http.disconnect import unless_gone
-from loopwright.http.openapi import generation_docs
-from loopwright.http.state import ServiceOf, SettingsOf
-from loopwright.request import GenerationRequest, LoopRequest
+from loopwright.http.openapi import AUDIO, OPTIONAL_AUDIO, generation_docs
+from loopwright.http.state import ServiceOf, SettingsOf, tell
+from loopwright.request import GenerationRequest, GuidedLoopRequest, LoopRequest, RiffLoopRequest, StyleRequest
 from loopwright.service import Service
 from loopwright.settings import Settings
 
@@ -31,30 +32,59 @@ async def audio(request: Request, service: ServiceOf, settings: SettingsOf) -> R
     return await _answer(GenerationRequest, request, service, settings)
 
 
-@router.post("/loop", summary="Text to a bar-exact loop", **generation_docs(LoopRequest))
+@router.post("/style-transfer", summary="Audio to audio", **generation_docs(StyleRequest, AUDIO))
+async def style_transfer(request: Request, service: ServiceOf, settings: SettingsOf) -> Response:
+    """The audio sent, made anew in the words of the prompt. Mono becomes stereo; what is longer than the window is cut."""
+    return await _answer(StyleRequest, request, service, settings)
+
+
+@router.post("/loop", summary="Text (or audio) to a bar-exact loop", **generation_docs(LoopRequest, OPTIONAL_AUDIO))
 async def loop(request: Request, service: ServiceOf, settings: SettingsOf) -> Response:
-    """A loop of exactly so many bars at a tempo, which the prompt names (`… 140bpm`) or `bpm` gives."""
+    """A loop of exactly so many bars at a tempo, which the prompt names (`… 140bpm`) or `bpm` gives.
+
+    With audio it is a style transfer from that.
+    """
     return await _answer(LoopRequest, request, service, settings)
+
+
+@router.post("/loop-with-riff", summary="A loop from the riff library", **generation_docs(RiffLoopRequest))
+async def loop_with_riff(request: Request, service: ServiceOf, settings: SettingsOf) -> Response:
+    """A riff in the key is chosen (the same seed chooses the same), stretched to the tempo, and used as the style source."""
+    return await _answer(RiffLoopRequest, request, service, settings)
+
+
+@router.post(
+    "/loop-guided", summary="A loop that keeps parts of its source", **generation_docs(GuidedLoopRequest, AUDIO)
+)
+async def loop_guided(request: Request, service: ServiceOf, settings: SettingsOf) -> Response:
+    """Keeps the audio sent where the mask says and makes the rest new."""
+    return await _answer(GuidedLoopRequest, request, service, settings)
 
 
 async def _answer(kind: type[GenerationRequest], request: Request, service: Service, settings: Settings) -> Response:
     body = await read_body(request, settings.max_body_bytes)
-    asked, warnings = kind.parse(body.fields)
-    generation = await unless_gone(request, service.generate(asked, warnings))
-    return await asyncio.to_thread(_reply, generation, asked.return_format, settings.outputs_dir)
+    upload = body.take_audio() if kind is not GenerationRequest else None
+    asked, warnings = kind.parse({**body.fields, **body.files})
+    work = service.generate(asked, upload.data if upload else None, warnings)
+    generation = await unless_gone(request, work)
+    reply, encoding = await asyncio.to_thread(_reply, generation, asked.return_format, settings.outputs_dir)
+    tell(request, **generation.summary(), encoding=encoding)
+    return reply
 
 
-def _reply(generation: Generation, return_format: str, keep_in: Path | None) -> Response:
+def _reply(generation: Generation, return_format: str, keep_in: Path | None) -> tuple[Response, float]:
+    """The reply, and the seconds it took to encode."""
+    began = time.perf_counter()
     wav = encode_wav(generation.audio, generation.sample_rate)
+    seconds = round(time.perf_counter() - began, 4)
     if keep_in is not None:
         _keep(keep_in / generation.file_name(), wav)
+    headers = generation.headers()
     if return_format == "base64":
-        return JSONResponse(
-            {"success": True, "audio_base64": base64.b64encode(wav).decode(), "metadata": generation.metadata()},
-            headers=generation.headers(),
-        )
+        said = {"success": True, "audio_base64": base64.b64encode(wav).decode(), "metadata": generation.metadata()}
+        return JSONResponse(said, headers=headers), seconds
     attachment = f'attachment; filename="{generation.file_name()}"'
-    return Response(wav, media_type="audio/wav", headers={**generation.headers(), "Content-Disposition": attachment})
+    return Response(wav, media_type="audio/wav", headers={**headers, "Content-Disposition": attachment}), seconds
 
 
 def _keep(path: Path, wav: bytes) -> None:

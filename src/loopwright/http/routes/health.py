@@ -12,7 +12,7 @@ from loopwright.http.state import ServiceOf
 
 router = APIRouter(tags=["health"])
 
-SAID_AS = {"ready": "healthy", "absent": "loading", "loading": "loading", "error": "error"}
+SAID_AS = {"ready": "healthy", "absent": "healthy", "loading": "loading", "error": "error"}
 
 
 @router.get("/health", summary="How the server and its model are")
@@ -20,7 +20,7 @@ async def health(service: ServiceOf) -> JSONResponse:
     """200 while healthy or loading, 503 when the model could not be loaded (`error` says why)."""
     status = service.model_status()
     body = _health(status, service.loaded_info())
-    said = {**body, "model": str(service.model), "version": __version__, "queue_depth": service.queue_depth}
+    said = {**body, "model": str(service.models.active), "version": __version__, "queue_depth": service.queue_depth}
     return JSONResponse(said, 503 if status.state == "error" else 200)
 
 
@@ -34,7 +34,9 @@ async def live() -> dict[str, str]:
 async def ready(service: ServiceOf) -> JSONResponse:
     """200 when the model is loaded, else 503."""
     state = service.model_status().state
-    return JSONResponse({"status": "ready" if state == "ready" else state}, 200 if state == "ready" else 503)
+    if state in {"ready", "absent"}:  # absent: unloaded on demand, and loaded again when it is needed
+        return JSONResponse({"status": "ready"})
+    return JSONResponse({"status": state}, 503)
 
 
 def _health(status: ModelStatus, info: ModelInfo | None) -> dict[str, object]:

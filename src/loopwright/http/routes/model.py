@@ -13,7 +13,10 @@ router = APIRouter(tags=["model"])
 
 ENDPOINTS = {
     "/generate": "Text-to-audio generation",
+    "/generate/style-transfer": "Audio-to-audio style transfer",
     "/generate/loop": "BPM-aware loop generation (text or style transfer)",
+    "/generate/loop-with-riff": "Loops from the personal riff library",
+    "/generate/loop-guided": "Loops that keep parts of their source",
 }
 
 

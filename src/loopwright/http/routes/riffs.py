@@ -1,0 +1,54 @@
+"""The personal riff library."""
+
+from __future__ import annotations
+
+import asyncio
+from fractions import Fraction
+
+from fastapi import APIRouter, Request
+from starlette.responses import JSONResponse
+
+from loopwright.errors import InvalidInput
+from loopwright.http.body import read_body
+from loopwright.http.openapi import AUDIO, ERRORS, body_docs
+from loopwright.http.state import ServiceOf, SettingsOf
+from loopwright.request import RiffUpload
+
+router = APIRouter(prefix="/riffs", tags=["riffs"])
+
+
+@router.get("/available", summary="The riffs there are, by key")
+async def available(service: ServiceOf) -> dict[str, object]:
+    """Looks at the folder anew. `skipped` gives the reason for each file that is no riff."""
+    catalog = await asyncio.to_thread(service.sources.riffs.catalog)
+    by_key = catalog.by_key()
+    return {
+        "available_keys": list(by_key),
+        "total_keys": len(by_key),
+        "riff_details": {key: [riff.described() for riff in riffs] for key, riffs in by_key.items()},
+        "skipped": dict(catalog.skipped),
+    }
+
+
+@router.post("", summary="Add a riff", responses=ERRORS, openapi_extra=body_docs(RiffUpload, AUDIO))
+async def add(request: Request, service: ServiceOf, settings: SettingsOf) -> JSONResponse:
+    """`key` and `bpm`, where given, become the file's name; what neither they nor the name say is estimated."""
+    body = await read_body(request, settings.max_body_bytes)
+    upload = body.take_audio()
+    asked, warnings = RiffUpload.parse({**body.fields, **body.files})
+    if upload is None:
+        raise InvalidInput(
+            "audio_file is missing; it must be an audio file", field="audio_file", code="missing_parameter"
+        )
+    bpm = None if asked.bpm is None else Fraction(str(asked.bpm))
+    riff = await asyncio.to_thread(
+        service.sources.riffs.add, upload.data, asked.filename or upload.name, asked.key, bpm
+    )
+    return JSONResponse({"success": True, "key": riff.key, **riff.described(), "warnings": list(warnings)})
+
+
+@router.delete("/{filename}", summary="Delete a riff", responses={404: ERRORS[404]})
+async def remove(filename: str, service: ServiceOf) -> dict[str, object]:
+    """Deletes the file, and what was found out about it."""
+    await asyncio.to_thread(service.sources.riffs.remove, filename)
+    return {"success": True, "message": f"{filename} was deleted"}

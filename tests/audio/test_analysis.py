@@ -1,0 +1,32 @@
+"""Tempo and key of loops that are known."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from loopwright.audio.analysis import estimate, estimate_key, estimate_tempo
+from tests.sounds import RATE, drums, tone
+
+HALF = 22050
+
+
+@pytest.mark.parametrize("bpm", [80, 100, 124, 140])
+def test_the_tempo_of_drums(bpm: int) -> None:
+    found, confidence = estimate_tempo(drums(bpm, rate=HALF).mean(0), HALF)
+    assert found == pytest.approx(bpm, rel=0.01)
+    assert 0 < confidence <= 1
+
+
+@pytest.mark.parametrize(("root", "hz"), [(0, 261.63), (9, 220.0), (8, 207.65)])
+def test_the_key_of_a_chord(root: int, hz: float) -> None:
+    chord = np.sum([tone(hz * 2 ** (step / 12), 4, HALF).mean(0) for step in (0, 4, 7, 12)], axis=0)
+    found, confidence = estimate_key(chord.astype(np.float32), HALF)
+    assert found == root
+    assert 0 < confidence <= 1
+
+
+def test_silence_and_clicks_are_no_trouble() -> None:
+    for audio in (np.zeros((2, RATE), np.float32), tone(440, 0.2)):
+        found = estimate(audio, RATE)
+        assert np.isfinite([found.bpm, found.bpm_confidence, found.key, found.key_confidence]).all()
