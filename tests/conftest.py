@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from loopwright.logs import configure_logs
 from tests.hub_server import HubServer
 
+configure_logs("warning", "console")
 _hub = HubServer()
 _hub_home = Path(tempfile.mkdtemp(prefix="hub-home-"))
 os.environ["HF_ENDPOINT"] = _hub.url

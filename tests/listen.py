@@ -31,3 +31,18 @@ def share_on_grid(times: NDArray[np.float64], bpm: float, tolerance: float) -> f
     sixteenth = 15 / bpm
     off = np.abs(times - np.round(times / sixteenth) * sixteenth)
     return float(np.mean(off <= tolerance))
+
+
+def likeness(one: NDArray[np.float32], other: NDArray[np.float32], sample_rate: int) -> float:
+    """Correlation of two log mel spectrograms over time and bands, each band's mean taken off: 1 is the same sound."""
+    spectra = []
+    for audio in (one, other):
+        mel = librosa.feature.melspectrogram(y=audio.mean(0), sr=sample_rate, n_fft=1024, hop_length=512, n_mels=40)
+        level = np.log(mel + 1e-3)
+        spectra.append((level - level.mean(1, keepdims=True)).ravel())
+    return float(np.corrcoef(spectra)[0, 1])
+
+
+def share_kept(source: NDArray[np.float64], made: NDArray[np.float64], tolerance: float) -> float:
+    """The share of a source's onsets that are found again within ``tolerance`` seconds."""
+    return float(np.mean([np.min(np.abs(made - time)) <= tolerance for time in source]))

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import base64
 import io
+import shutil
 import signal
 import socket
 import statistics
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -28,8 +30,10 @@ def serving(*flags: str) -> Iterator[httpx.Client]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "loopwright", "serve", "--port", str(port), "--model", "pocket", *flags]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    folder = tempfile.mkdtemp(prefix="loopwright-")
+    command = [sys.executable, "-m", "loopwright", "serve", "--port", str(port), "--model", "pocket"]
+    command += ["--cache-dir", f"{folder}/cache", *flags]
+    process = subprocess.Popen(command, cwd=folder, stderr=subprocess.PIPE, text=True)
     try:
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
             _wait_until_ready(client, process)
@@ -37,6 +41,7 @@ def serving(*flags: str) -> Iterator[httpx.Client]:
     finally:
         process.send_signal(signal.SIGINT)
         log = process.communicate(timeout=20)[1]
+        shutil.rmtree(folder)
     assert process.returncode == 0, log
     assert "model=pocket" in log
     assert "Traceback" not in log

@@ -56,6 +56,10 @@ def test_without_an_output_the_file_has_a_telling_name(tmp_path: Path) -> None:
         (["generate", DRUMS, "--model", "/nowhere"], "model must be a folder with model_config.json, got '/nowhere'"),
         (["generate", DRUMS, "--device", "tpu"], "setting device cannot be 'tpu'"),
         (["generate", DRUMS, "--sampler", "k-heun"], "sampler_type must be one of euler, dpmpp, rk4, pingpong"),
+        (
+            ["generate", DRUMS, "--audio", "/nowhere.wav"],
+            "audio cannot be read: No such file or directory, '/nowhere.wav'",
+        ),
         (["serve", "--port", "99999"], "setting port cannot be 99999"),
     ],
 )

@@ -17,6 +17,12 @@ from tests.tiny import make_model_folder, make_text_encoder
 REPO = "someone/a-model"
 
 
+@pytest.fixture(autouse=True)
+def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The library waits longer and longer between its tries."""
+    monkeypatch.setattr("huggingface_hub.utils._http.time.sleep", lambda _: None)
+
+
 @pytest.fixture
 def published(hub_server: HubServer, tmp_path: Path) -> HubServer:
     hub_server.publish(REPO, make_model_folder(tmp_path / "model", text_encoder=False))

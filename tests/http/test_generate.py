@@ -16,6 +16,7 @@ import pytest
 import soundfile
 
 from loopwright.engine.base import Engine, ModelKey
+from loopwright.logs import configure_logs
 from tests.fakes import FakeEngine
 from tests.http.conftest import Client, connected
 
@@ -271,3 +272,21 @@ async def test_the_documented_body_is_the_one_taken(client: Client) -> None:
     content = paths["/generate/loop"]["post"]["requestBody"]["content"]
     assert set(content) == {"application/json", "multipart/form-data", "application/x-www-form-urlencoded"}
     assert "bars" in json.dumps(content)
+
+
+async def test_the_log_tells_of_each_request(client: Client, capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logs("info", "json")
+    try:
+        await client.post("/generate/loop", json=LOOP, headers={"x-request-id": "one"})
+        await client.post("/generate/loop", json={"prompt": "x"}, headers={"x-request-id": "two"})
+    finally:
+        configure_logs("warning", "console")
+    lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    good, bad = ([line for line in lines if line.get("request_id") == name] for name in ("one", "two"))
+    assert len(good) == len(bad) == 1
+    assert {"path", "status", "seconds", "model", "seed", "steps", "sampler", "bpm", "bars", "peak_memory_mb"} <= set(
+        good[0]
+    )
+    stages = ("queued", "conditioning", "denoising", "decoding", "post", "encoding")
+    assert {f"seconds_{stage}" for stage in stages} <= set(good[0])
+    assert (bad[0]["status"], bad[0]["code"]) == (400, "missing_parameter")

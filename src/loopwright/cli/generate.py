@@ -23,18 +23,20 @@ from loopwright.settings import Settings
 console = Console(stderr=True)
 
 
-def run(settings: Settings, fields: Mapping[str, object], output: Path | None, *, loop: bool) -> None:
+def run(
+    settings: Settings, fields: Mapping[str, object], audio: Path | None, output: Path | None, *, loop: bool
+) -> None:
     """Make it, save it, say what it is. Raises InvalidInput before any work for what cannot be."""
     configure_logs("error", "console")
     request, _ = (LoopRequest if loop else GenerationRequest).parse(fields)
     _check(output)
-    generation = asyncio.run(_generate(settings, request))
+    generation = asyncio.run(_generate(settings, request, _read(audio)))
     path = output or Path(generation.file_name())
     path.write_bytes(encode_wav(generation.audio, generation.sample_rate))
     _summarise(generation, path)
 
 
-async def _generate(settings: Settings, request: GenerationRequest) -> Generation:
+async def _generate(settings: Settings, request: GenerationRequest, upload: bytes | None) -> Generation:
     service = assemble(settings)
     try:
         with _progress() as bar:
@@ -43,13 +45,20 @@ async def _generate(settings: Settings, request: GenerationRequest) -> Generatio
             def on_progress(progress: Done) -> None:
                 bar.update(task, description="denoising", completed=progress.done, total=progress.total)
 
-            return await service.generate(request, on_progress=on_progress)
+            return await service.generate(request, upload, on_progress=on_progress)
     finally:
         service.close()
 
 
 def _progress() -> Progress:
     return Progress(TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), console=console, transient=True)
+
+
+def _read(audio: Path | None) -> bytes | None:
+    try:
+        return None if audio is None else audio.read_bytes()
+    except OSError as error:
+        raise InvalidInput(f"audio cannot be read: {error.strerror}, {str(audio)!r}", field="audio") from None
 
 
 def _check(output: Path | None) -> None:

@@ -82,6 +82,10 @@ def generate(
     steps: Annotated[int | None, typer.Option(help="Denoising steps; default: the model's.")] = None,
     cfg_scale: Annotated[float | None, typer.Option(help="Guidance scale; default: the model's.")] = None,
     sampler: Annotated[str | None, typer.Option(help="Sampler; default: the model's.")] = None,
+    audio: Annotated[Path | None, typer.Option(help="Audio to start from (a style transfer).")] = None,
+    style_strength: Annotated[
+        float | None, typer.Option(help="How far from that audio: 0.1 stays close, 1.0 keeps nothing.")
+    ] = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Where to save it; default: a telling name, here.")
     ] = None,
@@ -103,9 +107,9 @@ def generate(
     from loopwright.cli import generate as command
 
     if seconds is None:
-        command.run(settings, fields | of_loop, output, loop=True)
+        command.run(settings, fields | of_loop | {"style_strength": style_strength}, audio, output, loop=True)
     else:
-        command.run(settings, fields | {"seconds_total": seconds}, output, loop=False)
+        command.run(settings, fields | {"seconds_total": seconds}, audio, output, loop=False)
 
 
 @app.command()

@@ -68,7 +68,7 @@ async def _answer(kind: type[GenerationRequest], request: Request, service: Serv
     work = service.generate(asked, upload.data if upload else None, warnings)
     generation = await unless_gone(request, work)
     reply, encoding = await asyncio.to_thread(_reply, generation, asked.return_format, settings.outputs_dir)
-    tell(request, **generation.summary(), encoding=encoding)
+    tell(request, **generation.summary(), seconds_encoding=encoding)
     return reply
 
 

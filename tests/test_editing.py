@@ -1,0 +1,79 @@
+"""Does the embedded model keep what it should of its sources? Heard with numbers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+from loopwright.assemble import assemble
+from loopwright.generation import Generation
+from loopwright.request import GenerationRequest, GuidedLoopRequest, LoopRequest
+from loopwright.service import Service
+from loopwright.settings import Settings
+from tests.listen import likeness, onsets, share_kept
+from tests.sounds import encoded
+
+PROMPT = {"prompt": "aggressive techno drums 124bpm", "bars": 4}
+
+
+@pytest.fixture(scope="module")
+def service() -> Iterator[Service]:
+    service = assemble(Settings(model="pocket"))
+    yield service
+    service.close()
+
+
+def make(service: Service, request: GenerationRequest, source: Generation | None = None) -> Generation:
+    upload = encoded(source.audio, subtype="FLOAT") if source else None
+    return asyncio.run(service.generate(request, upload))
+
+
+@pytest.fixture(scope="module")
+def source(service: Service) -> Generation:
+    return make(service, LoopRequest(prompt="house drum loop 124bpm", bars=4, seed=1))
+
+
+@pytest.fixture(scope="module")
+def unrelated(service: Service) -> Generation:
+    return make(service, LoopRequest.model_validate({**PROMPT, "seed": 51}))
+
+
+def by_bar(one: Generation, other: Generation) -> list[float]:
+    bars = zip(np.array_split(one.audio, 4, axis=1), np.array_split(other.audio, 4, axis=1), strict=True)
+    return [likeness(a, b, 44100) for a, b in bars]
+
+
+def test_a_guided_loop_keeps_the_first_bar_and_makes_the_rest_new(
+    service: Service, source: Generation, unrelated: Generation
+) -> None:
+    request = GuidedLoopRequest.model_validate({**PROMPT, "seed": 51, "guidance_mask": "first_bar"})
+    kept, *rest = by_bar(source, make(service, request, source))
+    anything = by_bar(source, unrelated)
+    assert kept > 0.97
+    assert max(rest) < 0.9
+    assert abs(np.mean(rest) - np.mean(anything)) < 0.08  # no nearer to the source than a loop that never saw it
+
+
+def test_fade_keeps_less_and_less_and_full_keeps_all(service: Service, source: Generation) -> None:
+    faded = by_bar(source, make(service, GuidedLoopRequest.model_validate({**PROMPT, "seed": 51}), source))
+    assert faded[0] > 0.97
+    assert faded[0] > faded[2] > faded[3]
+    request = GuidedLoopRequest.model_validate({**PROMPT, "seed": 51, "guidance_mask": "full"})
+    assert min(by_bar(source, make(service, request, source))) > 0.97
+
+
+def test_style_strength_goes_from_the_source_to_something_else(
+    service: Service, source: Generation, unrelated: Generation
+) -> None:
+    likenesses = []
+    for strength in (0.1, 0.8, 1.0):
+        request = LoopRequest.model_validate({**PROMPT, "seed": 51, "style_strength": strength})
+        made = make(service, request, source)
+        likenesses.append(likeness(source.audio, made.audio, 44100))
+        if strength == 0.1:
+            assert share_kept(onsets(source.audio, 44100), onsets(made.audio, 44100), 0.025) > 0.9
+    assert likenesses[0] > likenesses[1] > likenesses[2]
+    assert likenesses[2] == pytest.approx(likeness(source.audio, unrelated.audio, 44100), abs=0.02)
