@@ -23,7 +23,7 @@ PROMPTS = ("aggressive techno drums 140bpm", "house drum loop 124bpm", "hip-hop 
 async def make() -> list[Generation]:
     """Two bars of each prompt."""
     service = assemble(Settings(model="pocket", log_level="error"))
-    loops = [await service.generate(LoopRequest(prompt=prompt, bars=2, seed=7)) for prompt in PROMPTS]
+    loops = [await service.generate_one(LoopRequest(prompt=prompt, bars=2, seed=7)) for prompt in PROMPTS]
     service.close()
     return loops
 

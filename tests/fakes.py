@@ -61,13 +61,13 @@ class FakeEngine:
         return rows
 
     def finish(self, run: Run, latents: Any) -> Audio:
-        audio = np.zeros((2, run.plan.samples), np.float32)
+        audio = np.zeros((2, run.plan.made_samples), np.float32)
         if self.silent:
             return audio
         rng = np.random.default_rng(latents)
         audio += rng.normal(0, 0.01, audio.shape).astype(np.float32)
         beat = 60 / float(run.plan.bpm or 120) * RATE
-        audio[:, (np.arange(0, run.plan.samples, beat)).astype(int)] = 0.5
+        audio[:, (np.arange(0, run.plan.made_samples, beat)).astype(int)] = 0.5
         return audio
 
     def gpu_memory(self) -> Mapping[str, float]:

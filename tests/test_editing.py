@@ -28,7 +28,7 @@ def service() -> Iterator[Service]:
 
 def make(service: Service, request: GenerationRequest, source: Generation | None = None) -> Generation:
     upload = encoded(source.audio, subtype="FLOAT") if source else None
-    return asyncio.run(service.generate(request, upload))
+    return asyncio.run(service.generate_one(request, upload))
 
 
 @pytest.fixture(scope="module")

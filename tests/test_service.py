@@ -29,7 +29,7 @@ async def test_a_request_given_up_frees_its_place_and_harms_nobody() -> None:
     with pytest.raises(asyncio.CancelledError):
         await given_up
     assert service.queue_depth == 1
-    assert (await kept).audio.shape == (2, 75600)
+    assert (await kept)[0].audio.shape == (2, 75600)
     assert engine.forwards < 90
     service.close()
 

@@ -29,7 +29,7 @@ def loops() -> list[Generation]:
         service = assemble(Settings(model="pocket"))
         try:
             return [
-                await service.generate(LoopRequest(prompt=prompt, seed=seed)) for seed, prompt in enumerate(PROMPTS)
+                await service.generate_one(LoopRequest(prompt=prompt, seed=seed)) for seed, prompt in enumerate(PROMPTS)
             ]
         finally:
             service.close()

@@ -1,6 +1,6 @@
 """What came of a request: audio, and all that is said about it. Metadata, headers and file names are made here only.
 
-Knows: a plan, the model that carried it out, the audio. Does not know: HTTP, files.
+Knows: a plan, the model that carried it out, the audio. Does not know: HTTP, how files are written.
 """
 
 from __future__ import annotations
@@ -8,8 +8,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 
+from loopwright import __version__
+from loopwright.audio.encode import MEDIA_TYPES, encode
+from loopwright.audio.wav import MIDDLE_C, Tags
 from loopwright.engine.base import Audio, ModelInfo
-from loopwright.music.tempo import bar_seconds, bpm_number, loop_samples
+from loopwright.finish import Finished
+from loopwright.music.key import KEYS, written_key
+from loopwright.music.tempo import BEATS_PER_BAR, bar_seconds, bpm_number, loop_samples
 from loopwright.plan import GenerationPlan, Loop
 from loopwright.serving.scheduler import Timings
 
@@ -18,20 +23,54 @@ Metadata = dict[str, object]
 
 @dataclass(frozen=True)
 class Generation:
-    """audio: [2, plan.samples] within ±1. created: seconds since 1970.
+    """finished: the audio, [2, plan.samples] within ±1, and its measures. created: seconds since 1970.
 
     generation_time: seconds, waiting included; post_seconds: of what was done to the audio after decoding.
     """
 
-    audio: Audio
+    finished: Finished
     plan: GenerationPlan
     info: ModelInfo
     timings: Timings
-    generation_time: float
     created: int
-    warnings: tuple[str, ...]
+    generation_time: float = 0.0
     post_seconds: float = 0.0
     gpu_memory: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def audio(self) -> Audio:
+        """[2, plan.samples]."""
+        return self.finished.audio
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What the client should know."""
+        return (*self.plan.warnings, *self.finished.warnings)
+
+    @property
+    def media_type(self) -> str:
+        """Of the file."""
+        return MEDIA_TYPES[self.plan.finish.format]
+
+    def encoded(self) -> bytes:
+        """The file. Its bytes depend on the plan and the audio alone."""
+        how = self.plan.finish
+        return encode(
+            self.audio, self.sample_rate, self.tags(), kind=how.format, bit_depth=how.bit_depth, seed=self.plan.seed
+        )
+
+    def tags(self) -> Tags:
+        """What the file says of itself."""
+        plan, loop, riff = self.plan, self.plan.loop, self.plan.riff
+        return Tags(
+            title=plan.words.prompt,
+            comment=f"prompt: {plan.words.prompt}; seed: {plan.seed}; model: {self.info.name}",
+            software=f"Loopwright {__version__}",
+            bpm=None if loop is None else float(loop.bpm),
+            beats=None if loop is None else loop.bars * BEATS_PER_BAR,
+            key=None if riff is None else written_key(riff.key),
+            root_note=None if riff is None else MIDDLE_C + KEYS.index(riff.key),
+        )
 
     @property
     def sample_rate(self) -> int:
@@ -80,11 +119,11 @@ class Generation:
         """A name that tells what the file is."""
         plan, seed = self.plan, self.plan.seed
         if plan.loop is None:
-            return f"{'style_transfer' if plan.source else 'stable_audio'}_{seed}_{self.created}.wav"
+            return f"{'style_transfer' if plan.source else 'stable_audio'}_{seed}_{self.created}.{plan.finish.format}"
         if plan.keep is not None:
-            return f"guided_loop_{seed}_{self.created}.wav"
+            return f"guided_loop_{seed}_{self.created}.{plan.finish.format}"
         of = "loop" if plan.riff is None else f"riff_{plan.riff.key}"
-        return f"{of}_{plan.loop.loop_type}_{bpm_number(plan.loop.bpm)}bpm_{plan.loop.bars}bars_{seed}.wav"
+        return f"{of}_{plan.loop.loop_type}_{bpm_number(plan.loop.bpm)}bpm_{plan.loop.bars}bars_{seed}.{plan.finish.format}"
 
     def _of_audio(self) -> Metadata:
         return {
@@ -108,6 +147,9 @@ class Generation:
             "seconds_per_bar": float(bar_seconds(loop.bpm)),
             "style_transfer": self._is_style_transfer,
             "style_strength": self.plan.init_noise_level if self._is_style_transfer else None,
+            "seam": None if self.finished.seam is None else asdict(self.finished.seam),
+            "grid": None if self.finished.grid is None else asdict(self.finished.grid),
+            "shifted_ms": self.finished.shifted_ms,
         }
         if loop.requested_bars is not None:
             said["requested_bars"] = loop.requested_bars

@@ -9,10 +9,12 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from loopwright.audio.seam import tail_samples
 from loopwright.errors import Impossible, InvalidInput
 from loopwright.music.prompt import LoopType, Words, words_for
 from loopwright.music.tempo import (
@@ -25,7 +27,7 @@ from loopwright.music.tempo import (
     largest_fitting_bars,
     loop_samples,
 )
-from loopwright.request import GenerationRequest, GuidedLoopRequest, LoopRequest, StyleRequest
+from loopwright.request import Format, GenerationRequest, GuidedLoopRequest, LoopRequest, StyleRequest
 
 MIN_SECONDS = 1
 
@@ -93,10 +95,25 @@ class RiffUse:
 
 @dataclass(frozen=True)
 class Keep:
-    """How much of the source is kept where. points: (seconds, weight 0 … 1), joined by lines; strength: of the pull."""
+    """How much of the source is kept where. points: (seconds, weight 0 … 1), joined by lines; strength: of the pull.
+
+    period: seconds after which the curve begins anew, as a seamless loop's source does; None: it does not.
+    """
 
     points: tuple[tuple[float, float], ...]
     strength: float
+    period: float | None = None
+
+
+@dataclass(frozen=True)
+class FinishPlan:
+    """What is done to the audio once it is made, and the file it becomes."""
+
+    align: bool = False
+    normalize: Literal["peak", "loudness", "none"] = "peak"
+    target_lufs: float = -14.0
+    format: Format = "wav"
+    bit_depth: Literal[16, 24, 32] = 16
 
 
 @dataclass(frozen=True)
@@ -106,6 +123,7 @@ class GenerationPlan:
     seconds_total: what the model is told of the length; samples: what is returned. bpm: as told to the model.
     steps: as asked; guidance: 1 is none; seed: 0 … 2^32-1.
     source: audio the run starts from, noised to ``init_noise_level``, or (with ``keep``) is led by.
+    tail: samples after the loop's end that are made too, for the join.
     """
 
     original_prompt: str
@@ -123,6 +141,13 @@ class GenerationPlan:
     init_noise_level: float = 1.0
     keep: Keep | None = None
     riff: RiffUse | None = None
+    tail: int = 0
+    finish: FinishPlan = FinishPlan()
+
+    @property
+    def made_samples(self) -> int:
+        """Samples that are decoded: what is returned, and what the join at the seam takes."""
+        return self.samples + self.tail
 
 
 def plan_request(request: GenerationRequest, limits: ModelLimits) -> GenerationPlan:
@@ -142,7 +167,15 @@ def with_source(plan: GenerationPlan, source: Source, strength: float, riff: Rif
     """The plan as a style transfer from a source; one that keeps its source where a mask says is led by it instead."""
     warnings = plan.warnings if source.audio.any() else (*plan.warnings, "the source audio is silent")
     level = 1.0 if plan.keep else strength
+    if plan.tail:
+        source = replace(source, audio=_lapped(source.audio, plan.samples))
     return replace(plan, source=source, init_noise_level=level, riff=riff, warnings=warnings)
+
+
+def _lapped(audio: NDArray[np.float32], samples: int) -> NDArray[np.float32]:
+    """A loop of ``samples`` samples and, after it, its own beginning: what a seamless loop goes on with."""
+    lap = np.pad(audio[:, :samples], ((0, 0), (0, max(0, samples - audio.shape[1]))))
+    return np.tile(lap, 2)
 
 
 def plan_style(request: StyleRequest, limits: ModelLimits) -> GenerationPlan:
@@ -166,7 +199,8 @@ def plan_guided(request: GuidedLoopRequest, limits: ModelLimits) -> GenerationPl
         "fade": ((0.0, start), (plan.loop.bars * bar, end)),
         "first_bar": ((bar, start), (bar * (1 + EDGE), end)),
     }[request.guidance_mask]
-    return replace(plan, keep=Keep(points, request.guidance_strength))
+    period = plan.loop.bars * bar if plan.tail else None
+    return replace(plan, keep=Keep(points, request.guidance_strength, period))
 
 
 def plan_audio(request: GenerationRequest, limits: ModelLimits) -> GenerationPlan:
@@ -191,13 +225,17 @@ def plan_loop(request: LoopRequest, limits: ModelLimits) -> GenerationPlan:
     bpm = _tempo(request)
     loop = _fit(request, bpm, limits)
     whole = _plan_window(request, limits)
+    samples = loop_samples(loop.bars, bpm, limits.sample_rate)
+    tail = tail_samples(limits.sample_rate, limits.window_samples - samples) if request.seamless else 0
     return replace(
         whole,
         words=words_for(request.loop_type, _with_tempo(request.prompt, bpm), request.negative_prompt),
-        samples=loop_samples(loop.bars, bpm, limits.sample_rate),
+        samples=samples,
+        tail=tail,
+        finish=replace(whole.finish, align=request.align),
         bpm=bpm,
         loop=loop,
-        warnings=(*whole.warnings, *_bars_warnings(loop, limits)),
+        warnings=(*whole.warnings, *_bars_warnings(loop, limits), *_seam_warnings(request, tail)),
     )
 
 
@@ -214,7 +252,13 @@ def _plan_window(request: GenerationRequest, limits: ModelLimits) -> GenerationP
         steps=_steps(request, limits),
         guidance=_guidance(request, limits),
         sampler=_sampler(request, limits),
-        warnings=_guidance_warnings(request, limits),
+        warnings=(*_guidance_warnings(request, limits), *_format_warnings(request)),
+        finish=FinishPlan(
+            normalize=request.normalize,
+            target_lufs=request.target_lufs,
+            format=request.format,
+            bit_depth=request.bit_depth,
+        ),
     )
 
 
@@ -255,6 +299,18 @@ def _sampler(request: GenerationRequest, limits: ModelLimits) -> str:
 def _guidance_warnings(request: GenerationRequest, limits: ModelLimits) -> tuple[str, ...]:
     if request.negative_prompt and _guidance(request, limits) == 1:
         return ("negative_prompt has no effect at cfg_scale 1; raise cfg_scale",)
+    return ()
+
+
+def _format_warnings(request: GenerationRequest) -> tuple[str, ...]:
+    if request.format == "flac" and request.bit_depth == 32:
+        raise InvalidInput("bit_depth must be 16 or 24 with format flac, got 32", field="bit_depth")
+    return ("mp3 adds samples at both ends, so a player may not loop it exactly",) if request.format == "mp3" else ()
+
+
+def _seam_warnings(request: LoopRequest, tail: int) -> tuple[str, ...]:
+    if request.seamless and tail == 0:
+        return ("the loop fills the model's window to the last sample, so its seam is a plain cut",)
     return ()
 
 

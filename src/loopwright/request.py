@@ -20,6 +20,9 @@ from loopwright.music.tempo import MAX_BPM, MIN_BPM
 MAX_SEED = 2**32 - 1
 MAX_PROMPT_CHARACTERS = 2000
 MAX_STEPS = 250
+MAX_VARIATIONS = 8
+
+Format = Literal["wav", "flac", "mp3", "ogg"]
 VALUE_SHOWN_CHARACTERS = 60
 
 _STEPS_ALLOWED = f"a whole number from 1 to the model's most (100, or {MAX_STEPS} for models that need more)"
@@ -47,6 +50,11 @@ def _key(value: object) -> object:
     if key is None:
         raise ValueError("it is no key")
     return key
+
+
+def _whole(value: object) -> object:
+    text = _no_booleans(value)
+    return int(text) if isinstance(text, str) and text.strip().isdecimal() and len(text) < 10 else text
 
 
 def _bars(value: object) -> object:
@@ -149,6 +157,27 @@ class GenerationRequest(ModelChoice):
     return_format: Annotated[Literal["file", "base64"], Word] = _field(
         "file", "`file` or `base64`", "`file`: the audio itself. `base64`: JSON with the audio and its metadata."
     )
+    n: Annotated[int, Number] = _field(
+        1,
+        f"a whole number from 1 to {MAX_VARIATIONS}",
+        "So many of them, with the seeds seed, seed + 1, …: a zip of files, or a list `results`.",
+        ge=1,
+        le=MAX_VARIATIONS,
+    )
+    format: Annotated[Format, Word] = _field(
+        "wav", "`wav`, `flac`, `mp3` or `ogg`", "The kind of file. `ogg` is Opus. All but `mp3` have the exact length."
+    )
+    bit_depth: Annotated[Literal[16, 24, 32], BeforeValidator(_whole)] = _field(
+        16, "16, 24 or 32", "Bits a sample of WAV (16 with dither, 24, 32 float) and FLAC (16, 24)."
+    )
+    normalize: Annotated[Literal["peak", "loudness", "none"], Word] = _field(
+        "peak",
+        "`peak`, `loudness` or `none`",
+        "`peak`: the loudest sample at −0.1 dBFS. `loudness`: at `target_lufs`. `none`: as the model made it.",
+    )
+    target_lufs: Annotated[float, Number] = _field(
+        -14.0, "a number from -40 to -5", "The loudness for `normalize=loudness`, in LUFS.", ge=-40, le=-5
+    )
     sampler_type: Annotated[str, Word] | None = _field(
         None, "the name of a sampler", "The sampler; `/model/info` lists those that fit the model.", max_length=40
     )
@@ -190,6 +219,19 @@ class LoopRequest(GenerationRequest):
         "auto", "`drums`, `instruments` or `auto`", "`drums` keeps tones out, `instruments` keeps drums out."
     )
     style_strength: Annotated[float, Number] = STYLE_STRENGTH
+    seamless: bool = _field(
+        True,
+        "true or false",
+        "Join the loop's end to its start, so that it repeats with no click. false: the plain cut.",
+    )
+    align: bool = _field(True, "true or false", "Move a loop whose onsets are all early or all late to the grid.")
+    candidates: Annotated[int, Number] = _field(
+        1,
+        f"a whole number from 1 to {MAX_VARIATIONS}",
+        "Make so many and answer the one best on the grid and at the seam; its seed is in the metadata.",
+        ge=1,
+        le=MAX_VARIATIONS,
+    )
     strict: bool = _field(
         False,
         "true or false",

@@ -7,18 +7,19 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
-from loopwright.audio.loudness import SILENCE, normalize_peak, peak
-from loopwright.engine.base import Audio, Engine, ModelInfo, ModelKey
+from loopwright.engine.base import Engine, ModelInfo, ModelKey
 from loopwright.engine.registry import ModelStatus
 from loopwright.errors import QueueFull
+from loopwright.finish import finish, score
 from loopwright.generation import Generation
 from loopwright.models import Models
 from loopwright.plan import GenerationPlan, ModelLimits, plan_request
-from loopwright.request import GenerationRequest
+from loopwright.request import MAX_SEED, GenerationRequest, LoopRequest
 from loopwright.serving.scheduler import Progress, Rendered, Scheduler
 from loopwright.sources import Sources
 
@@ -44,25 +45,53 @@ class Service:
         upload: bytes | None = None,
         warnings: Iterable[str] = (),
         on_progress: OnProgress | None = None,
-    ) -> Generation:
-        """Make what is asked for. Raises the errors of ``loopwright.errors``; cancelling it frees the worker."""
+    ) -> tuple[Generation, ...]:
+        """Make what is asked for, ``request.n`` of them. Raises the errors of ``loopwright.errors``.
+
+        Cancelling it frees the worker.
+        """
         began = time.perf_counter()
         self.sources.check(request, upload)
         async with self._place(), self._lease(self.models.key_for(request)) as engine:
             plan = await self._plan(request.seeded(), upload, engine.info.limits)
-            rendered = await self._render(engine, plan, on_progress)
-            rendered_at = time.perf_counter()
-            return Generation(
-                audio=normalize_peak(rendered.audio),
-                post_seconds=time.perf_counter() - rendered_at,
-                plan=plan,
-                info=engine.info,
-                timings=rendered.timings,
-                generation_time=time.perf_counter() - began,
-                created=int(time.time()),
-                gpu_memory=engine.gpu_memory(),
-                warnings=(*warnings, *plan.warnings, *_audio_warnings(rendered.audio)),
+            plan = replace(plan, warnings=(*warnings, *plan.warnings))
+            attempts = await self._attempts(engine, _with_seeds(plan, request.n * _candidates(request)), on_progress)
+            return tuple(
+                replace(max(some, key=lambda one: score(one.finished)), generation_time=time.perf_counter() - began)
+                for some in _groups(attempts, _candidates(request))
             )
+
+    async def generate_one(
+        self, request: GenerationRequest, upload: bytes | None = None, on_progress: OnProgress | None = None
+    ) -> Generation:
+        """The same, for a request of one."""
+        return (await self.generate(request, upload, on_progress=on_progress))[0]
+
+    async def _attempts(
+        self, engine: Engine, plans: Sequence[GenerationPlan], on_progress: OnProgress | None
+    ) -> list[Generation]:
+        """All plans carried out, side by side; the first failure ends the others."""
+        tasks = [asyncio.ensure_future(self._attempt(engine, plan, on_progress)) for plan in plans]
+        try:
+            return await asyncio.gather(*tasks)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _attempt(self, engine: Engine, plan: GenerationPlan, on_progress: OnProgress | None) -> Generation:
+        rendered = await self._render(engine, plan, on_progress)
+        began = time.perf_counter()
+        finished = await asyncio.to_thread(finish, rendered.audio, plan, engine.info.limits.sample_rate)
+        return Generation(
+            finished=finished,
+            plan=plan,
+            info=engine.info,
+            timings=rendered.timings,
+            post_seconds=time.perf_counter() - began,
+            created=int(time.time()),
+            gpu_memory=engine.gpu_memory(),
+        )
 
     async def model_info(self) -> ModelInfo:
         """What is known of the active model; waits until it is loaded."""
@@ -132,5 +161,14 @@ class Service:
             lease.__exit__(None, None, None)
 
 
-def _audio_warnings(audio: Audio) -> tuple[str, ...]:
-    return ("the model made silence",) if peak(audio) < SILENCE else ()
+def _candidates(request: GenerationRequest) -> int:
+    return request.candidates if isinstance(request, LoopRequest) else 1
+
+
+def _with_seeds(plan: GenerationPlan, count: int) -> list[GenerationPlan]:
+    """The plan with seed, seed + 1, …"""
+    return [replace(plan, seed=(plan.seed + number) % (MAX_SEED + 1)) for number in range(count)]
+
+
+def _groups(attempts: Sequence[Generation], size: int) -> list[Sequence[Generation]]:
+    return [attempts[start : start + size] for start in range(0, len(attempts), size)]

@@ -19,6 +19,6 @@ def test_a_loop_of_random_weights(tmp_path: Path) -> None:
     engine = load(str(make_full_size_folder(tmp_path / "full")))
     request = LoopRequest(prompt="techno drums 140bpm", bars=4, seed=1)
     audio = carry_out(engine, plan_loop(request, engine.info.limits))
-    assert audio.shape == (2, 302400)
+    assert audio.shape == (2, 302400 + 3528)
     assert np.isfinite(audio).all()
     assert engine.info.memory_bytes == pytest.approx(4 * (340.9e6 + 156.1e6), rel=0.01)

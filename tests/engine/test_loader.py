@@ -49,7 +49,7 @@ def drums(engine: Engine, **fields: object) -> GenerationPlan:
 @pytest.mark.parametrize("sampler", ["euler", "dpmpp", "rk4", "pingpong"])
 def test_pocket_with_every_sampler(pocket: Engine, sampler: str) -> None:
     audio = carry_out(pocket, drums(pocket, sampler_type=sampler, steps=4))
-    assert audio.shape == (2, 302400)
+    assert audio.shape == (2, 302400 + 3528)
     assert np.isfinite(audio).all()
     assert 0.05 < np.abs(audio).max() < 4
 

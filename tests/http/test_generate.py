@@ -8,12 +8,14 @@ import io
 import json
 import re
 import threading
+import zipfile
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
+import structlog
 
 from loopwright.engine.base import Engine, ModelKey
 from loopwright.logs import configure_logs
@@ -275,12 +277,13 @@ async def test_the_documented_body_is_the_one_taken(client: Client) -> None:
 
 
 async def test_the_log_tells_of_each_request(client: Client, capsys: pytest.CaptureFixture[str]) -> None:
+    before = structlog.get_config()
     configure_logs("info", "json")
     try:
         await client.post("/generate/loop", json=LOOP, headers={"x-request-id": "one"})
         await client.post("/generate/loop", json={"prompt": "x"}, headers={"x-request-id": "two"})
     finally:
-        configure_logs("warning", "console")
+        structlog.configure(**before)
     lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
     good, bad = ([line for line in lines if line.get("request_id") == name] for name in ("one", "two"))
     assert len(good) == len(bad) == 1
@@ -290,3 +293,61 @@ async def test_the_log_tells_of_each_request(client: Client, capsys: pytest.Capt
     stages = ("queued", "conditioning", "denoising", "decoding", "post", "encoding")
     assert {f"seconds_{stage}" for stage in stages} <= set(good[0])
     assert (bad[0]["status"], bad[0]["code"]) == (400, "missing_parameter")
+
+
+async def test_several_at_once(client: Client) -> None:
+    ask = {**LOOP, "n": 3}
+    reply = await client.post("/generate/loop", json=ask)
+    assert reply.headers["content-type"] == "application/zip"
+    with zipfile.ZipFile(io.BytesIO(reply.content)) as archive:
+        assert archive.namelist() == [f"loop_auto_140bpm_4bars_{seed}.wav" for seed in (7, 8, 9)]
+        single = (await client.post("/generate/loop", json={**LOOP, "seed": 8})).content
+        assert archive.read("loop_auto_140bpm_4bars_8.wav") == single
+    said = (await client.post("/generate/loop", json={**ask, "return_format": "base64"})).json()
+    assert [one["metadata"]["seed"] for one in said["results"]] == [7, 8, 9]
+    assert said["audio_base64"] == said["results"][0]["audio_base64"]
+    assert (await client.post("/generate/loop", json=ask)).content == reply.content
+
+
+async def test_the_best_candidate_is_one_of_the_seeds(client: Client) -> None:
+    ask = {**LOOP, "candidates": 4, "return_format": "base64"}
+    said = (await client.post("/generate/loop", json=ask)).json()
+    seed = said["metadata"]["seed"]
+    assert seed in range(7, 11)
+    alone = (await client.post("/generate/loop", json={**LOOP, "seed": seed, "return_format": "base64"})).json()
+    assert alone["audio_base64"] == said["audio_base64"]
+
+
+async def test_seeds_wrap_around(client: Client) -> None:
+    said = (
+        await client.post("/generate/loop", json={**LOOP, "seed": 2**32 - 1, "n": 2, "return_format": "base64"})
+    ).json()
+    assert [one["metadata"]["seed"] for one in said["results"]] == [2**32 - 1, 0]
+
+
+@pytest.mark.parametrize(
+    ("kind", "media"), [("wav", "audio/wav"), ("flac", "audio/flac"), ("mp3", "audio/mpeg"), ("ogg", "audio/ogg")]
+)
+async def test_every_format(client: Client, kind: str, media: str) -> None:
+    reply = await client.post("/generate/loop", json={**LOOP, "format": kind})
+    assert reply.headers["content-type"] == media
+    assert f'_7.{kind}"' in reply.headers["content-disposition"]
+    frames = soundfile.info(io.BytesIO(reply.content)).frames
+    if kind == "mp3":
+        said = (await client.post("/generate/loop", json={**LOOP, "format": kind, "return_format": "base64"})).json()
+        assert "mp3 adds samples" in said["metadata"]["warnings"][0]
+    else:
+        assert frames == (302400 if kind != "ogg" else round(302400 * 48000 / 44100))
+
+
+async def test_a_bit_depth_flac_cannot_hold(client: Client) -> None:
+    reply = await client.post("/generate/loop", json={**LOOP, "format": "flac", "bit_depth": 32})
+    assert (reply.status_code, reply.json()["field"]) == (400, "bit_depth")
+
+
+async def test_seam_and_grid_are_told(client: Client) -> None:
+    metadata = (await client.post("/generate/loop", json={**LOOP, "return_format": "base64"})).json()["metadata"]
+    assert set(metadata["seam"]) == {"jump", "flux", "level_step_db"}
+    assert set(metadata["grid"]) == {"tempo", "offset_ms", "share_on_grid", "confidence"}
+    assert metadata["grid"]["tempo"] == pytest.approx(140, rel=0.001)
+    assert metadata["grid"]["share_on_grid"] == 1

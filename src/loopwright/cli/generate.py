@@ -11,12 +11,11 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from loopwright.assemble import assemble
-from loopwright.audio.encode import encode_wav
 from loopwright.errors import InvalidInput
 from loopwright.generation import Generation
 from loopwright.logs import configure_logs
 from loopwright.music.tempo import bpm_number
-from loopwright.request import GenerationRequest, LoopRequest
+from loopwright.request import Format, GenerationRequest, LoopRequest
 from loopwright.serving.scheduler import Progress as Done
 from loopwright.settings import Settings
 
@@ -29,10 +28,10 @@ def run(
     """Make it, save it, say what it is. Raises InvalidInput before any work for what cannot be."""
     configure_logs("error", "console")
     request, _ = (LoopRequest if loop else GenerationRequest).parse(fields)
-    _check(output)
+    _check(output, request.format)
     generation = asyncio.run(_generate(settings, request, _read(audio)))
     path = output or Path(generation.file_name())
-    path.write_bytes(encode_wav(generation.audio, generation.sample_rate))
+    path.write_bytes(generation.encoded())
     _summarise(generation, path)
 
 
@@ -45,7 +44,7 @@ async def _generate(settings: Settings, request: GenerationRequest, upload: byte
             def on_progress(progress: Done) -> None:
                 bar.update(task, description="denoising", completed=progress.done, total=progress.total)
 
-            return await service.generate(request, upload, on_progress=on_progress)
+            return await service.generate_one(request, upload, on_progress)
     finally:
         service.close()
 
@@ -61,11 +60,11 @@ def _read(audio: Path | None) -> bytes | None:
         raise InvalidInput(f"audio cannot be read: {error.strerror}, {str(audio)!r}", field="audio") from None
 
 
-def _check(output: Path | None) -> None:
+def _check(output: Path | None, kind: Format) -> None:
     if output is None:
         return
-    if output.suffix.lower() != ".wav":
-        raise InvalidInput(f"output must end in .wav, got {output.name!r}", field="output")
+    if output.suffix.lower() != f".{kind}":
+        raise InvalidInput(f"output must end in .{kind}, got {output.name!r}", field="output")
     if not output.parent.is_dir():
         raise InvalidInput(f"output must lie in a folder that exists, got {str(output.parent)!r}", field="output")
 

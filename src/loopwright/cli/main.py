@@ -89,11 +89,17 @@ def generate(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Where to save it; default: a telling name, here.")
     ] = None,
+    file_format: Annotated[
+        str | None, typer.Option("--format", help="wav, flac, mp3 or ogg; default: what the output ends in, else wav.")
+    ] = None,
+    candidates: Annotated[int, typer.Option(help="Make so many and save the best.")] = 1,
     model: Model = None,
     device: Device = None,
     threads: Threads = None,
 ) -> None:
-    """Make one loop and save it as a WAV file."""
+    """Make one loop and save it as a file."""
+    if file_format is None and output is not None and output.suffix.lower() in {".flac", ".mp3", ".ogg"}:
+        file_format = output.suffix[1:].lower()
     fields: dict[str, object] = {
         "prompt": prompt,
         "negative_prompt": negative_prompt,
@@ -101,8 +107,9 @@ def generate(
         "steps": steps,
         "cfg_scale": cfg_scale,
         "sampler_type": sampler,
+        "format": file_format,
     }
-    of_loop: dict[str, object] = {"bars": bars, "bpm": bpm, "loop_type": loop_type}
+    of_loop: dict[str, object] = {"bars": bars, "bpm": bpm, "loop_type": loop_type, "candidates": candidates}
     settings = _settings({"model": model, "device": device, "threads": threads})
     from loopwright.cli import generate as command
 

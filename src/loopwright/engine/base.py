@@ -86,7 +86,7 @@ class Engine(Protocol):
         ...
 
     def finish(self, run: Run, latents: torch.Tensor) -> Audio:
-        """Decode latents [channels, frames] to the plan's audio, [2, plan.samples]."""
+        """Decode latents [channels, frames] to the plan's audio, [2, plan.made_samples]."""
         ...
 
     def gpu_memory(self) -> Mapping[str, float]:

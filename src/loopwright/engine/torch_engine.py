@@ -69,8 +69,8 @@ class TorchEngine:
 
     @torch.inference_mode()
     def finish(self, run: Run, latents: Tensor) -> Audio:
-        """The plan's audio, [2, plan.samples]."""
-        audio = self._loaded.decode(latents, run.generator)[:, : run.plan.samples]
+        """The plan's audio and what the join takes, [2, plan.made_samples]."""
+        audio = self._loaded.decode(latents, run.generator)[:, : run.plan.made_samples]
         return audio.float().cpu().numpy()
 
     def gpu_memory(self) -> Mapping[str, float]:
@@ -101,6 +101,7 @@ class TorchEngine:
 def _curve(keep: Keep, spec: LatentSpec) -> NDArray[np.float32]:
     """The mask at the centre of each latent frame, [frames]."""
     seconds = (np.arange(spec.frames) + 0.5) * spec.hop / spec.sample_rate
+    seconds = seconds if keep.period is None else seconds % keep.period
     points = np.array(keep.points)
     curve: NDArray[np.float32] = np.interp(seconds, points[:, 0], points[:, 1]).astype(np.float32)
     return curve

@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from loopwright.audio.encode import MEDIA_TYPES
 from loopwright.http.body import FORMS, JSON
 from loopwright.request import Request
 
@@ -46,7 +47,8 @@ _AUDIO_WORDS = "A WAV, AIFF, FLAC, MP3 or OGG file, mono or stereo, at any rate"
 
 def generation_docs(kind: type[Request], audio: str | None = None) -> dict[str, Any]:
     """The arguments of a route that takes such a request (and audio) and answers audio."""
-    answers = {"audio/wav": {"schema": {"type": "string", "format": "binary"}}}
+    binary = {"schema": {"type": "string", "format": "binary"}}
+    answers = dict.fromkeys((*MEDIA_TYPES.values(), "application/zip"), binary)
     ok = {"model": AudioReply, "description": "The audio, or JSON with it", "content": answers}
     return {"responses": {200: ok, **ERRORS}, "openapi_extra": body_docs(kind, audio)}
 

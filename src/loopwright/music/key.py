@@ -23,6 +23,11 @@ def parse_key(text: str) -> str | None:
     return KEYS[(_NATURALS[found[1].lower()] + shift) % OCTAVE]
 
 
+def written_key(key: str) -> str:
+    """A canonical name as musicians write it: `gsharp` is G#."""
+    return key[0].upper() + ("#" if key.endswith("sharp") else "")
+
+
 def semitones_between(key: str, target: str) -> int:
     """The shortest way from a key to another, in semitones from -6 to 5 (a tritone goes down)."""
     return (KEYS.index(target) - KEYS.index(key) + OCTAVE // 2) % OCTAVE - OCTAVE // 2

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import io
 import time
+import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import structlog
 from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, Response
 
-from loopwright.audio.encode import encode_wav
 from loopwright.generation import Generation
 from loopwright.http.body import read_body
 from loopwright.http.disconnect import unless_gone
@@ -66,25 +68,51 @@ async def _answer(kind: type[GenerationRequest], request: Request, service: Serv
     upload = body.take_audio() if kind is not GenerationRequest else None
     asked, warnings = kind.parse({**body.fields, **body.files})
     work = service.generate(asked, upload.data if upload else None, warnings)
-    generation = await unless_gone(request, work)
-    reply, encoding = await asyncio.to_thread(_reply, generation, asked.return_format, settings.outputs_dir)
-    tell(request, **generation.summary(), seconds_encoding=encoding)
+    generations = await unless_gone(request, work)
+    reply, encoding = await asyncio.to_thread(_reply, generations, asked.return_format, settings.outputs_dir)
+    tell(request, **generations[0].summary(), count=len(generations), seconds_encoding=encoding)
     return reply
 
 
-def _reply(generation: Generation, return_format: str, keep_in: Path | None) -> tuple[Response, float]:
+def _reply(generations: Sequence[Generation], return_format: str, keep_in: Path | None) -> tuple[Response, float]:
     """The reply, and the seconds it took to encode."""
     began = time.perf_counter()
-    wav = encode_wav(generation.audio, generation.sample_rate)
+    files = [generation.encoded() for generation in generations]
     seconds = round(time.perf_counter() - began, 4)
     if keep_in is not None:
-        _keep(keep_in / generation.file_name(), wav)
-    headers = generation.headers()
-    if return_format == "base64":
-        said = {"success": True, "audio_base64": base64.b64encode(wav).decode(), "metadata": generation.metadata()}
-        return JSONResponse(said, headers=headers), seconds
-    attachment = f'attachment; filename="{generation.file_name()}"'
-    return Response(wav, media_type="audio/wav", headers={**headers, "Content-Disposition": attachment}), seconds
+        for generation, file in zip(generations, files, strict=True):
+            _keep(keep_in / generation.file_name(), file)
+    as_reply = _as_json if return_format == "base64" else _as_file
+    return as_reply(generations, files), seconds
+
+
+def _as_json(generations: Sequence[Generation], files: Sequence[bytes]) -> Response:
+    results = [
+        {"audio_base64": base64.b64encode(file).decode(), "metadata": generation.metadata()}
+        for generation, file in zip(generations, files, strict=True)
+    ]
+    more = {"results": results} if len(results) > 1 else {}
+    return JSONResponse({"success": True, **results[0], **more}, headers=generations[0].headers())
+
+
+def _as_file(generations: Sequence[Generation], files: Sequence[bytes]) -> Response:
+    """The file, or several in a zip."""
+    first = generations[0]
+    name, content, media_type = first.file_name(), files[0], first.media_type
+    if len(files) > 1:
+        names = [generation.file_name() for generation in generations]
+        name, content, media_type = f"{Path(name).stem}_and_more.zip", _zipped(names, files), "application/zip"
+    headers = {**first.headers(), "Content-Disposition": f'attachment; filename="{name}"'}
+    return Response(content, media_type=media_type, headers=headers)
+
+
+def _zipped(names: Sequence[str], files: Sequence[bytes]) -> bytes:
+    """A zip whose bytes depend on names and files alone."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        for name, file in zip(names, files, strict=True):
+            archive.writestr(zipfile.ZipInfo(name), file)
+    return out.getvalue()
 
 
 def _keep(path: Path, wav: bytes) -> None:

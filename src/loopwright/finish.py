@@ -1,0 +1,54 @@
+"""What is done to audio after the model has made it: joined at the seam, moved to the grid, brought to a level; and measured.
+
+Knows: the order. Does not know: how each is done (``audio``), who asked.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from loopwright.audio.grid import Grid, align, measure_grid
+from loopwright.audio.loudness import SILENCE, normalized, peak
+from loopwright.audio.seam import Seam, join, measure_seam
+from loopwright.plan import GenerationPlan
+
+Audio = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Finished:
+    """audio: [2, plan.samples]. seam, grid: of a loop. shifted_ms: by how much it was late, and was moved."""
+
+    audio: Audio
+    seam: Seam | None = None
+    grid: Grid | None = None
+    shifted_ms: float = 0.0
+    warnings: tuple[str, ...] = ()
+
+
+def finish(audio: Audio, plan: GenerationPlan, sample_rate: int) -> Finished:
+    """audio: [2, plan.samples + plan.tail] as the model made it."""
+    audio = join(audio, plan.samples)
+    grid, shifted = None, 0.0
+    if plan.loop is not None:
+        bpm = float(plan.loop.bpm)
+        grid = measure_grid(audio, sample_rate, bpm)
+        if plan.finish.align:
+            audio, shifted = align(audio, sample_rate, bpm, grid)
+            grid = measure_grid(audio, sample_rate, bpm) if shifted else grid
+    audio, warnings = normalized(audio, plan.finish.normalize, sample_rate, plan.finish.target_lufs)
+    if peak(audio) < SILENCE:
+        warnings = (*warnings, "the model made silence")
+    seam = None if plan.loop is None else measure_seam(audio, sample_rate)
+    return Finished(audio, seam, grid, shifted, warnings)
+
+
+def score(finished: Finished) -> float:
+    """How good a loop is among candidates: on the grid, with a seam no louder than the loop's own changes. More is better."""
+    if finished.grid is None or finished.seam is None:
+        return 0.0
+    return finished.grid.share_on_grid * finished.grid.confidence - 0.1 * math.log2(max(1.0, finished.seam.jump / 4))
