@@ -11,6 +11,7 @@ import pytest
 from loopwright.assemble import assemble
 from loopwright.generation import Generation
 from loopwright.request import GenerationRequest, GuidedLoopRequest, LoopRequest
+from loopwright.request_edits import InpaintRequest
 from loopwright.service import Service
 from loopwright.settings import Settings
 from tests.listen import likeness, onsets, share_kept
@@ -77,3 +78,10 @@ def test_style_strength_goes_from_the_source_to_something_else(
             assert share_kept(onsets(source.audio, 44100), onsets(made.audio, 44100), 0.025) > 0.9
     assert likenesses[0] > likenesses[1] > likenesses[2]
     assert likenesses[2] == pytest.approx(likeness(source.audio, unrelated.audio, 44100), abs=0.02)
+
+
+def test_inpainting_makes_the_bar_new_and_keeps_the_rest(service: Service, source: Generation) -> None:
+    request = InpaintRequest.model_validate({**PROMPT, "seed": 51, "from_bar": 3})
+    likenesses = by_bar(source, make(service, request, source))
+    assert min(likenesses[0], likenesses[1], likenesses[3]) > 0.95
+    assert likenesses[2] < min(likenesses[0], likenesses[1], likenesses[3]) - 0.02

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loopwright.errors import Impossible, InvalidInput
-from loopwright.plan import plan_audio, plan_loop
+from loopwright.planner import plan_audio, plan_loop
 from loopwright.request import GenerationRequest, LoopRequest
 from tests.fakes import LIMITS
 

@@ -10,7 +10,7 @@ import pytest
 
 from loopwright.assemble import assemble
 from loopwright.audio.seam import flux_at, measure_seam, spectral_flux
-from loopwright.generation import Audio
+from loopwright.engine.base import Audio
 from loopwright.request import LoopRequest
 from loopwright.settings import Settings
 

@@ -25,6 +25,7 @@ Metadata = dict[str, object]
 class Generation:
     """finished: the audio, [2, plan.samples] within ±1, and its measures. created: seconds since 1970.
 
+    part: of a stack, or its ``mix``.
     generation_time: seconds, waiting included; post_seconds: of what was done to the audio after decoding.
     """
 
@@ -35,6 +36,7 @@ class Generation:
     created: int
     generation_time: float = 0.0
     post_seconds: float = 0.0
+    part: str | None = None
     gpu_memory: Mapping[str, float] = field(default_factory=dict)
 
     @property
@@ -120,6 +122,8 @@ class Generation:
         plan, seed = self.plan, self.plan.seed
         if plan.loop is None:
             return f"{'style_transfer' if plan.source else 'stable_audio'}_{seed}_{self.created}.{plan.finish.format}"
+        if self.part is not None:
+            return f"stack_{self.part}_{bpm_number(plan.loop.bpm)}bpm_{plan.loop.bars}bars_{seed}.{plan.finish.format}"
         if plan.keep is not None:
             return f"guided_loop_{seed}_{self.created}.{plan.finish.format}"
         of = "loop" if plan.riff is None else f"riff_{plan.riff.key}"
@@ -161,6 +165,8 @@ class Generation:
 
     def _of_source(self) -> Metadata:
         plan, said = self.plan, Metadata()
+        if self.part is not None:
+            said |= {"part": self.part}
         if plan.source is not None and plan.riff is None:
             said |= {"input_audio_shape": list(plan.source.shape)}
         if self._is_style_transfer:

@@ -25,7 +25,7 @@ MAX_VARIATIONS = 8
 Format = Literal["wav", "flac", "mp3", "ogg"]
 VALUE_SHOWN_CHARACTERS = 60
 
-_STEPS_ALLOWED = f"a whole number from 1 to the model's most (100, or {MAX_STEPS} for models that need more)"
+STEPS_ALLOWED = f"a whole number from 1 to the model's most (100, or {MAX_STEPS} for models that need more)"
 
 
 def _no_booleans(value: object) -> object:
@@ -45,7 +45,8 @@ def _lowercase(value: object) -> object:
     return value.strip().lower() if isinstance(value, str) else value
 
 
-def _key(value: object) -> object:
+def read_key(value: object) -> object:
+    """A key's canonical name, for a field. Raises ValueError."""
     key = parse_key(value) if isinstance(value, str) else None
     if key is None:
         raise ValueError("it is no key")
@@ -69,7 +70,7 @@ Word = BeforeValidator(_lowercase)
 Text = Annotated[str, BeforeValidator(_text)]
 
 
-def _field(default: Any, allowed: str, description: str, **bounds: Any) -> Any:
+def field(default: Any, allowed: str, description: str, **bounds: Any) -> Any:
     """A field with the words its error uses: ``<name> must be <allowed>``."""
     return Field(default, description=description, json_schema_extra={"allowed": allowed}, **bounds)
 
@@ -98,15 +99,15 @@ class Request(BaseModel):
 class ModelChoice(Request):
     """Which model a request means."""
 
-    model_type: Annotated[Literal["standard", "finetune"], Word] | None = _field(
+    model_type: Annotated[Literal["standard", "finetune"], Word] | None = field(
         None,
         "`standard` or `finetune`",
         "The model the server was started with, or a finetune. Default: the active one (`POST /models/switch`).",
     )
-    finetune_repo: Text | None = _field(
+    finetune_repo: Text | None = field(
         None, "a hub repository (`owner/name`)", "The finetune's repository on the hub.", max_length=200
     )
-    finetune_checkpoint: Text | None = _field(
+    finetune_checkpoint: Text | None = field(
         None, "the name of a checkpoint file in the repository", "The finetune's checkpoint file.", max_length=200
     )
 
@@ -114,71 +115,71 @@ class ModelChoice(Request):
 class GenerationRequest(ModelChoice):
     """A request to ``/generate``: text to audio. ``None`` means: the model's own default."""
 
-    prompt: Text = _field(
+    prompt: Text = field(
         ...,
         f"a text of 1 to {MAX_PROMPT_CHARACTERS} characters",
         "What to make, in words; a tempo may be part of it (`aggressive techno drums 140bpm`).",
         min_length=1,
         max_length=MAX_PROMPT_CHARACTERS,
     )
-    negative_prompt: Text | None = _field(
+    negative_prompt: Text | None = field(
         None,
         f"a text of at most {MAX_PROMPT_CHARACTERS} characters",
         "What to keep out, in words. Acts through guidance, so `cfg_scale` must not be 1.",
         max_length=MAX_PROMPT_CHARACTERS,
     )
-    seconds_total: Annotated[float, Number] | None = _field(
+    seconds_total: Annotated[float, Number] | None = field(
         None,
         "a number from 1 to the model's window",
         "Length in seconds. Default: the model's whole window.",
         gt=0,
     )
-    steps: Annotated[int, Number] | None = _field(
+    steps: Annotated[int, Number] | None = field(
         None,
-        _STEPS_ALLOWED,
+        STEPS_ALLOWED,
         "Denoising steps. Default: the model's own (8 for stable-audio-open-small).",
         ge=1,
         le=MAX_STEPS,
     )
-    cfg_scale: Annotated[float, Number] | None = _field(
+    cfg_scale: Annotated[float, Number] | None = field(
         None,
         "a number from 0 to 20",
         "Guidance scale; 1 switches guidance (and the negative prompt) off. Default: the model's own (6.0).",
         ge=0,
         le=20,
     )
-    seed: Annotated[int, Number] = _field(
+    seed: Annotated[int, Number] = field(
         -1,
         f"-1 (random) or a whole number from 0 to {MAX_SEED}",
         "The same seed gives the same audio. -1 draws one; the one used is in the reply.",
         ge=-1,
         le=MAX_SEED,
     )
-    return_format: Annotated[Literal["file", "base64"], Word] = _field(
+    return_format: Annotated[Literal["file", "base64"], Word] = field(
         "file", "`file` or `base64`", "`file`: the audio itself. `base64`: JSON with the audio and its metadata."
     )
-    n: Annotated[int, Number] = _field(
+    n: Annotated[int, Number] = field(
         1,
         f"a whole number from 1 to {MAX_VARIATIONS}",
         "So many of them, with the seeds seed, seed + 1, …: a zip of files, or a list `results`.",
         ge=1,
         le=MAX_VARIATIONS,
     )
-    format: Annotated[Format, Word] = _field(
+    format: Annotated[Format, Word] = field(
         "wav", "`wav`, `flac`, `mp3` or `ogg`", "The kind of file. `ogg` is Opus. All but `mp3` have the exact length."
     )
-    bit_depth: Annotated[Literal[16, 24, 32], BeforeValidator(_whole)] = _field(
+    bit_depth: Annotated[Literal[16, 24, 32], BeforeValidator(_whole)] = field(
         16, "16, 24 or 32", "Bits a sample of WAV (16 with dither, 24, 32 float) and FLAC (16, 24)."
     )
-    normalize: Annotated[Literal["peak", "loudness", "none"], Word] = _field(
+    normalize: Annotated[Literal["peak", "loudness", "none"], Word] = field(
         "peak",
         "`peak`, `loudness` or `none`",
         "`peak`: the loudest sample at −0.1 dBFS. `loudness`: at `target_lufs`. `none`: as the model made it.",
     )
-    target_lufs: Annotated[float, Number] = _field(
+    target_lufs: Annotated[float, Number] = field(
         -14.0, "a number from -40 to -5", "The loudness for `normalize=loudness`, in LUFS.", ge=-40, le=-5
     )
-    sampler_type: Annotated[str, Word] | None = _field(
+    sampler_type: Annotated[str, Word] | None = field(
         None, "the name of a sampler", "The sampler; `/model/info` lists those that fit the model.", max_length=40
     )
 
@@ -187,7 +188,7 @@ class GenerationRequest(ModelChoice):
         return self if self.seed >= 0 else self.model_copy(update={"seed": secrets.randbelow(MAX_SEED + 1)})
 
 
-STYLE_STRENGTH = _field(
+STYLE_STRENGTH = field(
     0.8,
     "a number from 0.1 to 1.0",
     "How far a style transfer goes from the source audio (the init noise level): 0.1 stays close, 1.0 keeps nothing.",
@@ -205,34 +206,34 @@ class StyleRequest(GenerationRequest):
 class LoopRequest(GenerationRequest):
     """A request to ``/generate/loop``: exactly so many bars at a tempo."""
 
-    bpm: Annotated[float, Number] | None = _field(
+    bpm: Annotated[float, Number] | None = field(
         None,
         f"a number from {MIN_BPM} to {MAX_BPM}",
         "The tempo in beats per minute, where the prompt does not name it.",
         ge=MIN_BPM,
         le=MAX_BPM,
     )
-    bars: Annotated[Literal["auto", 1, 2, 4, 8], BeforeValidator(_bars)] = _field(
+    bars: Annotated[Literal["auto", 1, 2, 4, 8], BeforeValidator(_bars)] = field(
         "auto", "`auto`, 1, 2, 4 or 8", "Length in bars of four beats. `auto`: the most that fits the model's window."
     )
-    loop_type: Annotated[LoopType, Word] = _field(
+    loop_type: Annotated[LoopType, Word] = field(
         "auto", "`drums`, `instruments` or `auto`", "`drums` keeps tones out, `instruments` keeps drums out."
     )
     style_strength: Annotated[float, Number] = STYLE_STRENGTH
-    seamless: bool = _field(
+    seamless: bool = field(
         True,
         "true or false",
         "Join the loop's end to its start, so that it repeats with no click. false: the plain cut.",
     )
-    align: bool = _field(True, "true or false", "Move a loop whose onsets are all early or all late to the grid.")
-    candidates: Annotated[int, Number] = _field(
+    align: bool = field(True, "true or false", "Move a loop whose onsets are all early or all late to the grid.")
+    candidates: Annotated[int, Number] = field(
         1,
         f"a whole number from 1 to {MAX_VARIATIONS}",
         "Make so many and answer the one best on the grid and at the seam; its seed is in the metadata.",
         ge=1,
         le=MAX_VARIATIONS,
     )
-    strict: bool = _field(
+    strict: bool = field(
         False,
         "true or false",
         "Answer 422 where `bars` does not fit the model's window, instead of the most that does.",
@@ -242,34 +243,34 @@ class LoopRequest(GenerationRequest):
 class RiffLoopRequest(LoopRequest):
     """A request to ``/generate/loop-with-riff``: a loop whose source is a riff of the personal library."""
 
-    key: Annotated[str, BeforeValidator(_key)] = _field(
+    key: Annotated[str, BeforeValidator(read_key)] = field(
         ...,
         "a key: a … g, with sharp or flat (`gsharp`, `G#`, `aflat` and `Ab` are one)",
         "The key of the riff: a … g with sharp or flat; `gsharp`, `G#`, `aflat` and `Ab` are one key.",
         max_length=20,
     )
-    transpose: bool = _field(
+    transpose: bool = field(
         False, "true or false", "Where there is no riff in the key, move the nearest key's riff to it."
     )
-    loop_type: Annotated[LoopType, Word] = _field(
+    loop_type: Annotated[LoopType, Word] = field(
         "instruments",
         "`drums`, `instruments` or `auto`",
         "`drums` keeps tones out, `instruments` keeps drums out.",
     )
-    steps: Annotated[int, Number] | None = _field(8, _STEPS_ALLOWED, "Denoising steps.", ge=1, le=MAX_STEPS)
-    cfg_scale: Annotated[float, Number] | None = _field(1.0, "a number from 0 to 20", "Guidance scale.", ge=0, le=20)
+    steps: Annotated[int, Number] | None = field(8, STEPS_ALLOWED, "Denoising steps.", ge=1, le=MAX_STEPS)
+    cfg_scale: Annotated[float, Number] | None = field(1.0, "a number from 0 to 20", "Guidance scale.", ge=0, le=20)
 
 
 class RiffUpload(Request):
     """A request to ``POST /riffs``."""
 
-    key: Annotated[str, BeforeValidator(_key)] | None = _field(
+    key: Annotated[str, BeforeValidator(read_key)] | None = field(
         None, "a key: a … g, with sharp or flat", "The riff's key: a … g with sharp or flat.", max_length=20
     )
-    bpm: Annotated[float, Number] | None = _field(
+    bpm: Annotated[float, Number] | None = field(
         None, f"a number from {MIN_BPM} to {MAX_BPM}", "The riff's tempo in beats per minute.", ge=MIN_BPM, le=MAX_BPM
     )
-    filename: Text | None = _field(
+    filename: Text | None = field(
         None,
         "a text of at most 200 characters",
         "The name to keep it under; default: that of the file.",
@@ -280,19 +281,19 @@ class RiffUpload(Request):
 class GuidedLoopRequest(LoopRequest):
     """A request to ``/generate/loop-guided``: a loop that keeps its source where a mask says."""
 
-    steps: Annotated[int, Number] | None = _field(50, _STEPS_ALLOWED, "Denoising steps.", ge=1, le=MAX_STEPS)
-    guidance_mask: Annotated[Literal["first_bar", "fade", "full"], Word] = _field(
+    steps: Annotated[int, Number] | None = field(50, STEPS_ALLOWED, "Denoising steps.", ge=1, le=MAX_STEPS)
+    guidance_mask: Annotated[Literal["first_bar", "fade", "full"], Word] = field(
         "fade",
         "`first_bar`, `fade` or `full`",
         "What is kept: the first bar, all of it less and less, or all of it.",
     )
-    guidance_strength: Annotated[float, Number] = _field(
+    guidance_strength: Annotated[float, Number] = field(
         1.0, "a number from 0 to 10", "How strongly the source pulls; 0 keeps nothing.", ge=0, le=10
     )
-    guidance_start_weight: Annotated[float, Number] = _field(
+    guidance_start_weight: Annotated[float, Number] = field(
         1.0, "a number from 0 to 1", "The mask where it begins: all that `full` and `first_bar` keep.", ge=0, le=1
     )
-    guidance_end_weight: Annotated[float, Number] = _field(
+    guidance_end_weight: Annotated[float, Number] = field(
         0.0, "a number from 0 to 1", "The mask where `fade` ends, and after the bar of `first_bar`.", ge=0, le=1
     )
 

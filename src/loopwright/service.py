@@ -12,14 +12,18 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
-from loopwright.engine.base import Engine, ModelInfo, ModelKey
+import numpy as np
+
+from loopwright.engine.base import Audio, Engine, ModelInfo, ModelKey
 from loopwright.engine.registry import ModelStatus
 from loopwright.errors import QueueFull
 from loopwright.finish import finish, score
 from loopwright.generation import Generation
 from loopwright.models import Models
-from loopwright.plan import GenerationPlan, ModelLimits, plan_request
+from loopwright.plan import GenerationPlan, ModelLimits
+from loopwright.planner import plan_request
 from loopwright.request import MAX_SEED, GenerationRequest, LoopRequest
+from loopwright.request_edits import StackRequest, VariationRequest
 from loopwright.serving.scheduler import Progress, Rendered, Scheduler
 from loopwright.sources import Sources
 
@@ -52,6 +56,8 @@ class Service:
         """
         began = time.perf_counter()
         self.sources.check(request, upload)
+        if isinstance(request, VariationRequest) and upload is None:
+            upload = (await self.generate_one(request.of_source())).encoded()
         async with self._place(), self._lease(self.models.key_for(request)) as engine:
             plan = await self._plan(request.seeded(), upload, engine.info.limits)
             plan = replace(plan, warnings=(*warnings, *plan.warnings))
@@ -66,6 +72,25 @@ class Service:
     ) -> Generation:
         """The same, for a request of one."""
         return (await self.generate(request, upload, on_progress=on_progress))[0]
+
+    async def generate_stack(self, request: StackRequest, warnings: Iterable[str] = ()) -> tuple[Generation, ...]:
+        """The mix of all parts, then each part: the same length, tempo and first downbeat."""
+        seeded = request.seeded()
+        self._fits(len(request.parts))
+        made = await asyncio.gather(*(self.generate(seeded.of_part(part)) for part in request.parts))
+        parts = [replace(one, part=part) for (one,), part in zip(made, request.parts, strict=True)]
+        total: Audio = np.stack([one.audio for one in parts]).sum(0, dtype=np.float32)
+        first = parts[0]
+        plan = replace(
+            first.plan,
+            original_prompt=request.prompt,
+            words=replace(first.plan.words, prompt=request.prompt),
+            tail=0,
+            finish=replace(first.plan.finish, align=False),
+            warnings=(*warnings, *first.plan.warnings),
+        )
+        mix = await asyncio.to_thread(finish, total, plan, first.sample_rate)
+        return replace(first, part="mix", plan=plan, finished=mix), *parts
 
     async def _attempts(
         self, engine: Engine, plans: Sequence[GenerationPlan], on_progress: OnProgress | None
@@ -135,6 +160,11 @@ class Service:
             job.cancel()
             await asyncio.gather(rendered, return_exceptions=True)  # the lease must outlive the step the worker is in
             raise
+
+    def _fits(self, count: int) -> None:
+        """Raises QueueFull where there are not so many places now."""
+        if self._requests + count > self._max_requests:
+            raise QueueFull(f"there is no room for {count} parts now; try again later", retry_after=RETRY_AFTER_SECONDS)
 
     @asynccontextmanager
     async def _place(self) -> AsyncIterator[None]:

@@ -12,13 +12,21 @@ import numpy as np
 from loopwright.audio.decode import Decoded, decode
 from loopwright.errors import InvalidInput, NotAudio, WorkerFailed
 from loopwright.library.riffs import RiffLibrary
-from loopwright.plan import GenerationPlan, ModelLimits, RiffUse, Source, with_source
-from loopwright.request import GenerationRequest, GuidedLoopRequest, LoopRequest, RiffLoopRequest, StyleRequest
+from loopwright.plan import GenerationPlan, ModelLimits, RiffUse, Source
+from loopwright.planner import with_source
+from loopwright.request import (
+    GenerationRequest,
+    GuidedLoopRequest,
+    LoopRequest,
+    RiffLoopRequest,
+    StyleRequest,
+)
+from loopwright.request_edits import InpaintRequest, VariationRequest
 from loopwright.workers import Workers
 
 DECODE_SECONDS = 30.0
 
-NEEDS_UPLOAD = (StyleRequest, GuidedLoopRequest)
+NEEDS_UPLOAD = (StyleRequest, GuidedLoopRequest, InpaintRequest)
 TAKES_UPLOAD = (StyleRequest, LoopRequest)
 
 
@@ -32,7 +40,9 @@ class Sources:
 
     def check(self, request: GenerationRequest, upload: bytes | None) -> None:
         """Raises InvalidInput where a source is missing. At once, before anything is waited for."""
-        if isinstance(request, NEEDS_UPLOAD) and upload is None:
+        needed = isinstance(request, NEEDS_UPLOAD)
+        needed |= isinstance(request, VariationRequest) and request.source_seed is None
+        if needed and upload is None:
             raise InvalidInput(
                 "audio_file is missing; it must be a WAV, AIFF, FLAC, MP3 or OGG file (in JSON: audio_base64)",
                 field="audio_file",

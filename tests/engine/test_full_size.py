@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from loopwright.plan import plan_loop
+from loopwright.planner import plan_loop
 from loopwright.request import LoopRequest
 from tests.engine.test_loader import carry_out, load
 from tests.tiny import make_full_size_folder

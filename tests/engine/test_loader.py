@@ -13,7 +13,8 @@ from loopwright.engine.hub import Hub
 from loopwright.engine.loader import Loader
 from loopwright.errors import CheckpointError, InvalidInput
 from loopwright.model.text import T5TextEncoder
-from loopwright.plan import GenerationPlan, plan_audio, plan_loop
+from loopwright.plan import GenerationPlan
+from loopwright.planner import plan_audio, plan_loop
 from loopwright.request import GenerationRequest, LoopRequest
 from tests.hub_server import HubServer
 from tests.tiny import make_model_folder, make_text_encoder

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from loopwright.errors import Cancelled
-from loopwright.plan import GenerationPlan, plan_loop
+from loopwright.plan import GenerationPlan
+from loopwright.planner import plan_loop
 from loopwright.request import LoopRequest
 from loopwright.serving.scheduler import Progress, Scheduler
 from tests.fakes import LIMITS, FakeEngine
@@ -27,7 +28,7 @@ def scheduler() -> Scheduler:
 
 def test_a_plan_becomes_audio_of_its_length(scheduler: Scheduler) -> None:
     rendered = scheduler.submit(FakeEngine(), plan()).result.result(5)
-    assert rendered.audio.shape == (2, plan().samples)
+    assert rendered.audio.shape == (2, plan().made_samples)
     assert rendered.timings.working > 0
 
 

@@ -19,7 +19,14 @@ from loopwright.http.body import read_body
 from loopwright.http.disconnect import unless_gone
 from loopwright.http.openapi import AUDIO, OPTIONAL_AUDIO, generation_docs
 from loopwright.http.state import ServiceOf, SettingsOf, tell
-from loopwright.request import GenerationRequest, GuidedLoopRequest, LoopRequest, RiffLoopRequest, StyleRequest
+from loopwright.request import (
+    GenerationRequest,
+    GuidedLoopRequest,
+    LoopRequest,
+    RiffLoopRequest,
+    StyleRequest,
+)
+from loopwright.request_edits import InpaintRequest, StackRequest, VariationRequest
 from loopwright.service import Service
 from loopwright.settings import Settings
 
@@ -63,13 +70,40 @@ async def loop_guided(request: Request, service: ServiceOf, settings: SettingsOf
     return await _answer(GuidedLoopRequest, request, service, settings)
 
 
+@router.post("/variation", summary="Versions near a loop", **generation_docs(VariationRequest, OPTIONAL_AUDIO))
+async def variation(request: Request, service: ServiceOf, settings: SettingsOf) -> Response:
+    """`n` loops near the audio sent, or near the earlier loop of `source_seed`."""
+    return await _answer(VariationRequest, request, service, settings)
+
+
+@router.post("/inpaint", summary="Some of a loop made new", **generation_docs(InpaintRequest, AUDIO))
+async def inpaint(request: Request, service: ServiceOf, settings: SettingsOf) -> Response:
+    """The bars `from_bar` … `to_bar` (or `from_seconds` to `to_seconds`) of the audio sent are made new, the rest is kept."""
+    return await _answer(InpaintRequest, request, service, settings)
+
+
+@router.post("/stack", summary="Loops that play together", **generation_docs(StackRequest))
+async def stack(request: Request, service: ServiceOf, settings: SettingsOf) -> Response:
+    """Parts of one theme at one tempo, and their mix: a zip, or `results` with a `part` each (the mix first)."""
+    body = await read_body(request, settings.max_body_bytes)
+    asked, warnings = StackRequest.parse({**body.fields, **body.files})
+    generations = await unless_gone(request, service.generate_stack(asked, warnings))
+    return await _answered(request, generations, asked.return_format, settings)
+
+
 async def _answer(kind: type[GenerationRequest], request: Request, service: Service, settings: Settings) -> Response:
     body = await read_body(request, settings.max_body_bytes)
     upload = body.take_audio() if kind is not GenerationRequest else None
     asked, warnings = kind.parse({**body.fields, **body.files})
     work = service.generate(asked, upload.data if upload else None, warnings)
     generations = await unless_gone(request, work)
-    reply, encoding = await asyncio.to_thread(_reply, generations, asked.return_format, settings.outputs_dir)
+    return await _answered(request, generations, asked.return_format, settings)
+
+
+async def _answered(
+    request: Request, generations: Sequence[Generation], return_format: str, settings: Settings
+) -> Response:
+    reply, encoding = await asyncio.to_thread(_reply, generations, return_format, settings.outputs_dir)
     tell(request, **generations[0].summary(), count=len(generations), seconds_encoding=encoding)
     return reply
 

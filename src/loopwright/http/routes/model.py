@@ -17,6 +17,9 @@ ENDPOINTS = {
     "/generate/loop": "BPM-aware loop generation (text or style transfer)",
     "/generate/loop-with-riff": "Loops from the personal riff library",
     "/generate/loop-guided": "Loops that keep parts of their source",
+    "/generate/variation": "Versions near a loop",
+    "/generate/inpaint": "Some bars of a loop made new",
+    "/generate/stack": "Loops that play together, and their mix",
 }
 
 
