@@ -1,0 +1,88 @@
+"""Plain cut, crossfade with the continuation, circular denoising: forty loops of the embedded model, one run.
+
+`python bench/seams.py` prints flux at the seam in medians of that at the loop's own bar lines, and the step between the last
+sample and the first in medians of the steps around it. Circular: after each step the latents after the loop's end are set to
+the loop's beginning, to the nearest latent frame.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from fractions import Fraction
+from itertools import pairwise
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from loopwright.audio.seam import flux_at, join, measure_seam, spectral_flux, tail_samples
+from loopwright.model.base import Sampler, TextPrompt
+from loopwright.model.guidance import guided
+from loopwright.model.pocket.layers import HOP, SAMPLE_RATE
+from loopwright.model.pocket.model import PocketModel, load_pocket
+from loopwright.model.schedules import linear_times
+from loopwright.music.tempo import loop_samples
+
+STYLES = ("aggressive techno drums", "house drum loop", "hip-hop beat", "dnb drums", "techno drums with acid bass")
+TEMPI = (90, 100, 110, 120, 124, 130, 140, 174)
+BARS, LOOPS, STEPS, GUIDANCE = 4, 40, 12, 2.0
+
+Audio = NDArray[np.float32]
+
+
+def euler(x: Tensor, wrap: Callable[[Tensor], Tensor]) -> Sampler:
+    """Euler steps, with something done to the latents after each."""
+    for t, t_next in pairwise(linear_times(STEPS, 1.0)):
+        x = wrap(x + (t_next - t) * (yield x, t))
+    return x
+
+
+def lapped(frames: int) -> Callable[[Tensor], Tensor]:
+    """What comes after so many frames is their beginning again."""
+    return lambda x: x[:, torch.arange(x.shape[1]) % frames]
+
+
+@torch.inference_mode()
+def make(model: PocketModel, prompt: str, seed: int, wrap: Callable[[Tensor], Tensor]) -> Audio:
+    """A whole window of audio."""
+    generator = torch.Generator().manual_seed(seed)
+    noise = wrap(torch.randn(model.spec.channels, model.spec.frames, generator=generator))
+    run = guided(euler(noise, wrap), *model.condition(TextPrompt(prompt, None, 12)), GUIDANCE)
+    rows = next(run)
+    while True:
+        x, t = torch.stack([row.x for row in rows]), torch.tensor([row.t for row in rows])
+        try:
+            rows = run.send(model.denoise(x, t, [row.conditioning for row in rows]).unbind())
+        except StopIteration as end:
+            return model.decode(end.value, generator).numpy()
+
+
+def against_bar_lines(loop: Audio) -> float:
+    """Flux at the seam, in medians of that at the loop's own bar lines."""
+    flux, bar = spectral_flux(loop), loop.shape[1] / BARS
+    inside = np.median([flux_at(flux, round(number * bar)) for number in range(1, BARS)])
+    middle = loop.shape[1] // 2
+    return float(flux_at(spectral_flux(np.roll(loop, middle, axis=1)), middle) / inside)
+
+
+def main() -> None:
+    """Print the table."""
+    model, found = load_pocket(), dict[str, list[tuple[float, float]]]()
+    for number in range(LOOPS):
+        bpm = Fraction(TEMPI[number % len(TEMPI)])
+        samples = loop_samples(BARS, bpm, SAMPLE_RATE)
+        longer = samples + tail_samples(SAMPLE_RATE, model.spec.window_samples - samples)
+        for kind, wrap in (("", lambda x: x), ("circular, ", lapped(round(samples / HOP)))):
+            audio = make(model, f"{STYLES[number % len(STYLES)]} {bpm}bpm", number, wrap)
+            for name, loop in (("plain cut", audio[:, :samples]), ("crossfade", join(audio[:, :longer], samples))):
+                measured = against_bar_lines(loop), measure_seam(loop, SAMPLE_RATE).jump
+                found.setdefault(kind + name, []).append(measured)
+    print("| | flux, median | worst | jump, median | worst |\n|---|---|---|---|---|")
+    for name, rows in found.items():
+        flux, jump = np.array(rows).T
+        print(f"| {name} | {np.median(flux):.3f} | {flux.max():.2f} | {np.median(jump):.1f} | {jump.max():.1f} |")
+
+
+if __name__ == "__main__":
+    main()
