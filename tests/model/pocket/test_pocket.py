@@ -17,7 +17,7 @@ from loopwright.model.guidance import guided
 from loopwright.model.pocket.layers import HOP
 from loopwright.model.pocket.model import PocketConditioning, PocketModel, load_pocket
 from loopwright.model.schedules import linear_times
-from tests.model.golden import drive
+from tests.model.golden import drained, drive
 
 VECTORS = Path(__file__).parents[2] / "golden" / "pocket" / "vectors.safetensors"
 PROMPT = TextPrompt("aggressive techno drums 140bpm", None, 12)
@@ -64,16 +64,25 @@ def test_eight_steps_with_guidance(model: PocketModel, vectors: dict[str, Tensor
 @torch.inference_mode()
 def test_decoding(model: PocketModel, vectors: dict[str, Tensor]) -> None:
     latents = vectors["latents.steps8.cfg2"][0].T / model.latent_scale
-    audio = model.decode(latents, torch.Generator().manual_seed(0))
+    audio = next(model.decode(latents, 256 * HOP, torch.Generator().manual_seed(0)))
     assert audio.shape == (2, 256 * HOP)
     assert close(audio[None, :, :131072], vectors["audio.noise_seed0"])
 
 
 @torch.inference_mode()
 def test_encoding(model: PocketModel, vectors: dict[str, Tensor]) -> None:
-    latents = model.encode(vectors["audio.noise_seed0"][0])
-    assert close(latents.mean.T[None] * model.latent_scale, vectors["encoder.mu"])
-    assert close(2 * torch.log(latents.std.T[None] * model.latent_scale), vectors["encoder.logvar"])
+    mean, log_variance = model.encoder(vectors["audio.noise_seed0"])
+    assert close(mean, vectors["encoder.mu"])
+    assert close(log_variance, vectors["encoder.logvar"])
+
+
+@torch.inference_mode()
+def test_encoding_gives_the_frames_asked_for_in_the_denoisers_scale(
+    model: PocketModel, vectors: dict[str, Tensor]
+) -> None:
+    latents = drained(model.encode(vectors["audio.noise_seed0"][0], 40))
+    assert latents.mean.shape == latents.std.shape == (64, 40)
+    assert close(latents.mean.T[None] * model.latent_scale, vectors["encoder.mu"][:, :40])
 
 
 @torch.inference_mode()

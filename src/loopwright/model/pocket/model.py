@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from loopwright.model.base import Conditioning, Gaussian, LatentSpec, TextPrompt
+from loopwright.model.base import Conditioning, Decoding, Encoding, Gaussian, LatentSpec, TextPrompt
 from loopwright.model.checkpoint import load_strictly, read_tensors
 from loopwright.model.pocket.decoder import Decoder
 from loopwright.model.pocket.denoiser import Denoiser
@@ -69,16 +69,17 @@ class PocketModel(nn.Module):
         velocity: Tensor = self.denoiser(whole, t, tokens, bpm)
         return velocity.transpose(1, 2)[..., :frames]
 
-    def encode(self, audio: Tensor) -> Gaussian:
-        """audio: [2, samples], whole hops -> latents' distribution, [channels, frames]."""
-        mean, log_variance = self.encoder(audio[None])
-        scaled = mean[0].T / self.latent_scale, torch.exp(0.5 * log_variance[0].T) / self.latent_scale
-        return Gaussian(*scaled)
+    def encode(self, audio: Tensor, frames: int) -> Encoding:
+        """The whole window is encoded at once: it takes a few hundredths of a second."""
+        yield from ()
+        window = F.pad(audio, (0, self.spec.frames * HOP - audio.shape[1]))
+        mean, log_variance = (part[0, :frames].T for part in self.encoder(window[None]))
+        return Gaussian(mean / self.latent_scale, torch.exp(0.5 * log_variance) / self.latent_scale)
 
-    def decode(self, latents: Tensor, generator: torch.Generator) -> Tensor:
-        """latents: [channels, frames] -> [2, frames * hop]; the generator gives the noise of the noise bands."""
+    def decode(self, latents: Tensor, samples: int, generator: torch.Generator) -> Decoding:
+        """The whole window is decoded at once; the generator gives the noise of the noise bands."""
         audio: Tensor = self.decoder(latents.T[None] * self.latent_scale, generator)
-        return audio[0]
+        yield audio[0, :, :samples]
 
     def _conditioning(self, tokens: Tokens, bpm: float) -> PocketConditioning:
         device = self.encoder.mean.device
