@@ -28,9 +28,12 @@ _SPAWN = multiprocessing.get_context("spawn")
 
 
 class Workers:
-    """So many processes, started when first needed. Safe from any thread; calls beyond ``count`` wait for one."""
+    """So many processes, started when first needed. Safe from any thread; calls beyond ``count`` wait for one.
 
-    def __init__(self, count: int = 2, memory_bytes: int = MEMORY_BYTES) -> None:
+    memory_bytes: address space of each; None: no limit.
+    """
+
+    def __init__(self, count: int = 2, memory_bytes: int | None = MEMORY_BYTES) -> None:
         self._memory_bytes = memory_bytes
         self._idle: queue.Queue[_Worker | None] = queue.Queue()
         for _ in range(count):
@@ -78,7 +81,7 @@ class Workers:
 
 
 class _Worker:
-    def __init__(self, memory_bytes: int) -> None:
+    def __init__(self, memory_bytes: int | None) -> None:
         self._pipe, theirs = _SPAWN.Pipe()
         self._process = _SPAWN.Process(target=_serve, args=(theirs, memory_bytes), daemon=True)
         self._process.start()
@@ -101,10 +104,11 @@ class _Worker:
             self._pipe.close()
 
 
-def _serve(pipe: Connection, memory_bytes: int) -> None:
+def _serve(pipe: Connection, memory_bytes: int | None) -> None:
     """The worker's whole life: calls in, results out."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the server, which then ends us
-    _limit_memory(memory_bytes)
+    if memory_bytes is not None:
+        _limit_memory(memory_bytes)
     while True:
         try:
             function, args, kwargs = pipe.recv()

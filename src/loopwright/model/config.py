@@ -167,6 +167,11 @@ class ConditioningConfig:
     context_names: tuple[str, ...]
     global_names: tuple[str, ...]
 
+    @property
+    def tokens(self) -> int:
+        """Of the context: those of the text, and one a number."""
+        return sum(self.text.tokens if name == self.text.name else 1 for name in self.context_names)
+
 
 @dataclass(frozen=True)
 class ModelConfig:

@@ -12,6 +12,8 @@ import torch
 LAST_LOG_SNR = 2.0
 FIRST_LOG_SNR = -6.0
 LOG_SNR_EPS = 1e-6
+LOWEST_LOG_SNR = -12.5
+"""Nearer to pure noise, single precision cannot tell one time from the next."""
 BASE_SHIFT, MAX_SHIFT = 0.5, 1.15
 
 Schedule = list[float]
@@ -28,7 +30,8 @@ def log_snr_times(steps: int, noise_level: float) -> Schedule:
     Below a noise level of 0.12 the times rise a little before they fall to 0: the reference's spacing, kept because a seed
     must give its audio.
     """
-    first = math.log((1 - noise_level) / noise_level + LOG_SNR_EPS) if noise_level < 1 else FIRST_LOG_SNR
+    level_log_snr = math.log((1 - noise_level) / noise_level + LOG_SNR_EPS)
+    first = max(level_log_snr, LOWEST_LOG_SNR) if noise_level < 1 else FIRST_LOG_SNR
     times = torch.sigmoid(-torch.linspace(first, LAST_LOG_SNR, steps + 1))
     times[0], times[-1] = noise_level, 0
     return times.tolist()

@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Protocol
 
 import torch
 import torch.nn.functional as F
@@ -25,10 +26,11 @@ from loopwright.model.base import Conditioning, Decoding, Encoding, Gaussian, La
 from loopwright.model.checkpoint import Tensors, load_strictly, read_tensors
 from loopwright.model.conditioning import Conditioner, Conditions
 from loopwright.model.config import ModelConfig, parse_config
+from loopwright.model.crew import Crew
 from loopwright.model.dit import DiffusionTransformer
 from loopwright.model.files import files_in
 from loopwright.model.text import TextEncoder
-from loopwright.model.tiling import tiles
+from loopwright.model.tiling import Tile, tiles
 
 NAMES = (
     (r"^model\.model\.", "denoiser."),
@@ -54,17 +56,38 @@ class StableAudioConditioning(Conditioning):
     global_cond: Tensor
 
 
+class AutoencoderNetworks(Protocol):
+    """The parts of an autoencoder, as ``Autoencoder`` has them: c channels, p positions at the cut, f frames, s samples."""
+
+    def encode_fine(self, audio: Tensor) -> Tensor:
+        """audio: [1, 2, s] -> [1, c, p]."""
+        ...
+
+    def encode_coarse(self, fine: Tensor) -> tuple[Tensor, Tensor]:
+        """fine: [1, c, p] -> mean and standard deviation of the latents, [1, channels, f] each."""
+        ...
+
+    def decode_coarse(self, latents: Tensor) -> Tensor:
+        """latents: [1, channels, f] -> [1, c, p]."""
+        ...
+
+    def decode_fine(self, coarse: Tensor) -> Tensor:
+        """coarse: [1, c, p] -> [1, 2, s]."""
+        ...
+
+
 class StableAudio(ABC):
     """Implements ``LatentModel`` over networks that a subclass computes, in torch or otherwise.
 
-    tile_frames: latent frames the autoencoder's fine parts are computed for at a time.
-    Shapes: b rows, c channels, p positions at an autoencoder's cut, f latent frames, s samples.
+    tile_frames: latent frames in a tile of the autoencoder's fine parts; crew: who computes them.
     """
 
+    autoencoder: AutoencoderNetworks
     tile_frames = 8
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
+        self.crew = Crew(1)
         self.spec: LatentSpec = config.spec
         self._encoder_split = encoder_split(config.autoencoder.encoder)
         self._decoder_split = decoder_split(config.autoencoder.decoder)
@@ -80,27 +103,11 @@ class StableAudio(ABC):
 
     @abstractmethod
     def keys_values(self, context: Tensor) -> Tensor:
-        """context: [b, tokens, c] -> [layers, 2, b, heads, tokens, head width]."""
+        """context: [b, tokens, width] -> [layers, 2, b, heads, tokens, head width]."""
 
     @abstractmethod
     def predict(self, x: Tensor, t: Tensor, keys_values: Tensor, global_cond: Tensor) -> Tensor:
-        """One forward of the denoiser. x: [b, c, f], t: [b], global_cond: [b, global width] -> x's shape."""
-
-    @abstractmethod
-    def encode_fine(self, audio: Tensor) -> Tensor:
-        """audio: [1, 2, s] -> [1, c, p]."""
-
-    @abstractmethod
-    def encode_coarse(self, fine: Tensor) -> tuple[Tensor, Tensor]:
-        """fine: [1, c, p] -> mean and standard deviation of the latents, [1, channels, f] each."""
-
-    @abstractmethod
-    def decode_coarse(self, latents: Tensor) -> Tensor:
-        """latents: [1, channels, f] -> [1, c, p]."""
-
-    @abstractmethod
-    def decode_fine(self, coarse: Tensor) -> Tensor:
-        """coarse: [1, c, p] -> [1, 2, s]."""
+        """One forward of the denoiser. x: [b, channels, frames], t: [b], global_cond: [b, global width] -> x's shape."""
 
     def condition(self, text: TextPrompt) -> tuple[Conditioning, Conditioning]:
         """The prompt, and its opposite: the negative prompt, or nothing (zeros) without one. Both with the same length."""
@@ -127,28 +134,40 @@ class StableAudio(ABC):
         cut = self._encoder_split
         needed = min(frames - (-cut.coarse_reach // cut.positions), self.spec.frames)
         whole = self.spec.frames * cut.positions
-        fine, silent = [], None
-        for tile in tiles(needed * cut.positions, self.tile_frames * cut.positions, cut.fine_reach, whole):
+        silence: list[Tensor] = []
+        fine: list[Tensor] = []
+
+        def fine_of(tile: Tile) -> Tensor:
             heard = stretch(audio, tile.start * cut.samples, tile.stop * cut.samples)
-            is_silent = tile.start > 0 and tile.stop < whole and not heard.any()
-            if is_silent and silent is None:
-                silent = self.encode_fine(heard[None])
-            computed = silent if is_silent and silent is not None else self.encode_fine(heard[None])
-            fine.append(computed[..., tile.kept(1)])
+            is_silence = tile.start > 0 and tile.stop < whole and not heard.any()  # of which all tiles are alike
+            computed = silence[0] if is_silence and silence else self.autoencoder.encode_fine(heard[None])
+            if is_silence:
+                silence.append(computed)
+            return computed[..., tile.kept(1)]
+
+        for pieces in self.crew.each(
+            fine_of, list(tiles(needed * cut.positions, self.tile_frames * cut.positions, cut.fine_reach, whole))
+        ):
+            fine += pieces
             yield
-        mean, std = self.encode_coarse(torch.cat(fine, -1))
+        mean, std = self.autoencoder.encode_coarse(torch.cat(fine, -1))
         return Gaussian(mean[0, :, :frames], std[0, :, :frames])
 
     def decode(self, latents: Tensor, samples: int, generator: torch.Generator) -> Decoding:  # noqa: ARG002 - needs no noise
-        """latents: [channels, frames] -> the first samples of [2, frames * hop], tile by tile."""
+        """latents: [channels, frames] -> the first samples of [2, frames * hop], a few tiles at a time."""
         cut = self._decoder_split
         wanted = -(-samples // cut.samples)
         limit = min(wanted + cut.fine_reach, latents.shape[-1] * cut.positions)
         needed = -(-limit // cut.positions) + cut.coarse_reach
-        coarse = self.decode_coarse(latents[None, :, :needed])[..., :limit]
-        for tile in tiles(wanted, self.tile_frames * cut.positions, cut.fine_reach, limit):
-            audio = self.decode_fine(coarse[..., tile.start : tile.stop])[0, :, tile.kept(cut.samples)]
-            yield audio[:, : samples - tile.keep_from * cut.samples]
+        coarse = self.autoencoder.decode_coarse(latents[None, :, :needed])[..., :limit]
+
+        def audio_of(tile: Tile) -> Tensor:
+            audio = self.autoencoder.decode_fine(coarse[..., tile.start : tile.stop])[0, :, tile.kept(cut.samples)]
+            return audio[:, : samples - tile.keep_from * cut.samples]
+
+        some = list(tiles(wanted, self.tile_frames * cut.positions, cut.fine_reach, limit))
+        for pieces in self.crew.each(audio_of, some):
+            yield torch.cat(pieces, -1)
 
 
 def stretch(audio: Tensor, start: int, stop: int) -> Tensor:
@@ -159,6 +178,8 @@ def stretch(audio: Tensor, start: int, stop: int) -> Tensor:
 
 class StableAudioModel(StableAudio, nn.Module):
     """The networks in torch."""
+
+    autoencoder: Autoencoder
 
     def __init__(self, config: ModelConfig, text_encoder: TextEncoder) -> None:
         super().__init__(config)
@@ -182,18 +203,6 @@ class StableAudioModel(StableAudio, nn.Module):
     def predict(self, x: Tensor, t: Tensor, keys_values: Tensor, global_cond: Tensor) -> Tensor:  # noqa: D102
         out: Tensor = self.denoiser(x, t, keys_values, global_cond)
         return out
-
-    def encode_fine(self, audio: Tensor) -> Tensor:  # noqa: D102
-        return self.autoencoder.encode_fine(audio)
-
-    def encode_coarse(self, fine: Tensor) -> tuple[Tensor, Tensor]:  # noqa: D102
-        return self.autoencoder.encode_coarse(fine)
-
-    def decode_coarse(self, latents: Tensor) -> Tensor:  # noqa: D102
-        return self.autoencoder.decode_coarse(latents)
-
-    def decode_fine(self, coarse: Tensor) -> Tensor:  # noqa: D102
-        return self.autoencoder.decode_fine(coarse)
 
 
 def read_config(path: Path) -> ModelConfig:

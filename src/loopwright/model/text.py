@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -38,7 +38,7 @@ class T5TextEncoder:
             model = T5EncoderModel.from_pretrained(folder, local_files_only=True, dtype=torch.float32)
         except (OSError, ValueError, KeyError) as error:
             raise CheckpointError(f"the text encoder in the folder {folder.name} cannot be loaded: {error}") from None
-        self._model = nn.Module.to(model.requires_grad_(False), device)  # from_pretrained leaves it in evaluation mode
+        self.module = nn.Module.to(model.requires_grad_(False), device)  # from_pretrained leaves it in evaluation mode
         self.width = int(model.config.d_model)
         self._tokens = tokens
         self._device = device
@@ -46,9 +46,22 @@ class T5TextEncoder:
     @torch.inference_mode()
     def __call__(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
         """See ``TextEncoder``."""
-        said = self._tokenizer(
-            list(texts), truncation=True, max_length=self._tokens, padding="max_length", return_tensors="pt"
-        ).to(self._device)
+        said = self._tokenize(texts).to(self._device)
         mask = said["attention_mask"].bool()
-        states: Tensor = self._model(input_ids=said["input_ids"], attention_mask=mask).last_hidden_state
-        return states, mask
+        return self.states(said["input_ids"], mask), mask
+
+    def states(self, ids: Tensor, mask: Tensor) -> Tensor:
+        """ids, mask: [texts, tokens] -> hidden states, [texts, tokens, width]."""
+        states: Tensor = self.module(input_ids=ids, attention_mask=mask).last_hidden_state
+        return states
+
+    def tokenizer_json(self) -> str:
+        """The tokenizer for the tokenizers library, with its padding and cutting."""
+        self._tokenize([""])  # which leaves both set
+        said: str = self._tokenizer.backend_tokenizer.to_str()
+        return said
+
+    def _tokenize(self, texts: Sequence[str]) -> Any:
+        return self._tokenizer(
+            list(texts), truncation=True, max_length=self._tokens, padding="max_length", return_tensors="pt"
+        )
