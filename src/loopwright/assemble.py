@@ -51,4 +51,4 @@ def make_sources(settings: Settings) -> Sources:
 def make_hub(settings: Settings) -> Hub:
     """The way to the Hugging Face hub, as far as the settings allow it."""
     allowed = {name.strip() for name in settings.allowed_repos.split(",") if name.strip()} | {settings.model}
-    return Hub(allowed, settings.hf_token.get_secret_value() if settings.hf_token else None)
+    return Hub(allowed, settings.hf_token)

@@ -57,7 +57,7 @@ class Service:
         began = time.perf_counter()
         self.sources.check(request, upload)
         if isinstance(request, VariationRequest) and upload is None:
-            upload = (await self.generate_one(request.of_source())).encoded()
+            upload = await asyncio.to_thread((await self.generate_one(request.of_source())).encoded)
         async with self._place(), self._lease(self.models.key_for(request)) as engine:
             plan = await self._plan(request.seeded(), upload, engine.info.limits)
             plan = replace(plan, warnings=(*warnings, *plan.warnings))

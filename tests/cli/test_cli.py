@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -83,11 +84,6 @@ def test_version() -> None:
 
 def test_every_setting_is_a_flag_of_serve() -> None:
     said = run("serve", "--help").stdout
-    for name in set(Settings.model_fields) - WITHOUT_FLAGS:
+    for name in {field.name for field in fields(Settings)} - WITHOUT_FLAGS:
         assert f"--{name.replace('_', '-')}" in said
         assert f"LOOPWRIGHT_{name.upper()}" in said.replace("\n", "")
-
-
-def test_help_waits_for_no_library_that_takes_seconds_to_import() -> None:
-    script = "import sys, loopwright.cli.main; print({'torch', 'fastapi', 'librosa'} & set(sys.modules))"
-    assert subprocess.check_output([sys.executable, "-c", script], text=True).strip() == "set()"

@@ -34,7 +34,7 @@ async def connected(
     def make_service(made: Settings) -> Service:
         return fake_service(load, max_requests=max_requests, settings=made, hub=hub, key=key)
 
-    app = create_app(Settings(_env_file=None, **settings), make_service)  # type: ignore[arg-type]
+    app = create_app(Settings(**settings), make_service)  # type: ignore[arg-type]
     transport = httpx.ASGITransport(app, raise_app_exceptions=raise_errors)
     async with (
         app.router.lifespan_context(app),

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.signal import find_peaks
+
+from loopwright.audio.peaks import find_peaks
 
 Audio = NDArray[np.float32]
 Times = NDArray[np.float64]
@@ -79,10 +80,10 @@ def onsets(audio: Audio, sample_rate: int) -> tuple[Times, Times]:
     circle = np.concatenate([flux[-wrap:], flux, flux[:wrap]])
     gap = max(1, round(SHORTEST_GAP_SECONDS * sample_rate / HOP))
     floor = max(STRONG * flux.max(), float(np.median(flux)) * 2)
-    peaks, found = find_peaks(circle, height=floor, distance=gap, prominence=floor / 2)
+    peaks = find_peaks(circle, height=floor, distance=gap, prominence=floor / 2)
     inside = (peaks >= wrap - gap // 4) & (peaks < wrap + len(flux) - gap // 4)
     times = (peaks[inside] - wrap) * HOP / sample_rate
-    return times.astype(np.float64), found["peak_heights"][inside].astype(np.float64)
+    return times.astype(np.float64), circle[peaks[inside]]
 
 
 def _flux(audio: Audio) -> NDArray[np.float64]:

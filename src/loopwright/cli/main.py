@@ -10,7 +10,7 @@ import typer
 
 from loopwright import __version__
 from loopwright.errors import InvalidInput, LoopwrightError
-from loopwright.settings import Settings
+from loopwright.settings import Settings, read_settings, variable_of, words_of
 
 app = typer.Typer(
     help="Loopwright: a prompt in, a bar-exact stereo loop out.",
@@ -22,8 +22,9 @@ app = typer.Typer(
 
 def _flag(name: str) -> Any:
     """A flag for a setting, with the setting's own help; unset, the environment or the default counts."""
-    field = Settings.model_fields[name]
-    return typer.Option(help=f"{field.description} [{field.default!r}, LOOPWRIGHT_{name.upper()}]", show_default=False)
+    default = getattr(Settings, name)
+    default = str(default) if isinstance(default, Path) else default
+    return typer.Option(help=f"{words_of(name)} [{default!r}, {variable_of(name)}]", show_default=False)
 
 
 Model = Annotated[str | None, _flag("model")]
@@ -65,7 +66,7 @@ def serve(
     given = dict(locals())
     from loopwright.cli import serve as command
 
-    command.run(_settings(given))
+    command.run(read_settings(given))
 
 
 @app.command()
@@ -110,7 +111,7 @@ def generate(
         "format": file_format,
     }
     of_loop: dict[str, object] = {"bars": bars, "bpm": bpm, "loop_type": loop_type, "candidates": candidates}
-    settings = _settings({"model": model, "device": device, "threads": threads})
+    settings = read_settings({"model": model, "device": device, "threads": threads})
     from loopwright.cli import generate as command
 
     if seconds is None:
@@ -122,25 +123,10 @@ def generate(
 @app.command()
 def info(model: Model = None, device: Device = None) -> None:
     """Say which model would be used, why, and what it can do."""
-    settings = _settings({"model": model, "device": device})
+    settings = read_settings({"model": model, "device": device})
     from loopwright.cli import info as command
 
     command.run(settings)
-
-
-def _settings(flags: dict[str, object]) -> Settings:
-    """Settings from the flags that were given, else from the environment. Raises InvalidInput."""
-    from pydantic import ValidationError
-
-    try:
-        return Settings(**{name: value for name, value in flags.items() if value is not None})  # type: ignore[arg-type]
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        name = str(first["loc"][0]).removeprefix("LOOPWRIGHT_").lower()
-        description = Settings.model_fields[name].description if name in Settings.model_fields else ""
-        raise InvalidInput(
-            f"setting {name} cannot be {first['input']!r}: {first['msg'].lower()}. {description}", field=name
-        ) from None
 
 
 def main() -> None:

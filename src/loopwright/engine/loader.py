@@ -13,6 +13,7 @@ from loopwright.engine.base import Engine, ModelInfo, ModelKey
 from loopwright.engine.choose import POCKET
 from loopwright.engine.finetune import checkpoints_among, config_for
 from loopwright.engine.hub import Hub
+from loopwright.engine.torch_import import import_torch
 from loopwright.errors import CheckpointError, InvalidInput, NotFound
 from loopwright.model.files import ModelFiles, files_in
 from loopwright.plan import ModelLimits
@@ -55,6 +56,7 @@ class Loader:
 
     def __call__(self, key: ModelKey) -> Engine:
         """Load a model; takes from under a second to minutes. Raises LoopwrightErrors that say what is wrong."""
+        import_torch()
         import torch
 
         if self.threads:

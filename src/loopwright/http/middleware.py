@@ -15,6 +15,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from loopwright.http.errors import our_bug
 
+try:
+    import resource  # here, for an import in the middle of a request waits for whatever library a model's load is mapping
+except ImportError:  # not on Windows
+    resource = None  # type: ignore[assignment]
+
 log = structlog.get_logger()
 
 _REQUEST_ID = re.compile(rb"[\w.-]{1,64}", re.ASCII)
@@ -56,9 +61,7 @@ class RequestMiddleware:
 
 def _peak_memory_mb() -> int | None:
     """The most memory the process has used so far, in MB; None where the system does not tell."""
-    try:
-        import resource
-    except ImportError:  # not on Windows
+    if resource is None:
         return None
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit // 1_000_000

@@ -1,4 +1,4 @@
-"""What a route finds in the app."""
+"""What a route finds in the app. The functions are coroutines, or each request would take a trip through a thread for them."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from loopwright.service import Service
 from loopwright.settings import Settings
 
 
-def _service(request: Request) -> Service:
+async def _service(request: Request) -> Service:
     service: Service = request.app.state.service
     return service
 
 
-def _settings(request: Request) -> Settings:
+async def _settings(request: Request) -> Settings:
     settings: Settings = request.app.state.settings
     return settings
 

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from loopwright.errors import CheckpointError
+from loopwright.model.mapped import MappedTensors
 
 NAMES_SHOWN = 5
 
@@ -32,9 +32,10 @@ def read_tensors(path: Path) -> Tensors:
     return _read_safetensors(path) if path.suffix == ".safetensors" else _read_pickle(path)
 
 
-def load_strictly(module: nn.Module, tensors: Tensors) -> None:
+def load_strictly(module: nn.Module, tensors: dict[str, Tensor]) -> None:
     """Put tensors into a module as float32, without a second copy of those that are float32 already.
 
+    They are taken out of the dict one by one, so that what has been converted can leave the memory meanwhile.
     Raises CheckpointError that lists what is missing, unexpected or misshapen.
     """
     wanted = module.state_dict()
@@ -45,12 +46,12 @@ def load_strictly(module: nn.Module, tensors: Tensors) -> None:
     ]
     if problems:
         raise CheckpointError(f"the weights do not fit the model: {'; '.join(problems)}")
-    module.load_state_dict({name: tensor.float() for name, tensor in tensors.items()}, assign=True)
+    module.load_state_dict({name: tensors.pop(name).float() for name in wanted}, assign=True)
 
 
 def _read_safetensors(path: Path) -> Tensors:
     try:
-        return load_file(path)
+        return MappedTensors(path)
     except (SafetensorError, OSError) as error:
         raise CheckpointError(f"{path.name} is not a whole safetensors file: {error}") from None
 

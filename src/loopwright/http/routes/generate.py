@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import io
 import time
 import zipfile
@@ -12,10 +11,11 @@ from pathlib import Path
 
 import structlog
 from fastapi import APIRouter, Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from loopwright.generation import Generation
-from loopwright.http.body import read_body
+from loopwright.http.audio_json import audio_json
+from loopwright.http.body import JSON, read_body
 from loopwright.http.disconnect import unless_gone
 from loopwright.http.openapi import AUDIO, OPTIONAL_AUDIO, generation_docs
 from loopwright.http.state import ServiceOf, SettingsOf, tell
@@ -93,7 +93,7 @@ async def stack(request: Request, service: ServiceOf, settings: SettingsOf) -> R
 
 async def _answer(kind: type[GenerationRequest], request: Request, service: Service, settings: Settings) -> Response:
     body = await read_body(request, settings.max_body_bytes)
-    upload = body.take_audio() if kind is not GenerationRequest else None
+    upload = await body.take_audio() if kind is not GenerationRequest else None
     asked, warnings = kind.parse({**body.fields, **body.files})
     work = service.generate(asked, upload.data if upload else None, warnings)
     generations = await unless_gone(request, work)
@@ -121,12 +121,8 @@ def _reply(generations: Sequence[Generation], return_format: str, keep_in: Path 
 
 
 def _as_json(generations: Sequence[Generation], files: Sequence[bytes]) -> Response:
-    results = [
-        {"audio_base64": base64.b64encode(file).decode(), "metadata": generation.metadata()}
-        for generation, file in zip(generations, files, strict=True)
-    ]
-    more = {"results": results} if len(results) > 1 else {}
-    return JSONResponse({"success": True, **results[0], **more}, headers=generations[0].headers())
+    content = audio_json(files, [generation.metadata() for generation in generations])
+    return Response(content, media_type=JSON, headers=generations[0].headers())
 
 
 def _as_file(generations: Sequence[Generation], files: Sequence[bytes]) -> Response:

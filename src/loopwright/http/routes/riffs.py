@@ -34,7 +34,7 @@ async def available(service: ServiceOf) -> dict[str, object]:
 async def add(request: Request, service: ServiceOf, settings: SettingsOf) -> JSONResponse:
     """`key` and `bpm`, where given, become the file's name; what neither they nor the name say is estimated."""
     body = await read_body(request, settings.max_body_bytes)
-    upload = body.take_audio()
+    upload = await body.take_audio()
     asked, warnings = RiffUpload.parse({**body.fields, **body.files})
     if upload is None:
         raise InvalidInput(

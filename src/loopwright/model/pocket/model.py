@@ -95,7 +95,7 @@ def load_pocket() -> PocketModel:
 def load_pocket_from(folder: Path) -> PocketModel:
     """A model of this kind from a folder with ``config.json`` and ``model.safetensors``."""
     model = PocketModel(json.loads((folder / "config.json").read_text()))
-    load_strictly(model, read_tensors(folder / "model.safetensors"))
+    load_strictly(model, dict(read_tensors(folder / "model.safetensors")))
     return model.eval().requires_grad_(requires_grad=False)
 
 

@@ -1,0 +1,54 @@
+"""What is not imported before it is needed: the times that ``bench/lean.py`` measures, without a clock."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = {"librosa", "matplotlib", "numba", "openvino", "pyloudnorm", "scipy", "torch", "transformers"}
+"""Seconds each; a model, or a request that asks for it, waits for them."""
+
+OF_THE_SERVER = HEAVY | {"fastapi", "huggingface_hub", "numpy", "soundfile", "structlog", "uvicorn"}
+"""Tenths of seconds; ``--help`` waits for none."""
+
+PRINT_HELP = (
+    "import sys; sys.argv = ['loopwright', *{}]; from loopwright.cli.main import app; app(standalone_mode=False)"
+)
+
+SERVER = """
+from loopwright.assemble import assemble
+from loopwright.cli import serve
+from loopwright.http.app import create_app
+from loopwright.settings import Settings
+settings = Settings(model="pocket", log_level="error")
+create_app(settings, assemble).openapi()
+assemble(settings).close()
+"""
+
+
+def imported(script: str) -> set[str]:
+    """The packages a new interpreter has after running a script."""
+    script += "\nimport json, sys; print(json.dumps(sorted({name.partition('.')[0] for name in sys.modules})))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    return set(json.loads(done.stdout.splitlines()[-1]))
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["serve", "--help"], ["generate", "--help"]])
+def test_help_waits_for_nothing_of_the_server(arguments: list[str]) -> None:
+    assert not imported(PRINT_HELP.format(arguments)) & OF_THE_SERVER
+
+
+def test_the_flags_are_known_without_pydantic() -> None:
+    assert "pydantic" not in imported("import loopwright.cli.main")
+
+
+def test_a_server_listens_before_anything_heavy_is_imported() -> None:
+    assert not imported(SERVER) & HEAVY
+
+
+def test_what_is_heavy_is_recognised() -> None:
+    """Else the others would pass on an empty list."""
+    assert "torch" in imported("import loopwright.engine.torch_engine")

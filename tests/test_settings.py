@@ -1,0 +1,63 @@
+"""Settings from flags and the environment."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from loopwright.errors import InvalidInput
+from loopwright.settings import Settings, read_settings, variable_of, words_of
+
+
+def test_a_flag_counts_before_the_environment_and_that_before_the_default() -> None:
+    outside = {"LOOPWRIGHT_PORT": "9000", "LOOPWRIGHT_MODEL": "pocket", "LOOPWRIGHT_DEVICE": ""}
+    made = read_settings({"port": 9001, "model": None}, outside)
+    assert (made.port, made.model, made.device) == (9001, "pocket", "auto")
+
+
+def test_text_from_outside_becomes_what_the_setting_is() -> None:
+    outside = {"LOOPWRIGHT_MODEL_MEMORY_GB": "1.5", "LOOPWRIGHT_RIFFS_DIR": "/riffs", "LOOPWRIGHT_THREADS": "2"}
+    made = read_settings({}, outside)
+    assert (made.model_memory_gb, made.riffs_dir, made.threads) == (1.5, Path("/riffs"), 2)
+
+
+def test_every_default_is_allowed() -> None:
+    assert read_settings({}, {}) == Settings()
+    given = {field.name: field.default for field in fields(Settings)}
+    assert read_settings(given, {}) == Settings()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("port", "70000"),
+        ("port", "-1"),
+        ("port", "http"),
+        ("threads", "1025"),
+        ("queue_size", "0"),
+        ("max_body_bytes", "999"),
+        ("max_models", "0"),
+        ("model_memory_gb", "0"),
+        ("max_upload_seconds", "0"),
+        ("device", "tpu"),
+        ("log_level", "loud"),
+        ("log_format", "xml"),
+    ],
+)
+def test_a_value_out_of_bounds_is_refused_with_what_the_setting_means(name: str, value: str) -> None:
+    with pytest.raises(InvalidInput, match=f"setting {name} cannot be '{value}'") as caught:
+        read_settings({}, {variable_of(name): value})
+    assert caught.value.field == name
+    assert words_of(name) in caught.value.message
+
+
+def test_every_setting_has_words() -> None:
+    assert all(words_of(field.name).endswith(".") for field in fields(Settings))
+
+
+def test_the_token_is_the_hubs_own_variable_and_never_shown() -> None:
+    made = read_settings({}, {"HF_TOKEN": "hf_secret"})
+    assert made.hf_token == "hf_secret"
+    assert "hf_secret" not in repr(made)
