@@ -73,7 +73,7 @@ def _about(given: argparse.Namespace, matmul: Sequence[float]) -> About:
     return About(
         machine=machine.describe(),
         date=datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d"),
-        command=" ".join(("python -m bench", *sys.argv[1:])),
+        command=f"python -m bench {' '.join(sys.argv[1:])}" if sys.argv[1:] else "make bench",
         threads=given.threads,
         rounds=given.repeats,
         reference="not measured" if given.without_reference else versions(),

@@ -22,6 +22,8 @@ Say = Callable[[str], None]
 def fight(setting: Setting, sides: Sequence[Side], scenarios: Sequence[Scenario], rounds: int, say: Say) -> Results:
     """Time all sides at all scenarios. The reference must come first: others are compared with its audio."""
     write_source(setting.source)
+    for scenario in scenarios:
+        setting.reference_audio(scenario).unlink(missing_ok=True)
     results = Results(sides=[side.name for side in sides])
     for side in sides:
         if isinstance(side, OurSide):

@@ -63,8 +63,8 @@ def cell(found: Figure | None, digits: int = 2, unit: str = "") -> str:
 def _head(about: About) -> str:
     machine = about.machine
     packages = ", ".join(f"{name} {version}" for name, version in machine.packages)
-    rows = [
-        ("processor", f"{machine.processor}, {machine.cores} cores"),
+    facts = [
+        ("processor", f"{machine.processor}, {machine.cores} cores used"),
         ("memory", f"{machine.memory / 2**30:.0f} GiB"),
         ("system", machine.system),
         ("Loopwright runs on", f"Python {machine.python}, {packages}"),
@@ -74,15 +74,21 @@ def _head(about: About) -> str:
             "plain float32 matrix product (2048 × 2048)",
             f"{cell(figure(about.matmul), 0)} GFLOP/s, {len(about.matmul)} times over the run",
         ),
-        ("measured", f"{about.date}, {about.rounds} rounds"),
+        ("measured", f"{about.date}, everything {about.rounds} times"),
     ]
+    listed = "\n".join(f"- {name}: {value}" for name, value in facts)
     return f"""# Results
 
-Written by `{about.command}`, all in one run. Numbers are medians (least–most). Absolute times drift from hour to hour on
-machines that others use too, so compare within this page only; what is claimed are ratios, taken round by round and then
-the median of those.
+Written by the benchmark itself, all in one run of
 
-{table(("machine", ""), [(name, value) for name, value in rows])}"""
+```sh
+{about.command}
+```
+
+Numbers are medians (least–most). Absolute times drift from hour to hour on machines that others use too, so compare within
+this page only: what counts are the ratios, taken round by round, and the matrix product says how fast the machine was.
+
+{listed}"""
 
 
 def _times(results: Results, scenarios: Sequence[Scenario]) -> str:
@@ -258,7 +264,7 @@ def _overhead(found: Embedded) -> str:
             "the server's engine, by its own clock",
             milliseconds(lambda index: sum(pairs[index].stages.get(name, 0.0) for name in working)),
         ],
-        *([f"the server's {name}", _stage_cell(found, name)] for name in stages),
+        *([f"besides: `{name}`", _stage_cell(found, name)] for name in stages),
     ]
     return f"""What the service costs over the bare engine: the same plan over HTTP (one client, a connection that is kept)
 and by the engine in a process with nothing around it, in turn; {len(pairs)} pairs, milliseconds. The service does more than
