@@ -8,11 +8,14 @@ from dataclasses import dataclass
 
 from bench.figures import Figure, figure, times_faster
 from bench.machine import Machine
-from bench.results import REFERENCE, Embedded, Results
+from bench.results import REFERENCE, Embedded, Pair, Results
 from bench.scenarios import Scenario
 
 NOTHING = "–"
 GIGABYTE = 1e9
+
+ENGINE_STAGES = ("conditioning", "denoising", "decoding")
+"""Of the server's log, those the engine has without a service too."""
 
 
 @dataclass(frozen=True)
@@ -247,31 +250,29 @@ def _clients(found: Embedded) -> str:
 def _overhead(found: Embedded) -> str:
     """What the service costs over the bare engine."""
 
-    def milliseconds(of: Callable[[int], float]) -> str:
-        return cell(figure(1000 * of(index) for index in range(len(found.pairs))), 1)
+    def milliseconds(of: Callable[[Pair], float]) -> str:
+        return cell(figure(1000 * of(pair) for pair in found.pairs), 1)
 
-    pairs = found.pairs
-    stages = (
-        [name for name in pairs[0].stages if name not in {"conditioning", "denoising", "decoding"}] if pairs else []
-    )
-    working = ("conditioning", "denoising", "decoding")
+    besides = [name for name in found.pairs[0].stages if name not in ENGINE_STAGES] if found.pairs else []
     rows = [
-        ["over HTTP, to the last byte", milliseconds(lambda index: pairs[index].http)],
-        ["over HTTP, to the first byte", milliseconds(lambda index: pairs[index].first_byte)],
-        ["the engine alone", milliseconds(lambda index: pairs[index].engine)],
-        ["**the difference, pair by pair**", milliseconds(lambda index: pairs[index].http - pairs[index].engine)],
-        [
-            "the server's engine, by its own clock",
-            milliseconds(lambda index: sum(pairs[index].stages.get(name, 0.0) for name in working)),
-        ],
-        *([f"besides: `{name}`", _stage_cell(found, name)] for name in stages),
+        ["over HTTP, to the last byte", milliseconds(lambda pair: pair.http)],
+        ["over HTTP, to the first byte", milliseconds(lambda pair: pair.first_byte)],
+        ["the engine alone", milliseconds(lambda pair: pair.engine)],
+        ["**the service: the difference, pair by pair**", milliseconds(lambda pair: pair.http - pair.engine)],
+        ["the engine in the server, by its own clock", milliseconds(_in_engine)],
+        ["**the service: all of the request but that**", milliseconds(lambda pair: pair.http - _in_engine(pair))],
+        *([f"of which `{name}`", milliseconds(_seconds_of(name))] for name in besides),
     ]
     return f"""What the service costs over the bare engine: the same plan over HTTP (one client, a connection that is kept)
-and by the engine in a process with nothing around it, in turn; {len(pairs)} pairs, milliseconds. The service does more than
-the engine: it joins the seam, moves to the grid, measures, brings to a level (`post`) and writes the file (`encoding`).
+and by the engine in a process with nothing around it, in turn; {len(found.pairs)} pairs, milliseconds. The service does more
+than the engine: it joins the seam, moves to the grid, measures, brings to a level (`post`) and writes the file (`encoding`).
 
 {table(("", "milliseconds"), rows)}"""
 
 
-def _stage_cell(found: Embedded, name: str) -> str:
-    return cell(figure(1000 * pair.stages.get(name, 0.0) for pair in found.pairs), 1)
+def _in_engine(pair: Pair) -> float:
+    return sum(pair.stages.get(name, 0.0) for name in ENGINE_STAGES)
+
+
+def _seconds_of(stage: str) -> Callable[[Pair], float]:
+    return lambda pair: pair.stages.get(stage, 0.0)
