@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import datetime
+import signal
 import sys
 import time
 from collections.abc import Sequence
@@ -31,6 +32,7 @@ SHOWN_BY_STAGE = (WHOLE_WINDOW, TEXT_LOOP)
 def main() -> None:
     """Measure what is asked for, and write it down."""
     given = _arguments()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the sides' processes are ended with this one
     matmul = [machine.matmul_gflops(given.threads)]
     scenarios = [scenario for scenario in SCENARIOS if scenario.name in given.only]
     results = _fight(given, scenarios) if scenarios else Results()
