@@ -3,8 +3,9 @@ PORT ?= 8005
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+REFERENCE := bench/reference/.venv/.installed
 
-.PHONY: install serve test test-slow check format clean
+.PHONY: install serve test test-slow check format bench clean
 
 install: $(INSTALLED)
 
@@ -32,5 +33,13 @@ format: $(INSTALLED)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+# half an hour on two cores, 5 GB of disk; `python -m bench --help` for parts of it
+bench: $(INSTALLED) $(REFERENCE)
+	$(BIN)/python -m bench
+
+$(REFERENCE): bench/reference/install.sh constraints.txt
+	PYTHON=$(PYTHON) bench/reference/install.sh
+	touch $@
+
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis dist
+	rm -rf $(VENV) bench/reference/.venv bench/.cache .mypy_cache .ruff_cache .pytest_cache .hypothesis dist

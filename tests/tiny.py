@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import re
 import shutil
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
+from bench.checkpoint import make_folder
 
-from loopwright.model.config import parse_config, stable_audio_open_small_config
-from loopwright.model.files import CONFIG_FILE
-from loopwright.model.stable_audio import StableAudioModel
-from tests.model.golden import GOLDEN, no_text
+from tests.model.golden import GOLDEN
 
 WORDS = ["<pad>", "</s>", "<unk>", "▁techno", "▁drums", "▁140bpm", "▁", *"abcdefghijklmnopqrstuvwxyz0123456789"]
 
@@ -46,30 +41,5 @@ def make_model_folder(folder: Path, name: str = "saos-tiny", *, text_encoder: bo
 
 
 def make_full_size_folder(folder: Path) -> Path:
-    """A folder with the exact architecture of stable-audio-open-small and random weights (2 GB)."""
-    config = stable_audio_open_small_config()
-    folder.mkdir(exist_ok=True)
-    (folder / CONFIG_FILE).write_text(json.dumps(config))
-    torch.manual_seed(0)
-    model = StableAudioModel(parse_config(config), no_text)
-    save_file(
-        {_reference_name(name): tensor for name, tensor in model.state_dict().items()}, folder / "model.safetensors"
-    )
-    make_text_encoder(folder / "text_encoder", width=768)
-    return folder
-
-
-def _reference_name(name: str) -> str:
-    """What a parameter of ours is called in a checkpoint of stable-audio-tools."""
-    number = re.fullmatch(r"conditioner\.numbers\.(\w+)\.(frequencies|project\.(\w+))", name)
-    if number:
-        rest = "0.weights" if number[2] == "frequencies" else f"1.{number[3]}"
-        return f"conditioner.conditioners.{number[1]}.embedder.embedding.{rest}"
-    for ours, theirs in (
-        ("denoiser.", "model.model."),
-        ("autoencoder.", "pretransform.model."),
-        ("conditioner.text.", "conditioner.conditioners.prompt.proj_out."),
-    ):
-        if name.startswith(ours):
-            return theirs + name.removeprefix(ours)
-    raise ValueError(f"{name} has no name in the reference")
+    """A folder with the exact architecture of stable-audio-open-small and random weights (2.4 GB)."""
+    return make_folder(folder)

@@ -1,0 +1,278 @@
+"""Results to the text of ``RESULTS.md``. Pure: nothing is measured here, nothing decided but how it reads."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from bench.figures import Figure, figure, times_faster
+from bench.machine import Machine
+from bench.results import REFERENCE, Embedded, Pair, Results
+from bench.scenarios import Scenario
+
+NOTHING = "–"
+GIGABYTE = 1e9
+
+ENGINE_STAGES = ("conditioning", "denoising", "decoding")
+"""Of the server's log, those the engine has without a service too."""
+
+
+@dataclass(frozen=True)
+class About:
+    """What the report says of the run itself. matmul: GFLOP/s of all its matrix products; threads: of each side."""
+
+    machine: Machine
+    date: str
+    command: str
+    threads: int
+    rounds: int
+    reference: str
+    matmul: Sequence[float]
+
+
+def report(
+    results: Results, scenarios: Sequence[Scenario], flops: Mapping[str, Mapping[str, int]], about: About
+) -> str:
+    """The whole page. flops: by scenario and stage, of those whose stages are shown."""
+    parts = [_head(about)]
+    if results.samples:
+        parts += [
+            _times(results, scenarios),
+            _ratios(results, scenarios),
+            _starts(results),
+            _memory(results, scenarios),
+        ]
+        parts += [_agreement(results, scenarios), *(_roofline(results, one, flops) for one in scenarios)]
+    if results.embedded is not None:
+        parts += [_embedded(results.embedded)]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table of Markdown: the first column to the left, numbers to the right."""
+    lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def cell(found: Figure | None, digits: int = 2, unit: str = "") -> str:
+    """``median (least–most)``; the spread is left out where there is one measurement."""
+    if found is None:
+        return NOTHING
+    spread = f" ({found.least:.{digits}f}–{found.most:.{digits}f})" if found.count > 1 else ""
+    return f"{found.median:.{digits}f}{unit}{spread}"
+
+
+def _head(about: About) -> str:
+    machine = about.machine
+    packages = ", ".join(f"{name} {version}" for name, version in machine.packages)
+    facts = [
+        ("processor", f"{machine.processor}, {machine.cores} cores used"),
+        ("memory", f"{machine.memory / 2**30:.0f} GiB"),
+        ("system", machine.system),
+        ("Loopwright runs on", f"Python {machine.python}, {packages}"),
+        ("the reference", about.reference),
+        ("threads", f"{about.threads} on each side"),
+        (
+            "plain float32 matrix product (2048 × 2048)",
+            f"{cell(figure(about.matmul), 0)} GFLOP/s, {len(about.matmul)} times over the run",
+        ),
+        ("measured", f"{about.date}, everything {about.rounds} times"),
+    ]
+    listed = "\n".join(f"- {name}: {value}" for name, value in facts)
+    return f"""# Results
+
+Written by the benchmark itself, all in one run of
+
+```sh
+{about.command}
+```
+
+Numbers are medians (least–most). Absolute times drift from hour to hour on machines that others use too, so compare within
+this page only: what counts are the ratios, taken round by round, and the matrix product says how fast the machine was.
+
+{listed}"""
+
+
+def _times(results: Results, scenarios: Sequence[Scenario]) -> str:
+    """Seconds by scenario and side."""
+
+    def row(scenario: Scenario) -> list[str]:
+        gflops = figure(one.gflops for one in results.samples if one.scenario == scenario.name)
+        cells = [
+            cell(figure(results.of(side, scenario.name, lambda one: one.seconds).values())) for side in results.sides
+        ]
+        count = max(len(results.of(side, scenario.name, lambda one: one.seconds)) for side in results.sides)
+        return [scenario.title, *cells, str(count), cell(gflops, 0)]
+
+    return f"""## Against the reference
+
+A model of the exact size of stable-audio-open-small with random weights, its text encoder included, float32 files, the same
+on both sides. In each round the reference and each way to run the server are started in turn, warmed up, asked everything
+once, and ended: no two of them ever run at once. Our seconds are those of a client over HTTP, from the request to the last
+byte, with everything the server does to audio (joined at the seam, moved to the grid, brought to a level, encoded); the
+reference's are those of its function call, the audio cut and scaled to 16 bits as its documentation does it.
+
+Seconds:
+
+{table(("", *results.sides, "n", "matrix product, GFLOP/s"), map(row, scenarios))}"""
+
+
+def _ratios(results: Results, scenarios: Sequence[Scenario]) -> str:
+    """How many times as fast each way of ours is."""
+    ours = [side for side in results.sides if side != REFERENCE]
+    if REFERENCE not in results.sides or not ours:
+        return ""
+
+    def seconds(side: str, scenario: Scenario) -> dict[int, float]:
+        return results.of(side, scenario.name, lambda one: one.seconds)
+
+    rows = [
+        [one.title, *(cell(times_faster(seconds(REFERENCE, one), seconds(side, one)), 2, "×") for side in ours)]
+        for one in scenarios
+    ]
+    return f"How many times as fast as the reference, pair by pair:\n\n{table(('', *ours), rows)}"
+
+
+def _starts(results: Results) -> str:
+    """Cold starts."""
+
+    def row(title: str, *, first: bool) -> list[str]:
+        return [title, *(cell(figure(results.started(side, first=first).values()), 1) for side in results.sides)]
+
+    rows = [row("the first ever (whatever is converted is converted)", first=True), row("later ones", first=False)]
+    return f"""## Cold start
+
+Seconds from the start of the process until it can be asked: the server until `/health/ready` says so, the reference until
+its model is loaded. Files were read once before, so all find them in the system's cache.
+
+{table(("", *results.sides), rows)}"""
+
+
+def _memory(results: Results, scenarios: Sequence[Scenario]) -> str:
+    """Peak memory by scenario and side."""
+
+    def row(scenario: Scenario) -> list[str]:
+        peaks = [results.of(side, scenario.name, lambda one: one.peak_bytes / GIGABYTE) for side in results.sides]
+        return [scenario.title, *(cell(figure(one.values())) for one in peaks)]
+
+    return f"""## Peak memory
+
+The most that lay in memory during a request, of the process and its workers together, in GB (weights mapped from files
+included).
+
+{table(("", *results.sides), map(row, scenarios))}"""
+
+
+def _agreement(results: Results, scenarios: Sequence[Scenario]) -> str:
+    """How alike the audio is."""
+    found = {(one.side, one.scenario): one.snr_db for one in results.agreements}
+    ours = [side for side in results.sides if side != REFERENCE]
+    if not found:
+        return ""
+
+    def shown(side: str, scenario: Scenario) -> str:
+        return f"{found[side, scenario.name]:.1f}" if (side, scenario.name) in found else NOTHING
+
+    rows = [[one.title, *(shown(side, one) for side in ours)] for one in scenarios]
+    return f"""## Do both make the same?
+
+How far below the reference's audio of the same seed the difference lies, in dB (the audio as the model made it). The
+reference rounds its text encoder to half precision and we do not, which bounds this.
+
+{table(("", *ours), rows)}"""
+
+
+def _roofline(results: Results, scenario: Scenario, flops: Mapping[str, Mapping[str, int]]) -> str:
+    """What each stage needs, and how near it comes to the matrix product of the same moment."""
+    if scenario.name not in flops:
+        return ""
+    head = ["", "TFLOP", *results.sides]
+    rows = [
+        [stage, f"{needed / 1e12:.3g}", *(_share(results, side, scenario, stage, needed) for side in results.sides)]
+        for stage, needed in flops[scenario.name].items()
+    ]
+    return f"""## Where the time goes: {scenario.title}
+
+Seconds of each stage (by each side's own clock), the TFLOP/s that makes, and the share of the plain float32 matrix product
+measured just before. TFLOP are those the result needs: what is computed and thrown away counts as time only, and 8 bits
+may go beyond 100 %.
+
+{table(head, rows)}"""
+
+
+def _share(results: Results, side: str, scenario: Scenario, stage: str, needed: int) -> str:
+    seconds, peak = results.stage(side, scenario.name, stage), results.of(side, scenario.name, lambda one: one.gflops)
+    median = figure(seconds.values())
+    if median is None:
+        return NOTHING
+    share = statistics.median(needed / seconds[number] / (1e9 * peak[number]) for number in seconds)
+    return f"{median.median:.2f} s, {needed / median.median / 1e12:.2f}, {share:.0%}"
+
+
+def _embedded(found: Embedded) -> str:
+    return "\n\n".join(
+        (
+            f"""## The embedded model over HTTP
+
+`pocket`: loops of 4 bars at 140 bpm ({found.loop_seconds:.2f} s of sound), 12 steps, guidance 2, as WAV files. Clients ask
+again as soon as they are answered.""",
+            _clients(found),
+            _overhead(found),
+        )
+    )
+
+
+def _clients(found: Embedded) -> str:
+    rows = []
+    for clients in sorted({load.clients for load in found.loads}):
+        loads = [load for load in found.loads if load.clients == clients]
+        per_minute = figure(load.per_minute for load in loads)
+        real_time = figure(load.per_minute * found.loop_seconds / 60 for load in loads)
+        latency = figure(seconds for load in loads for seconds in load.seconds)
+        first = figure(seconds for load in loads for seconds in load.first_byte)
+        product = figure(load.gflops for load in loads)
+        rows.append(
+            [
+                str(clients),
+                cell(per_minute, 0),
+                cell(real_time, 1, "×"),
+                cell(latency, 3),
+                cell(first, 3),
+                str(latency.count if latency else 0),
+                cell(product, 0),
+            ]
+        )
+    head = ("clients", "loops a minute", "sound against real time", "seconds to the last byte", "to the first byte")
+    return table((*head, "loops", "matrix product, GFLOP/s"), rows)
+
+
+def _overhead(found: Embedded) -> str:
+    """What the service costs over the bare engine."""
+
+    def milliseconds(of: Callable[[Pair], float]) -> str:
+        return cell(figure(1000 * of(pair) for pair in found.pairs), 1)
+
+    besides = [name for name in found.pairs[0].stages if name not in ENGINE_STAGES] if found.pairs else []
+    rows = [
+        ["over HTTP, to the last byte", milliseconds(lambda pair: pair.http)],
+        ["over HTTP, to the first byte", milliseconds(lambda pair: pair.first_byte)],
+        ["the engine alone", milliseconds(lambda pair: pair.engine)],
+        ["**the service: the difference, pair by pair**", milliseconds(lambda pair: pair.http - pair.engine)],
+        ["the engine in the server, by its own clock", milliseconds(_in_engine)],
+        ["**the service: all of the request but that**", milliseconds(lambda pair: pair.http - _in_engine(pair))],
+        *([f"of which `{name}`", milliseconds(_seconds_of(name))] for name in besides),
+    ]
+    return f"""What the service costs over the bare engine: the same plan over HTTP (one client, a connection that is kept)
+and by the engine in a process with nothing around it, in turn; {len(found.pairs)} pairs, milliseconds. The service does more
+than the engine: it joins the seam, moves to the grid, measures, brings to a level (`post`) and writes the file (`encoding`).
+
+{table(("", "milliseconds"), rows)}"""
+
+
+def _in_engine(pair: Pair) -> float:
+    return sum(pair.stages.get(name, 0.0) for name in ENGINE_STAGES)
+
+
+def _seconds_of(stage: str) -> Callable[[Pair], float]:
+    return lambda pair: pair.stages.get(stage, 0.0)

@@ -1,0 +1,173 @@
+"""The reference and the variants of us, as things that can be started, warmed up and timed alike.
+
+Knows: how each is asked for a scenario. Does not know: whose turn it is, how results are shown.
+"""
+
+from __future__ import annotations
+
+import io
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+
+from bench.reference.process import Reference, running
+from bench.results import REFERENCE
+from bench.scenarios import STEPS, Scenario
+from bench.server import Server, Variant, serving
+
+Audio = NDArray[np.float32]
+
+WARM_UP_STEPS = 1
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What both sides run on. folder: for logs, caches and audio; threads: of each side."""
+
+    model: Path
+    folder: Path
+    threads: int
+
+    @property
+    def source(self) -> Path:
+        """The audio style transfers start from."""
+        return self.folder / "source.wav"
+
+    def reference_audio(self, scenario: Scenario) -> Path:
+        """Where the reference's audio of a scenario is kept."""
+        return self.folder / f"{scenario.name}.npy"
+
+
+class Live(Protocol):
+    """A side while its process runs."""
+
+    @property
+    def pid(self) -> int:
+        """Its process."""
+        ...
+
+    @property
+    def seconds_to_ready(self) -> float:
+        """From the start of the process until it can be asked."""
+        ...
+
+    def warm_up(self, scenario: Scenario) -> None:
+        """Pay for what only the first request of a kind pays for."""
+        ...
+
+    def measure(self, scenario: Scenario) -> tuple[float, Mapping[str, float]]:
+        """Seconds of one request, in all and by stage."""
+        ...
+
+
+class Side(Protocol):
+    """A column of the report."""
+
+    @property
+    def name(self) -> str:
+        """What the report calls it."""
+        ...
+
+    def live(self) -> AbstractContextManager[Live]:
+        """Its process, until the block ends."""
+        ...
+
+
+class LiveReference:
+    """The reference, which always makes the whole window: one request warms it up for all."""
+
+    def __init__(self, process: Reference, setting: Setting) -> None:
+        self.pid = process.pid
+        self.seconds_to_ready = process.seconds_to_ready
+        self._process = process
+        self._setting = setting
+        self._is_warm = False
+
+    def warm_up(self, scenario: Scenario) -> None:
+        """See ``Live``."""
+        if not self._is_warm:
+            self._process.make(scenario.for_reference(self._setting.source, None, steps=WARM_UP_STEPS))
+        self._is_warm = True
+
+    def measure(self, scenario: Scenario) -> tuple[float, Mapping[str, float]]:
+        """See ``Live``. The audio is kept, off the clock."""
+        save = self._setting.reference_audio(scenario)
+        made = self._process.make(scenario.for_reference(self._setting.source, save))
+        return made.seconds, made.stages
+
+
+class LiveServer:
+    """A server of ours."""
+
+    def __init__(self, server: Server, setting: Setting) -> None:
+        self.pid = server.pid
+        self.seconds_to_ready = server.seconds_to_ready
+        self._server = server
+        self._setting = setting
+
+    def warm_up(self, scenario: Scenario) -> None:
+        """See ``Live``."""
+        self._ask(scenario, scenario.fields(steps=WARM_UP_STEPS))
+
+    def measure(self, scenario: Scenario) -> tuple[float, Mapping[str, float]]:
+        """See ``Live``. By the client's clock, the whole reply included."""
+        return self._ask(scenario, scenario.fields())[1:]
+
+    def as_made(self, scenario: Scenario) -> Audio:
+        """The audio as the model made it, [2, samples]."""
+        content, _, _ = self._ask(scenario, scenario.fields(steps=STEPS, as_made=True))
+        audio, _ = soundfile.read(io.BytesIO(content), dtype="float32")
+        return np.ascontiguousarray(audio.T)
+
+    def _ask(self, scenario: Scenario, fields: Mapping[str, object]) -> tuple[bytes, float, Mapping[str, float]]:
+        audio = None if scenario.style_strength is None else self._setting.source
+        reply = self._server.ask(scenario.endpoint, fields, audio)
+        return reply.content, reply.seconds, reply.stages
+
+
+@dataclass(frozen=True)
+class ReferenceSide:
+    """The reference."""
+
+    setting: Setting
+    name: str = REFERENCE
+
+    @contextmanager
+    def live(self) -> Iterator[LiveReference]:
+        """See ``Side``."""
+        with running(self.setting.model, self.setting.threads, self.setting.folder) as process:
+            yield LiveReference(process, self.setting)
+
+
+@dataclass(frozen=True)
+class OurSide:
+    """The server, run in one of its ways."""
+
+    setting: Setting
+    variant: Variant
+
+    @property
+    def name(self) -> str:
+        """See ``Side``."""
+        return self.variant.name
+
+    @contextmanager
+    def live(self) -> Iterator[LiveServer]:
+        """See ``Side``."""
+        with serving(str(self.setting.model), self.variant.flags, self.setting.threads, self._folder) as server:
+            yield LiveServer(server, self.setting)
+
+    def forget(self) -> None:
+        """Throw away whatever earlier starts have kept: the next is as the first ever."""
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    @property
+    def _folder(self) -> Path:
+        return self.setting.folder / self.variant.name.replace(", ", "-").replace(" ", "-")
