@@ -18,7 +18,8 @@ from bench.machine import matmul_gflops
 from bench.results import Embedded, Load, Pair
 from bench.scenarios import BARS, LOOP_SAMPLES, PROMPT, SAMPLE_RATE
 from bench.server import REPLY_SECONDS, Server, serving
-from loopwright.engine.base import Audio, Engine, ModelKey
+from loopwright.engine.backend import Wishes
+from loopwright.engine.base import Audio, Engine, ModelKey, Work
 from loopwright.engine.choose import POCKET
 from loopwright.engine.hub import Hub
 from loopwright.engine.loader import Loader
@@ -69,19 +70,20 @@ def embedded(folder: Path, threads: int, rounds: int, say: Say) -> Embedded:
 
 def bare_engine(threads: int) -> Engine:
     """The engine the server has, in this process, with nothing around it."""
-    return Loader(Hub(()), "cpu", threads, ModelKey(POCKET))(ModelKey(POCKET))
+    return Loader(Hub(()), Wishes(), threads, ModelKey(POCKET))(ModelKey(POCKET))
 
 
 def carry_out(engine: Engine, plan: GenerationPlan) -> Audio:
     """A plan by the engine alone: no queue, no turns, nothing done to the audio."""
     run = engine.start(plan)
-    rows = next(run.denoising)
+    wants = next(run.steps)
     while True:
-        outputs = engine.forward(rows)
+        answer = wants.do() if isinstance(wants, Work) else engine.forward(wants)
         try:
-            rows = run.denoising.send(outputs)
+            wants = run.steps.send(answer)
         except StopIteration as end:
-            return engine.finish(run, end.value)
+            audio: Audio = end.value
+            return audio
 
 
 def _fields(seed: int) -> dict[str, object]:

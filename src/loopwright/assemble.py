@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import structlog
 
+from loopwright.engine.backend import Wishes
 from loopwright.engine.base import ModelKey
 from loopwright.engine.choose import POCKET, choose
 from loopwright.engine.hub import Hub
@@ -24,6 +25,7 @@ log = structlog.get_logger()
 
 def assemble(settings: Settings) -> Service:
     """The service these settings ask for, with nothing loaded yet. Raises InvalidInput for a model that cannot be."""
+    wishes = Wishes(settings.engine, settings.precision, settings.device)
     hub = make_hub(settings)
     choice = choose(settings.model, hub)
     say = log.warning if choice.key.source == POCKET else log.info
@@ -32,7 +34,7 @@ def assemble(settings: Settings) -> Service:
         log.warning("limitation", model=str(choice.key), cannot=sentence)
     base = choice.key if choice.key.source != POCKET else ModelKey(BASE_REPO)
     registry = Registry(
-        Loader(hub, settings.device, settings.threads, base),
+        Loader(hub, wishes, settings.threads, base, settings.cache_dir.expanduser()),
         max_models=settings.max_models,
         memory_budget=round(settings.model_memory_gb * GIGABYTE) if settings.model_memory_gb else None,
     )

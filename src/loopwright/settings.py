@@ -49,6 +49,13 @@ class Settings:
     )
     hf_token: str | None = _setting(None, "Token for the hub (HF_TOKEN, without the prefix).", secret=True)
     device: Literal["auto", "cpu", "cuda", "mps"] = _setting("auto", "Where the model runs.")
+    engine: Literal["auto", "torch", "openvino"] = _setting(
+        "auto", "What computes the model; auto: openvino on a CPU where it is installed, else torch. pocket is torch's."
+    )
+    precision: Literal["auto", "f32", "f16", "int8"] = _setting(
+        "auto",
+        "Numbers the model is computed in: f32; int8 with openvino, f16 on a GPU. auto: int8 or f16 where it can be.",
+    )
     threads: int = _setting(0, "CPU threads of the model; 0: one a core.", ge=0, le=1024)
     queue_size: int = _setting(32, "Requests that may wait; the next one is answered 503.", ge=1)
     max_body_bytes: int = _setting(100_000_000, "Largest request body in bytes.", ge=1000)

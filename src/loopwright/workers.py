@@ -80,6 +80,15 @@ class Workers:
             self._all.discard(worker)
 
 
+def with_all_memory(seconds: float, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+    """Run a function once, in a process that takes what memory it needs and gives all of it back. Raises as ``Workers.call``."""
+    workers = Workers(count=1, memory_bytes=None)
+    try:
+        return workers.call(seconds, function, *args, **kwargs)
+    finally:
+        workers.close()
+
+
 class _Worker:
     def __init__(self, memory_bytes: int | None) -> None:
         self._pipe, theirs = _SPAWN.Pipe()

@@ -33,8 +33,12 @@ def test_the_autoencoder(name: str) -> None:
     config = small(name).autoencoder
     model, frames = Autoencoder(config).eval(), 6
     latents, audio = torch.randn(1, config.channels, frames), torch.randn(1, 2, frames * config.hop)
-    assert flops.decoder(config, frames) == pytest.approx(counted(lambda: model.decode(latents)), rel=0.01)
-    assert flops.encoder(config, frames) == pytest.approx(counted(lambda: model.encode(audio)), rel=0.01)
+    assert flops.decoder(config, frames) == pytest.approx(
+        counted(lambda: model.decode_fine(model.decode_coarse(latents))), rel=0.01
+    )
+    assert flops.encoder(config, frames) == pytest.approx(
+        counted(lambda: model.encode_coarse(model.encode_fine(audio))), rel=0.01
+    )
 
 
 def test_the_denoiser() -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from loopwright.engine.backend import Wishes
 from loopwright.engine.base import Audio, Engine, ModelKey, Work
 from loopwright.engine.hub import Hub
 from loopwright.engine.loader import Loader
@@ -20,10 +21,11 @@ from tests.hub_server import HubServer
 from tests.tiny import make_model_folder, make_text_encoder
 
 REPO = "someone/a-model"
+TORCH = Wishes(engine="torch")
 
 
 def load(source: str, *allowed: str) -> Engine:
-    return Loader(Hub(allowed), "cpu", 0, ModelKey("pocket"))(ModelKey(source))
+    return Loader(Hub(allowed), TORCH, 0, ModelKey("pocket"))(ModelKey(source))
 
 
 def carry_out(engine: Engine, plan: GenerationPlan) -> Audio:
@@ -117,4 +119,4 @@ def test_texts_are_padded_masked_and_cut(tmp_path: Path) -> None:
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
 def test_a_device_that_is_not_there() -> None:
     with pytest.raises(InvalidInput, match="device must be one this machine has"):
-        Loader(Hub(()), "cuda", 0, ModelKey("pocket"))(ModelKey("pocket"))
+        Loader(Hub(()), Wishes(device="cuda"), 0, ModelKey("pocket"))(ModelKey("pocket"))

@@ -12,6 +12,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from loopwright.engine.backend import Wishes
 from loopwright.engine.base import ModelKey
 from loopwright.engine.hub import Hub
 from loopwright.engine.loader import Loader
@@ -50,7 +51,7 @@ async def client(hub_server: HubServer, tmp_path: Path) -> AsyncIterator[Client]
     base = ModelKey(str(make_model_folder(tmp_path / "base")))
     publish_finetune(hub_server, tmp_path)
     hub = Hub({REPO, "someone/gone"})
-    async with connected(Loader(hub, "cpu", 0, base), hub=hub, key=base) as client:
+    async with connected(Loader(hub, Wishes(engine="torch"), 0, base), hub=hub, key=base) as client:
         await client.get("/model/info")
         yield client
 

@@ -9,20 +9,25 @@ from rich.table import Table
 
 from loopwright import __version__
 from loopwright.assemble import make_hub
-from loopwright.engine.choose import choose
-from loopwright.engine.loader import limitations, pick_device
+from loopwright.engine.backend import Backend, Wishes, choose_backend
+from loopwright.engine.choose import POCKET, choose
+from loopwright.engine.loader import limitations
 from loopwright.settings import Settings
 
 
 def run(settings: Settings) -> None:
     """Print it as a table."""
     choice = choose(settings.model, make_hub(settings))
+    backend = choose_backend(Wishes(settings.engine, settings.precision, settings.device))
+    if choice.key.source == POCKET:
+        backend = Backend("torch", backend.device, "f32")
     table = Table.grid(padding=(0, 2))
     for name, value in (
         ("loopwright", __version__),
         ("python", platform.python_version()),
         ("model", f"{choice.key}, because {choice.reason}"),
-        ("device", pick_device(settings.device)),
+        ("device", backend.device),
+        ("computed by", f"{backend.engine}, in {backend.precision}"),
     ):
         table.add_row(f"[dim]{name}[/dim]", value)
     for sentence in limitations(choice.key):

@@ -29,6 +29,8 @@ def _flag(name: str) -> Any:
 
 Model = Annotated[str | None, _flag("model")]
 Device = Annotated[str | None, _flag("device")]
+EngineName = Annotated[str | None, _flag("engine")]
+Precision = Annotated[str | None, _flag("precision")]
 Threads = Annotated[int | None, _flag("threads")]
 LogLevel = Annotated[str | None, _flag("log_level")]
 
@@ -50,6 +52,8 @@ def serve(
     model: Model = None,
     allowed_repos: Annotated[str | None, _flag("allowed_repos")] = None,
     device: Device = None,
+    engine: EngineName = None,
+    precision: Precision = None,
     threads: Threads = None,
     queue_size: Annotated[int | None, _flag("queue_size")] = None,
     max_body_bytes: Annotated[int | None, _flag("max_body_bytes")] = None,
@@ -96,6 +100,8 @@ def generate(
     candidates: Annotated[int, typer.Option(help="Make so many and save the best.")] = 1,
     model: Model = None,
     device: Device = None,
+    engine: EngineName = None,
+    precision: Precision = None,
     threads: Threads = None,
 ) -> None:
     """Make one loop and save it as a file."""
@@ -111,7 +117,9 @@ def generate(
         "format": file_format,
     }
     of_loop: dict[str, object] = {"bars": bars, "bpm": bpm, "loop_type": loop_type, "candidates": candidates}
-    settings = read_settings({"model": model, "device": device, "threads": threads})
+    settings = read_settings(
+        {"model": model, "device": device, "engine": engine, "precision": precision, "threads": threads}
+    )
     from loopwright.cli import generate as command
 
     if seconds is None:
@@ -121,9 +129,9 @@ def generate(
 
 
 @app.command()
-def info(model: Model = None, device: Device = None) -> None:
+def info(model: Model = None, device: Device = None, engine: EngineName = None, precision: Precision = None) -> None:
     """Say which model would be used, why, and what it can do."""
-    settings = read_settings({"model": model, "device": device})
+    settings = read_settings({"model": model, "device": device, "engine": engine, "precision": precision})
     from loopwright.cli import info as command
 
     command.run(settings)

@@ -9,24 +9,20 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from loopwright.engine.backend import Backend, Wishes, choose_backend
 from loopwright.engine.base import Engine, ModelInfo, ModelKey
 from loopwright.engine.choose import POCKET
 from loopwright.engine.finetune import checkpoints_among, config_for
 from loopwright.engine.hub import Hub
+from loopwright.engine.model_source import ModelSource
 from loopwright.engine.torch_import import import_torch
-from loopwright.errors import CheckpointError, InvalidInput, NotFound
+from loopwright.errors import NotFound
 from loopwright.model.files import ModelFiles, files_in
 from loopwright.plan import ModelLimits
 
 if TYPE_CHECKING:
-    import torch
-
+    from loopwright.engine.ready import Ready
     from loopwright.model.base import LatentSpec
-    from loopwright.model.checkpoint import Tensors
-    from loopwright.model.config import TextConfig
-    from loopwright.model.pocket.model import PocketModel
-    from loopwright.model.stable_audio import StableAudioModel
-    from loopwright.model.text import T5TextEncoder
 
 POCKET_LIMITATIONS = (
     "pocket is a small model of drum loops and simple mixes, made to work anywhere; "
@@ -47,12 +43,16 @@ TEXT_ENCODER_FOLDER = "text_encoder"
 
 @dataclass(frozen=True)
 class Loader:
-    """Loads models onto a device. threads: of the CPU; 0 is one a core. base: what finetunes are laid over."""
+    """Loads models. wishes: what they are computed by; threads: of the CPU, 0 is one a core.
+
+    base: what finetunes are laid over. cache: a folder for what can be made again, such as converted models; None: none is kept (and nothing can be converted).
+    """
 
     hub: Hub
-    device: str
+    wishes: Wishes
     threads: int
     base: ModelKey
+    cache: Path | None = None
 
     def __call__(self, key: ModelKey) -> Engine:
         """Load a model; takes from under a second to minutes. Raises LoopwrightErrors that say what is wrong."""
@@ -61,27 +61,43 @@ class Loader:
 
         if self.threads:
             torch.set_num_threads(self.threads)
-        device = torch.device(pick_device(self.device))
-        return _load_pocket(key, device) if key.source == POCKET else self._stable_audio(key, device)
+        backend = choose_backend(self.wishes)
+        return self._pocket(key, backend) if key.source == POCKET else self._stable_audio(key, backend)
 
-    def _stable_audio(self, key: ModelKey, device: torch.device) -> Engine:
-        from loopwright.model.checkpoint import read_tensors
-        from loopwright.model.stable_audio import load_stable_audio, read_config
+    def _pocket(self, key: ModelKey, backend: Backend) -> Engine:
+        from loopwright.engine.ready import pocket
 
+        backend = Backend("torch", backend.device, "f32")
+        ready = pocket(backend, self.cache)
+        limits = replace(_limits(ready.model.spec), default_steps=POCKET_STEPS, default_cfg_scale=POCKET_CFG_SCALE)
+        return _engine(ready, key, backend, limits)
+
+    def _stable_audio(self, key: ModelKey, backend: Backend) -> Engine:
+        from loopwright.engine.ready import with_openvino, with_torch
+
+        source = self._source(key)
+        if backend.engine == "openvino" and self.cache is not None:
+            ready = with_openvino(source, backend, self.threads, self.cache)
+        else:
+            ready = with_torch(source, backend, self.cache)
+        return _engine(ready, key, backend, _limits(ready.model.spec))
+
+    def _source(self, key: ModelKey) -> ModelSource:
+        """Where the files of a model are: its own, or a finetune's and those of the base it is laid over."""
         files = self._files(key if key.checkpoint is None else self.base)
-        tensors, config_path = read_tensors(files.weights), files.config
+        finetune = None
         if key.checkpoint is not None:
-            tensors, config_path = self._finetuned(key.source, key.checkpoint, tensors, config_path)
-        config = read_config(config_path)
-        text_encoder = self._text_encoder(files, config.conditioning.text, device)
-        model = load_stable_audio(config, tensors, text_encoder).to(device)
-        return _engine(model, key, device, _limits(model.spec))
+            own_config, finetune = self._finetune(key.source, key.checkpoint)
+            files = replace(files, config=own_config or files.config)
+        beside = files.weights.parent / TEXT_ENCODER_FOLDER
+        source = ModelSource(files.config, files.weights, beside, finetune)
+        if beside.is_dir():
+            return source
+        name = source.read_config().conditioning.text.model_name
+        return replace(source, text_encoder=self.hub.fetch_text_encoder(name))
 
-    def _finetuned(self, repo: str, checkpoint: str, base: Tensors, config: Path) -> tuple[Tensors, Path]:
-        """The base's tensors with the finetune's over them, and the configuration that belongs to it."""
-        from loopwright.model.checkpoint import read_tensors
-        from loopwright.model.finetune import laid_over
-
+    def _finetune(self, repo: str, checkpoint: str) -> tuple[Path | None, Path]:
+        """The configuration that belongs to a finetune, where it has one of its own, and its checkpoint."""
         self.hub.check_name(repo, "finetune_repo")
         files = self.hub.files(repo)
         if checkpoint not in files:
@@ -90,52 +106,16 @@ class Loader:
                 field="finetune_checkpoint",
             )
         own_config = config_for(checkpoint, files)
-        tensors = laid_over(base, read_tensors(self.hub.fetch(repo, checkpoint)))
-        return tensors, config if own_config is None else self.hub.fetch(repo, own_config)
+        return None if own_config is None else self.hub.fetch(repo, own_config), self.hub.fetch(repo, checkpoint)
 
     def _files(self, key: ModelKey) -> ModelFiles:
         folder = Path(key.source)
         return files_in(folder) if folder.is_absolute() else self.hub.fetch_model(key.source)
 
-    def _text_encoder(self, files: ModelFiles, config: TextConfig, device: torch.device) -> T5TextEncoder:
-        """The one beside the model where there is one, else the hub's."""
-        from loopwright.model.text import T5TextEncoder
-
-        beside = files.config.parent / TEXT_ENCODER_FOLDER
-        folder = beside if beside.is_dir() else self.hub.fetch_text_encoder(config.model_name)
-        encoder = T5TextEncoder(folder, config.tokens, device)
-        if encoder.width != config.hidden_width:
-            raise CheckpointError(
-                f"the text encoder in {folder} must have {config.hidden_width} channels (as {config.model_name}), "
-                f"got {encoder.width}"
-            )
-        return encoder
-
-
-def pick_device(setting: str) -> str:
-    """The device a setting means here. Raises InvalidInput for one this machine does not have."""
-    import torch
-
-    has = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    if setting == "auto":
-        return "cuda" if has["cuda"] else "mps" if has["mps"] else "cpu"
-    if not has[setting]:
-        there = ", ".join(name for name, is_there in has.items() if is_there)
-        raise InvalidInput(f"device must be one this machine has ({there}), got {setting!r}", field="device")
-    return setting
-
 
 def limitations(key: ModelKey) -> tuple[str, ...]:
     """What a model cannot do, a sentence each."""
     return POCKET_LIMITATIONS if key.source == POCKET else ()
-
-
-def _load_pocket(key: ModelKey, device: torch.device) -> Engine:
-    from loopwright.model.pocket.model import load_pocket
-
-    model = load_pocket().to(device)
-    limits = replace(_limits(model.spec), default_steps=POCKET_STEPS, default_cfg_scale=POCKET_CFG_SCALE)
-    return _engine(model, key, device, limits)
 
 
 def _limits(spec: LatentSpec) -> ModelLimits:
@@ -152,7 +132,7 @@ def _limits(spec: LatentSpec) -> ModelLimits:
     )
 
 
-def _engine(model: StableAudioModel | PocketModel, key: ModelKey, device: torch.device, limits: ModelLimits) -> Engine:
+def _engine(ready: Ready, key: ModelKey, backend: Backend, limits: ModelLimits) -> Engine:
     import torch
 
     from loopwright.engine.model_engine import ModelEngine
@@ -160,12 +140,14 @@ def _engine(model: StableAudioModel | PocketModel, key: ModelKey, device: torch.
     info = ModelInfo(
         key=key,
         name=Path(key.source).name if Path(key.source).is_absolute() else str(key),
-        device=device.type,
-        objective=model.spec.objective,
-        latent_channels=model.spec.channels,
+        device=backend.device,
+        objective=ready.model.spec.objective,
+        latent_channels=ready.model.spec.channels,
         limits=limits,
-        memory_bytes=sum(tensor.nbytes for tensor in model.state_dict().values()),
+        memory_bytes=ready.memory_bytes,
         cuda_available=torch.cuda.is_available(),
         limitations=limitations(key),
+        engine=backend.engine,
+        precision=backend.precision,
     )
-    return ModelEngine(model, info)
+    return ModelEngine(ready.model, info, ready.batching)

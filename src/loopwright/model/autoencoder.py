@@ -185,7 +185,10 @@ def decoder_reach(strides: Sequence[int], reach: int) -> int:
 
 
 class Autoencoder(nn.Module):
-    """A variational autoencoder of audio. Shapes: p positions at the cut, f latent frames."""
+    """A variational autoencoder of audio, in its weights' precision between float32 audio and float32 latents.
+
+    Shapes: p positions at the cut, f latent frames.
+    """
 
     def __init__(self, config: AutoencoderConfig) -> None:
         super().__init__()
@@ -198,20 +201,24 @@ class Autoencoder(nn.Module):
 
     def encode_fine(self, audio: Tensor) -> Tensor:
         """audio: [b, 2, s] -> [b, c, p]."""
-        out: Tensor = self.encoder.layers[: self._encoder_cut](audio)
+        out: Tensor = self.encoder.layers[: self._encoder_cut](audio.to(self._dtype))
         return out
 
     def encode_coarse(self, fine: Tensor) -> tuple[Tensor, Tensor]:
         """fine: [b, c, p] -> mean and standard deviation of the latents, [b, channels, f] each."""
-        mean, spread = self.encoder.layers[self._encoder_cut :](fine).chunk(2, dim=1)
+        mean, spread = self.encoder.layers[self._encoder_cut :](fine).float().chunk(2, dim=1)
         return mean / self.scale, (F.softplus(spread) + MIN_STD) / self.scale
 
     def decode_coarse(self, latents: Tensor) -> Tensor:
         """latents: [b, channels, f] -> [b, c, p]."""
-        out: Tensor = self.decoder.layers[: self._decoder_cut](latents * self.scale)
+        out: Tensor = self.decoder.layers[: self._decoder_cut]((latents * self.scale).to(self._dtype))
         return out
 
     def decode_fine(self, coarse: Tensor) -> Tensor:
         """coarse: [b, c, p] -> audio, [b, 2, s]."""
-        audio: Tensor = self.decoder.layers[self._decoder_cut :](coarse)
+        audio: Tensor = self.decoder.layers[self._decoder_cut :](coarse).float()
         return audio.tanh() if self.tanh else audio
+
+    @property
+    def _dtype(self) -> torch.dtype:
+        return next(self.parameters()).dtype

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -177,7 +177,7 @@ def stretch(audio: Tensor, start: int, stop: int) -> Tensor:
 
 
 class StableAudioModel(StableAudio, nn.Module):
-    """The networks in torch."""
+    """The networks in torch, the denoiser and the autoencoder in any precision. denoise_with: what computes the denoiser."""
 
     autoencoder: Autoencoder
 
@@ -186,6 +186,7 @@ class StableAudioModel(StableAudio, nn.Module):
         self.text_encoder = text_encoder
         self.conditioner = Conditioner(config.conditioning)
         self.denoiser = DiffusionTransformer(config.denoiser)
+        self.denoise_with: Callable[[Tensor, Tensor, Tensor, Tensor], Tensor] | None = None
         self.autoencoder = Autoencoder(config.autoencoder)
 
     def read(self, text: str) -> tuple[Tensor, Tensor]:
@@ -198,11 +199,12 @@ class StableAudioModel(StableAudio, nn.Module):
         return said
 
     def keys_values(self, context: Tensor) -> Tensor:  # noqa: D102
-        return self.denoiser.keys_values(context)
+        return self.denoiser.keys_values(context.to(self.denoiser.preprocess_conv.weight.dtype))
 
     def predict(self, x: Tensor, t: Tensor, keys_values: Tensor, global_cond: Tensor) -> Tensor:  # noqa: D102
-        out: Tensor = self.denoiser(x, t, keys_values, global_cond)
-        return out
+        own = self.denoiser.preprocess_conv.weight.dtype
+        denoise = self.denoise_with or self.denoiser
+        return denoise(x.to(own), t.to(own), keys_values.to(own), global_cond.to(own)).to(x.dtype)
 
 
 def read_config(path: Path) -> ModelConfig:

@@ -18,7 +18,7 @@ import structlog
 
 from loopwright.engine.base import Precision
 from loopwright.engine.model_source import ModelSource
-from loopwright.workers import Workers
+from loopwright.workers import with_all_memory
 
 if TYPE_CHECKING:
     import openvino
@@ -57,7 +57,8 @@ def converted(source: ModelSource, cache: Path, precision: Precision) -> Path:
             missing = _missing(folder, precision)
             if missing:
                 log.info("converting the model for OpenVINO; once for each checkpoint", graphs=len(missing))
-                _in_a_process(source, folder, missing, precision)
+                # in a process, so that the memory it takes does not stay with the server
+                with_all_memory(CONVERSION_SECONDS, make, source, folder, missing, precision)
     return folder
 
 
@@ -89,15 +90,6 @@ def _save_autoencoder(autoencoder: Autoencoder, file: Path) -> None:
         beside.replace(file)
 
 
-def _in_a_process(source: ModelSource, folder: Path, names: list[str], precision: Precision) -> None:
-    """The memory that making graphs takes must not stay with the server."""
-    workers = Workers(count=1, memory_bytes=None)
-    try:
-        workers.call(CONVERSION_SECONDS, make, source, folder, names, precision)
-    finally:
-        workers.close()
-
-
 def _missing(folder: Path, precision: Precision) -> list[str]:
     """The graphs that are not there yet."""
     wanted = [TEXT, CONDITIONS, KEYS_VALUES, DENOISER, *AUTOENCODER]
@@ -123,7 +115,7 @@ def _save(graph: Graph, file: Path, precision: Precision) -> None:
 
 
 def _with_int8_weights(made: openvino.Model) -> openvino.Model:
-    """Weights of matrix products as whole numbers with a scale a row; what they are multiplied with is quantised as it comes."""
+    """Weights of matrix products as whole numbers, with a scale a row."""
     import nncf
 
     quantised: openvino.Model = nncf.compress_weights(made, mode=nncf.CompressWeightsMode.INT8_SYM)

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-
 from loopwright.model.autoencoder import decoder_split
 
 if TYPE_CHECKING:

@@ -24,6 +24,7 @@ from loopwright.engine.openvino.conversion import (
     TOKENIZER_FILE,
     graph_file,
 )
+from loopwright.engine.openvino.pages import let_go
 from loopwright.model.autoencoder import Autoencoder
 from loopwright.model.checkpoint import load_strictly, read_tensors
 from loopwright.model.conditioning import Conditions
@@ -31,7 +32,7 @@ from loopwright.model.config import AutoencoderConfig, ModelConfig
 from loopwright.model.stable_audio import AutoencoderNetworks, StableAudio
 
 CHANNELS_A_SCALE = 128
-"""Channels that share a scale when what int8 weights are multiplied with is quantised as it comes: the quickest of 32 … 1024."""
+"""Channels that share a scale when what int8 weights are multiplied with is quantised: the quickest of 32 … 1024."""
 
 
 class Graphs:
@@ -39,12 +40,18 @@ class Graphs:
 
     def __init__(self, folder: Path, precision: Precision, threads: int) -> None:
         self._folder, self._precision, self._threads = folder, precision, threads
+        self._compiled: list[Path] = []
         self._core = openvino.Core()
-        # mapped files would stay in memory beside the weights as they are packed for the processor
-        self._core.set_property({"ENABLE_MMAP": False})
+
+    @property
+    def weight_bytes(self) -> int:
+        """Of the weights of those that are compiled."""
+        return sum(file.with_suffix(".bin").stat().st_size for file in self._compiled)
 
     def compiled(self, name: str) -> Network:
         """A graph, ready to run."""
+        file = graph_file(self._folder, name, self._precision)
+        self._compiled.append(file)
         options: dict[str, object] = {
             "PERFORMANCE_HINT": "LATENCY",
             "INFERENCE_PRECISION_HINT": "f32",  # or processors that can would take bfloat16
@@ -54,19 +61,24 @@ class Graphs:
         }
         if self._threads:
             options["INFERENCE_NUM_THREADS"] = self._threads
-        return Network(self._core.compile_model(graph_file(self._folder, name, self._precision), "CPU", options))
+        return Network(self._core.compile_model(file, "CPU", options), file.with_suffix(".bin"))
 
 
 class Network:
-    """A compiled graph."""
+    """A compiled graph. weights: the file it was compiled from, which it keeps mapped."""
 
-    def __init__(self, compiled: openvino.CompiledModel) -> None:
+    def __init__(self, compiled: openvino.CompiledModel, weights: Path) -> None:
         self._request = compiled.create_infer_request()
+        self._weights: Path | None = weights
 
     def __call__(self, *inputs: Tensor) -> list[Tensor]:
         """The outputs for these inputs, in the graph's order."""
         outputs = self._request.infer([one.contiguous().numpy() for one in inputs], share_inputs=True)
-        return [torch.from_numpy(np.array(one)) for one in outputs.values()]
+        copied = [torch.from_numpy(np.array(one)) for one in outputs.values()]
+        if self._weights is not None:  # the first time: only now all weights are packed for the processor
+            let_go(self._weights)
+            self._weights = None
+        return copied
 
 
 class OpenVinoModel(StableAudio):
@@ -138,5 +150,5 @@ def torch_autoencoder(config: AutoencoderConfig, folder: Path) -> Autoencoder:
     """The autoencoder in torch, its weights mapped from the folder: the encoder's are not read before they are needed."""
     with torch.device("meta"):
         autoencoder = Autoencoder(config)
-    load_strictly(autoencoder, read_tensors(folder / AUTOENCODER_FILE))
+    load_strictly(autoencoder, dict(read_tensors(folder / AUTOENCODER_FILE)))
     return autoencoder.eval().requires_grad_(requires_grad=False)

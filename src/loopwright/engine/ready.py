@@ -1,0 +1,166 @@
+"""Models on a backend, ready to work: loaded or converted, made quick, and tried out for how they like their work.
+
+Knows: each backend's way from files to a model. Does not know: keys, plans.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from loopwright.engine.accelerate import accelerated, most_rows
+from loopwright.engine.backend import Backend
+from loopwright.engine.base import Batching
+from loopwright.engine.model_source import ModelSource
+from loopwright.engine.tuning import Tuning
+from loopwright.model.autoencoder import decoder_split
+from loopwright.model.base import LatentModel, TextPrompt
+from loopwright.model.config import ModelConfig
+from loopwright.model.crew import Crew
+from loopwright.model.pocket.model import load_pocket
+from loopwright.model.stable_audio import StableAudio
+from loopwright.workers import with_all_memory
+
+if TYPE_CHECKING:
+    from loopwright.engine.openvino.model import Graphs, OpenVinoModel
+
+TRIAL_SECONDS = 600.0
+TILE_FRAMES = (4, 8, 16)
+"""Latent frames of a tile that are tried: less is mostly margin, more leaves the cores' caches."""
+
+
+@dataclass(frozen=True)
+class Ready:
+    """memory_bytes: of the weights."""
+
+    model: LatentModel
+    memory_bytes: int
+    batching: Batching
+
+
+def pocket(backend: Backend, cache: Path | None) -> Ready:
+    """The embedded model in torch."""
+    model = load_pocket().to(torch.device(backend.device))
+    return Ready(model, _bytes_of(model), _batching(model, backend, _tuning(cache, backend, "pocket")))
+
+
+def with_torch(source: ModelSource, backend: Backend, cache: Path | None) -> Ready:
+    """A model of the stable-audio family in torch. Raises CheckpointError."""
+    device = torch.device(backend.device)
+    model = accelerated(source.load(device), device, backend.precision)
+    config = source.read_config()
+    tuning = _tuning(cache, backend, repr(config))
+    if device.type == "cpu":
+        trials = {frames: _tile(model, config, frames) for frames in TILE_FRAMES}
+        model.tile_frames = tuning.quickest("tile_frames", trials, {frames: frames for frames in TILE_FRAMES})
+    return Ready(model, _bytes_of(model), _batching(model, backend, tuning))
+
+
+def with_openvino(source: ModelSource, backend: Backend, threads: int, cache: Path) -> Ready:
+    """A model of the stable-audio family in OpenVINO; the first time, it is converted and tried out, in processes of their own.
+
+    The autoencoder is computed by OpenVINO or by torch, whichever is quicker here. Raises CheckpointError, WorkerFailed.
+    """
+    from loopwright.engine.openvino.conversion import converted
+    from loopwright.engine.openvino.model import Graphs
+
+    config, folder = source.read_config(), converted(source, cache, backend.precision)
+    tuning = _tuning(cache, backend, repr(config))
+    if not tuning.knows("autoencoder", "rows"):
+        with_all_memory(TRIAL_SECONDS, _try_out, config, folder, backend, threads, cache)
+        tuning = _tuning(cache, backend, repr(config))
+    best, rows = tuning.known("autoencoder", f"torch {TILE_FRAMES[0]}"), tuning.known("rows", 1)
+    graphs = Graphs(folder, backend.precision, threads)
+    model = _in_openvino(config, folder, graphs, by_torch=best.startswith("torch"))
+    model.tile_frames = _frames(best)
+    memory = graphs.weight_bytes + (_bytes_of(model.autoencoder) if isinstance(model.autoencoder, nn.Module) else 0)
+    return Ready(model, memory, Batching(rows))
+
+
+def _in_openvino(config: ModelConfig, folder: Path, graphs: Graphs, *, by_torch: bool) -> OpenVinoModel:
+    """The model, its autoencoder by torch on a core each, or by OpenVINO on all."""
+    from loopwright.engine.openvino.model import OpenVinoAutoencoder, OpenVinoModel, torch_autoencoder
+
+    if not by_torch:
+        return OpenVinoModel(config, folder, graphs, OpenVinoAutoencoder(graphs))
+    model = OpenVinoModel(config, folder, graphs, torch_autoencoder(config.autoencoder, folder))
+    model.crew = Crew(torch.get_num_threads())
+    return model
+
+
+def _try_out(config: ModelConfig, folder: Path, backend: Backend, threads: int, cache: Path) -> None:
+    """Find out what is quickest, and leave it in the cache."""
+    from loopwright.engine.openvino.model import Graphs
+
+    if threads:
+        torch.set_num_threads(threads)
+    tuning, graphs = _tuning(cache, backend, repr(config)), Graphs(folder, backend.precision, threads)
+    trials, work = dict[str, Callable[[], object]](), dict[str, float]()
+    for name in ("torch", "openvino"):
+        model = _in_openvino(config, folder, graphs, by_torch=name == "torch")
+        trials |= {f"{name} {frames}": _tile(model, config, frames) for frames in TILE_FRAMES}
+        work |= {f"{name} {frames}": frames * model.crew.size for frames in TILE_FRAMES}
+    tuning.quickest("autoencoder", trials, work)
+    _batching(model, backend, tuning)
+
+
+def _tuning(cache: Path | None, backend: Backend, model: str) -> Tuning:
+    """What was found on this machine for models of this shape on this backend."""
+    if cache is None:
+        return Tuning(None)
+    about = f"{platform.node()} {os.cpu_count()} {torch.get_num_threads()} {torch.__version__} {backend} {model}"
+    return Tuning(cache / "tuning" / f"{hashlib.sha256(about.encode()).hexdigest()[:16]}.json")
+
+
+def _batching(model: LatentModel, backend: Backend, tuning: Tuning) -> Batching:
+    """On a CPU a row must come out to the bit as it does alone; on a GPU, whose kernels differ by batch, to rounding."""
+    evaluate, device = _rows(model, torch.device(backend.device)), torch.device(backend.device)
+    same: Callable[[Tensor, Tensor], bool] = torch.equal if device.type == "cpu" else torch.allclose
+    rows = tuning.batch("rows", evaluate, most_rows(device, evaluate), same)
+    return Batching(rows, overlaps=device.type == "cuda")
+
+
+def _rows(model: LatentModel, device: torch.device) -> Callable[[int], Tensor]:
+    """One forward of so many rows, the first always the same."""
+    spec = model.spec
+    with torch.inference_mode():
+        conditioning, _ = model.condition(TextPrompt("drums 120bpm", None, 1))
+        generator = torch.Generator().manual_seed(0)
+        x = torch.randn(spec.channels, spec.frames, generator=generator).to(device)
+
+    @torch.inference_mode()
+    def evaluate(rows: int) -> Tensor:
+        scales = torch.linspace(1, 0.5, rows, device=device)
+        out = model.denoise(x * scales[:, None, None], torch.full_like(scales, 0.5), [conditioning] * rows)
+        return out.cpu()
+
+    return evaluate
+
+
+def _tile(model: StableAudio, config: ModelConfig, frames: int) -> Callable[[], object]:
+    """A tile of so many frames for each of the crew."""
+    coarse = _coarse(config, frames)
+    return lambda: list(model.crew.each(model.autoencoder.decode_fine, [coarse] * model.crew.size))
+
+
+def _coarse(config: ModelConfig, frames: int) -> Tensor:
+    """What the fine part of the decoder takes for so many frames."""
+    half, cut = config.autoencoder.decoder, decoder_split(config.autoencoder.decoder)
+    width = half.channels * (1, *half.multiples)[cut.levels]
+    return torch.randn(1, width, frames * cut.positions + 2 * cut.fine_reach)
+
+
+def _frames(name: str) -> int:
+    return int(name.rpartition(" ")[2])
+
+
+def _bytes_of(module: nn.Module) -> int:
+    return sum(tensor.nbytes for tensor in module.state_dict().values())
