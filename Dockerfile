@@ -13,7 +13,7 @@ COPY pyproject.toml constraints.txt README.md LICENSE CHANGELOG.md ARCHITECTURE.
 # torch first, by itself: it is the largest layer and changes least
 RUN pip install --no-cache-dir ${TORCH_INDEX:+--index-url "$TORCH_INDEX"} "$(grep '^torch==' constraints.txt)"
 COPY src ./src
-RUN pip install --no-cache-dir -c constraints.txt . && rm -rf /src/*
+RUN pip install --no-cache-dir -c constraints.txt '.[openvino]' && rm -rf /src/*
 
 RUN useradd --create-home loopwright \
  && install -d -o loopwright -g loopwright /cache /riffs /outputs

@@ -198,4 +198,5 @@ class Generation:
         }
 
     def _of_device(self) -> Metadata:
-        return {"device": self.info.device, **self.gpu_memory}
+        info = self.info
+        return {"device": info.device, "engine": info.engine, "precision": info.precision, **self.gpu_memory}

@@ -81,7 +81,7 @@ class Workers:
 
 
 def with_all_memory(seconds: float, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-    """Run a function once, in a process that takes what memory it needs and gives all of it back. Raises as ``Workers.call``."""
+    """Run a function once, in a process that takes what memory it needs and gives it back. Raises as ``Workers.call``."""
     workers = Workers(count=1, memory_bytes=None)
     try:
         return workers.call(seconds, function, *args, **kwargs)

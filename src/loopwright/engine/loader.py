@@ -45,7 +45,8 @@ TEXT_ENCODER_FOLDER = "text_encoder"
 class Loader:
     """Loads models. wishes: what they are computed by; threads: of the CPU, 0 is one a core.
 
-    base: what finetunes are laid over. cache: a folder for what can be made again, such as converted models; None: none is kept (and nothing can be converted).
+    base: what finetunes are laid over. cache: a folder for what can be made again, such as converted models and what was
+    found out by trying; None: none is kept (and nothing can be converted).
     """
 
     hub: Hub

@@ -45,6 +45,8 @@ def _health(status: ModelStatus, info: ModelInfo | None) -> dict[str, object]:
         "error": status.reason,
         "model_loaded": info is not None,
         "device": "cpu" if info is None else info.device,
+        "engine": None if info is None else info.engine,
+        "precision": None if info is None else info.precision,
         "cuda_available": info is not None and info.cuda_available,
         "model_info": None if info is None else _model_info(info),
         "limitations": [] if info is None else list(info.limitations),

@@ -41,6 +41,8 @@ def describe(info: ModelInfo) -> dict[str, object]:
             "sample_size": limits.window_samples,
         },
         "device": info.device,
+        "engine": info.engine,
+        "precision": info.precision,
         "limitations": list(info.limitations),
         "model_name": info.name,
         "supported_endpoints": ENDPOINTS,

@@ -1,0 +1,65 @@
+"""Which engines, devices and precisions go together, and what is said where they don't."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from loopwright.engine import backend
+from loopwright.engine.backend import Backend, Wishes, choose_backend
+from loopwright.errors import InvalidInput
+
+no_gpu = pytest.mark.skipif(
+    torch.cuda.is_available() or torch.backends.mps.is_available(), reason="for a machine without a GPU"
+)
+
+
+@no_gpu
+@pytest.mark.parametrize(
+    ("wishes", "chosen"),
+    [
+        (Wishes(), Backend("openvino", "cpu", "int8")),
+        (Wishes(precision="f32"), Backend("openvino", "cpu", "f32")),
+        (Wishes(engine="torch"), Backend("torch", "cpu", "f32")),
+        (Wishes(engine="openvino", device="cpu"), Backend("openvino", "cpu", "int8")),
+    ],
+)
+def test_what_wishes_come_to(wishes: Wishes, chosen: Backend) -> None:
+    assert choose_backend(wishes) == chosen
+
+
+@no_gpu
+def test_without_the_extra_torch_computes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(backend, "has_openvino", lambda: False)
+    assert choose_backend(Wishes()) == Backend("torch", "cpu", "f32")
+    with pytest.raises(InvalidInput, match=r"engine openvino is not installed.*pip install 'loopwright\[openvino\]'"):
+        Wishes(engine="openvino")
+
+
+def test_a_gpu_takes_half_precision(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert choose_backend(Wishes()) == Backend("torch", "cuda", "f16")
+    assert choose_backend(Wishes(precision="f32")) == Backend("torch", "cuda", "f32")
+    assert choose_backend(Wishes(engine="openvino")) == Backend("openvino", "cpu", "int8")
+    with pytest.raises(InvalidInput, match="precision must be f16 or f32 with torch on cuda, got 'int8'"):
+        choose_backend(Wishes(precision="int8"))
+
+
+@no_gpu
+@pytest.mark.parametrize(
+    ("wishes", "field", "said"),
+    [
+        ({"engine": "torch", "precision": "int8"}, "precision", "precision must be f32 with torch on cpu, got 'int8'"),
+        ({"engine": "openvino", "precision": "f16"}, "precision", "must be f32 or int8 with openvino, got 'f16'"),
+        ({"device": "cuda"}, "device", "device must be one this machine has"),
+        (
+            {"engine": "openvino", "device": "cuda"},
+            "device",
+            "computes on the CPU: device must be auto or cpu, got 'cuda'",
+        ),
+    ],
+)
+def test_what_cannot_be(wishes: dict[str, str], field: str, said: str) -> None:
+    with pytest.raises(InvalidInput, match=said) as refused:
+        choose_backend(Wishes(**wishes))  # type: ignore[arg-type]
+    assert refused.value.field == field
