@@ -45,7 +45,8 @@ def test_the_denoiser() -> None:
     config = small("saos-tiny").denoiser
     model, frames = DiffusionTransformer(config).eval(), 40
     context, x = torch.randn(1, CONTEXT, config.context_width), torch.randn(1, config.channels, frames)
-    pairs = model.keys_values(context)
+    with torch.inference_mode():
+        pairs = model.keys_values(context)
     step = counted(lambda: model(x, torch.tensor([0.5]), pairs, torch.randn(1, config.global_width)))
     # torch's counter does not see attention on the CPU
     seen = flops.denoiser_step(config, frames, CONTEXT) - config.depth * (
