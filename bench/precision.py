@@ -37,11 +37,7 @@ def main() -> None:
     kept.mkdir(parents=True, exist_ok=True)
     measures = _measures(given, kept)
     for name in given.only:
-        found = list[dict[str, Any]]()
-        for one in measures[name]():  # kept one by one, so that a run that is stopped was not for nothing
-            found.append(asdict(one))
-            (kept / f"{name}.json").write_text(json.dumps({"about": _about(given), "found": found}, indent=1))
-            _say(str(one))
+        _measure(measures[name], kept / f"{name}.json", _about(given))
     text = page({name: _known(kept / f"{name}.json") for name in measures}, machine.describe())
     given.output.write_text(text, encoding="utf-8")
     print(text)
@@ -79,6 +75,16 @@ def _measures(given: argparse.Namespace, kept: Path) -> dict[str, Callable[[], I
         "tiles": lambda: tile_times(models(), quantised),
         "pocket": listen,
     }
+
+
+def _measure(measure: Callable[[], Iterable[Any]], file: Path, about: dict[str, str]) -> None:
+    """A part into its file: one by one, so that a run that is stopped was not for nothing."""
+    found = list[dict[str, Any]]()
+    for one in measure():
+        found.append(asdict(one))
+        file.write_text(json.dumps({"about": about, "finished": False, "found": found}, indent=1))
+        _say(str(one))
+    file.write_text(json.dumps({"about": about, "finished": True, "found": found}, indent=1))
 
 
 def _about(given: argparse.Namespace) -> dict[str, str]:

@@ -26,8 +26,8 @@ def page(parts: Mapping[str, Part | None], machine: Machine) -> str:
     for name, show in shown.items():
         part = parts.get(name)
         if part is not None:
-            about = part["about"]
-            sections.append(f"{show(part['found'])}\n\nMeasured {about['date']} by `{about['command']}`.")
+            about, stopped = part["about"], "" if part.get("finished") else ", stopped before it was through"
+            sections.append(f"{show(part['found'])}\n\nMeasured {about['date']} by `{about['command']}`{stopped}.")
     return "\n\n".join(sections) + "\n"
 
 
@@ -74,7 +74,8 @@ def _tiles(found: list[Row]) -> str:
     ]
     return f"""### How long it takes
 
-Milliseconds a latent frame of 46 ms of audio, in tiles of so many frames with the margin each needs:
+Milliseconds a latent frame of 46 ms of audio, in tiles of so many frames with the margin each needs. Others may use the
+machine, too, which holds up those most that split a tile over all cores; so compare int8 with float32 by OpenVINO first.
 
 {table(("frames of a tile", *names), rows)}"""
 
