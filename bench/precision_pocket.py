@@ -1,0 +1,119 @@
+"""The same arithmetic on trained weights: the embedded model, its matrix products rounded as int8 would round them.
+
+Weights a scale a row, what comes in a scale for each token and 128 channels of it, both symmetric: as OpenVINO has it, but
+computed in float32. Knows: how that is done in torch. Does not know: how results are shown.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from tests.listen import onsets, share_kept, share_on_grid
+from torch import Tensor, nn
+
+from bench.distance import Audio, mel_distance, relative_error, snr
+from bench.seams import GUIDANCE, STEPS, STYLES, TEMPI
+from loopwright.engine.openvino.model import CHANNELS_A_SCALE
+from loopwright.model.base import TextPrompt
+from loopwright.model.guidance import guided
+from loopwright.model.pocket.layers import SAMPLE_RATE
+from loopwright.model.pocket.model import PocketModel, load_pocket
+from loopwright.model.sampling import start
+
+LOOPS, BARS, BEATS_A_BAR = 8, 4, 4
+MOST = 127
+TOLERANCE = 0.025
+"""Seconds an onset may be off a sixteenth, or off its twin."""
+
+ANOTHER_SEED = 1000
+
+
+@dataclass(frozen=True)
+class Listened:
+    """latents: relative error; snr, mel: dB; kept: share of onsets found again; grid: share on sixteenths."""
+
+    name: str
+    latents: float
+    snr: float
+    mel: float
+    kept: float
+    grid: float
+
+
+def rounded(x: Tensor) -> Tensor:
+    """Each row of the last dimension as int8 would have it."""
+    scale = x.abs().amax(-1, keepdim=True).clamp_min(1e-12) / MOST
+    return (x / scale).round() * scale
+
+
+def rounded_by_groups(x: Tensor) -> Tensor:
+    """The same with a scale for some channels at a time; x: [..., channels]."""
+    channels = x.shape[-1]
+    padded = F.pad(x, (0, -channels % CHANNELS_A_SCALE))
+    groups = rounded(padded.reshape(*padded.shape[:-1], -1, CHANNELS_A_SCALE))
+    return groups.flatten(-2)[..., :channels]
+
+
+def in_int8(model: PocketModel) -> PocketModel:
+    """A copy whose denoiser's matrix products are rounded."""
+    copied = copy.deepcopy(model)
+    for module in copied.denoiser.modules():
+        if isinstance(module, nn.Linear):
+            module.weight.copy_(rounded(module.weight))
+            module.register_forward_pre_hook(_round_input)
+    return copied
+
+
+def _round_input(_: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+    return (rounded_by_groups(inputs[0]),)
+
+
+@torch.inference_mode()
+def make(model: PocketModel, prompt: str, seed: int, bpm: int) -> tuple[Tensor, Audio]:
+    """Latents [channels, frames] of a whole window, and the loop's audio, [2, samples]."""
+    generator = torch.Generator().manual_seed(seed)
+
+    def noise() -> Tensor:
+        return torch.randn(model.spec.channels, model.spec.frames, generator=generator)
+
+    text = TextPrompt(prompt, None, 12, bpm)
+    run = guided(start("euler", model.spec, STEPS, noise(), noise), *model.condition(text), GUIDANCE)
+    rows = next(run)
+    while True:
+        x, t = torch.stack([row.x for row in rows]), torch.tensor([row.t for row in rows])
+        try:
+            rows = run.send(model.denoise(x, t, [row.conditioning for row in rows]).unbind())
+        except StopIteration as end:
+            samples = round(BARS * BEATS_A_BAR * 60 / bpm * SAMPLE_RATE)
+            return end.value, next(model.decode(end.value, samples, generator)).numpy()
+
+
+def listen() -> Iterator[Listened]:
+    """Loops in int8, and with another seed, against float32, as they are made."""
+    model = load_pocket()
+    with torch.inference_mode():
+        quantised = in_int8(model)
+    for number in range(LOOPS):
+        bpm = TEMPI[number % len(TEMPI)]
+        prompt = f"{STYLES[number % len(STYLES)]} {bpm}bpm"
+        reference = make(model, prompt, number, bpm)
+        yield _listened("f32", reference, reference, bpm)
+        yield _listened("int8", make(quantised, prompt, number, bpm), reference, bpm)
+        yield _listened("f32, another seed", make(model, prompt, number + ANOTHER_SEED, bpm), reference, bpm)
+
+
+def _listened(name: str, one: tuple[Tensor, Audio], reference: tuple[Tensor, Audio], bpm: int) -> Listened:
+    times, wanted = (onsets(audio, SAMPLE_RATE) for _, audio in (one, reference))
+    return Listened(
+        name,
+        relative_error(one[0], reference[0]),
+        snr(one[1], reference[1]),
+        mel_distance(one[1], reference[1], SAMPLE_RATE),
+        share_kept(wanted, times, TOLERANCE),
+        share_on_grid(times, bpm, TOLERANCE),
+    )

@@ -1,0 +1,180 @@
+"""Runs of the full-size model in int8 and in float32, from the same noise: how far apart they end.
+
+Knows: which graphs are in which precision, how a run is driven with no server around it. Does not know: how results are shown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from bench.distance import Audio, mel_distance, relative_error, snr
+from bench.scenarios import NEGATIVE_PROMPT, SAMPLE_RATE, STEPS
+from loopwright.engine.model_source import ModelSource
+from loopwright.engine.openvino.conversion import DENOISER, HAS_PRECISIONS, KEYS_VALUES, TEXT, converted
+from loopwright.engine.openvino.model import Graphs, Network, OpenVinoModel, torch_autoencoder
+from loopwright.model.base import Sampler, TextPrompt
+from loopwright.model.crew import Crew
+from loopwright.model.guidance import NO_GUIDANCE, guided
+from loopwright.model.sampling import start
+from loopwright.model.stable_audio import StableAudio
+
+PROMPTS = (
+    "aggressive techno drums 140bpm",
+    "house drum loop with piano 140bpm",
+    "melody, vocals 140bpm",
+    "drums and bass loop, fast 140bpm",
+)
+HEARD_SAMPLES = 2 * SAMPLE_RATE
+"""Of the loop's beginning; the rest is made of the same latents by the same decoder, and would only take longer."""
+
+SECONDS_TOTAL = 7
+"""What the model is told of the length: four bars at 140 bpm."""
+
+GUIDANCE = 6.0
+
+NOTHING: frozenset[str] = frozenset()
+READING = frozenset({TEXT, KEYS_VALUES})
+VARIANTS: Mapping[str, frozenset[str]] = {
+    "all in int8": HAS_PRECISIONS,
+    "denoiser in int8, the rest in f32": frozenset({DENOISER}),
+    "text and its keys and values in int8, the rest in f32": READING,
+}
+"""Which graphs are in int8."""
+
+ALL, GUIDED, OTHER_SEED = "all in int8", "all in int8, guidance 6 and a negative prompt", "f32, another seed"
+
+
+@dataclass(frozen=True)
+class Made:
+    """estimates: of the clean latents after each step, [channels, frames]; audio: [2, samples]."""
+
+    estimates: Sequence[Tensor]
+    audio: Audio
+
+
+@dataclass(frozen=True)
+class Difference:
+    """first, last: relative errors of the latents after one step and after all; snr, mel: dB."""
+
+    name: str
+    first: float
+    last: float
+    snr: float
+    mel: float
+
+
+class MixedGraphs(Graphs):
+    """Some graphs in int8, the others in float32; each is compiled once for all that use it."""
+
+    def __init__(
+        self, folder: Path, threads: int, int8: frozenset[str], known: dict[tuple[str, bool], Network]
+    ) -> None:
+        super().__init__(folder, "f32", threads)
+        self._other = Graphs(folder, "int8", threads)
+        self._int8, self._known = int8, known
+
+    def compiled(self, name: str) -> Network:
+        """See ``Graphs``."""
+        in_int8 = name in self._int8
+        if (name, in_int8) not in self._known:
+            self._known[name, in_int8] = self._other.compiled(name) if in_int8 else super().compiled(name)
+        return self._known[name, in_int8]
+
+
+class Models:
+    """The model with any graphs in int8, its autoencoder always the same one, in torch."""
+
+    def __init__(self, source: ModelSource, cache: Path, threads: int) -> None:
+        self.folder = converted(source, cache, "f32")
+        converted(source, cache, "int8")  # into the same folder
+        self.config, self.threads = source.read_config(), threads
+        self._autoencoder = torch_autoencoder(self.config.autoencoder, self.folder)
+        self._crew, self._known = Crew(threads), dict[tuple[str, bool], Network]()
+
+    def with_int8(self, names: frozenset[str]) -> OpenVinoModel:
+        """The one whose graphs of these names are in int8."""
+        graphs = MixedGraphs(self.folder, self.threads, names, self._known)
+        model = OpenVinoModel(self.config, self.folder, graphs, self._autoencoder)
+        model.crew = self._crew
+        return model
+
+
+def watched(sampler: Sampler, estimates: list[Tensor]) -> Sampler:
+    """A sampler of a flow, with what it believes the clean latents to be after each step."""
+    x, t = next(sampler)
+    while True:
+        output = yield x, t
+        estimates.append(x - t * output)
+        try:
+            x, t = sampler.send(output)
+        except StopIteration as end:
+            latents: Tensor = end.value
+            return latents
+
+
+@torch.inference_mode()
+def estimated(model: StableAudio, text: TextPrompt, seed: int, guidance: float, steps: int = STEPS) -> list[Tensor]:
+    """The estimates of a whole run; the last is its result."""
+    generator, shape = torch.Generator().manual_seed(seed), (model.spec.channels, model.spec.frames)
+
+    def noise() -> Tensor:
+        return torch.randn(shape, generator=generator)
+
+    estimates = list[Tensor]()
+    sampler = watched(start("pingpong", model.spec, steps, noise(), noise), estimates)
+    run = guided(sampler, *model.condition(text), guidance)
+    rows = next(run)
+    while True:
+        x, t = torch.stack([row.x for row in rows]), torch.tensor([row.t for row in rows])
+        try:
+            rows = run.send(model.denoise(x, t, [row.conditioning for row in rows]).unbind())
+        except StopIteration:
+            return estimates
+
+
+@torch.inference_mode()
+def decoded(model: StableAudio, latents: Tensor) -> Audio:
+    """The beginning of the audio, [2, samples]."""
+    pieces = [piece.numpy() for piece in model.decode(latents, HEARD_SAMPLES, torch.Generator())]
+    audio: Audio = np.concatenate(pieces, axis=1)
+    return audio
+
+
+def made(model: StableAudio, prompt: str, seed: int, guidance: float = NO_GUIDANCE) -> Made:
+    """A run and its audio; with guidance there is a negative prompt, too."""
+    negative = None if guidance == NO_GUIDANCE else NEGATIVE_PROMPT
+    estimates = estimated(model, TextPrompt(prompt, negative, SECONDS_TOTAL), seed, guidance)
+    return Made(estimates, decoded(model, estimates[-1]))
+
+
+def difference(name: str, one: Made, reference: Made) -> Difference:
+    """How far a run is from another."""
+    return Difference(
+        name,
+        relative_error(one.estimates[0], reference.estimates[0]),
+        relative_error(one.estimates[-1], reference.estimates[-1]),
+        snr(one.audio, reference.audio),
+        mel_distance(one.audio, reference.audio, SAMPLE_RATE),
+    )
+
+
+def differences(models: Models, prompts: int, seeds: int, parts: int) -> Iterator[Difference]:
+    """All runs, as they end. parts: of how many prompts the parts alone, and guidance, are measured; they take one seed."""
+    exact, int8 = models.with_int8(NOTHING), models.with_int8(HAS_PRECISIONS)
+    for number, prompt in enumerate(PROMPTS[:prompts]):
+        first = made(exact, prompt, 0)
+        for name, in_int8 in VARIANTS.items():
+            if name == ALL or number < parts:
+                yield difference(name, made(models.with_int8(in_int8), prompt, 0), first)
+        for seed in range(1, seeds):
+            take = made(exact, prompt, seed)
+            yield difference(OTHER_SEED, take, first)
+            yield difference(ALL, made(int8, prompt, seed), take)
+        if number < parts:
+            yield difference(GUIDED, made(int8, prompt, 0, GUIDANCE), made(exact, prompt, 0, GUIDANCE))
