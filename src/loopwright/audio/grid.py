@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from loopwright.audio.peaks import find_peaks
+from loopwright.audio.spectrum import log_magnitude
 
 Audio = NDArray[np.float32]
 Times = NDArray[np.float64]
@@ -93,7 +94,7 @@ def _flux(audio: Audio) -> NDArray[np.float64]:
         return np.zeros(1)
     padded = np.concatenate([mono[-FRAME:], mono, mono[:FRAME]])
     frames = np.lib.stride_tricks.sliding_window_view(padded, FRAME)[: len(mono) + LAG * HOP : HOP]
-    level = np.log1p(100 * np.abs(np.fft.rfft(frames * np.hanning(FRAME).astype(np.float32), axis=1)))
+    level = log_magnitude(frames)
     # a rise is greatest when the attack is in the middle of the later frame: value i is then of sample i * HOP
     rise: NDArray[np.float64] = np.maximum(level[LAG:] - level[:-LAG], 0).mean(1).astype(np.float64)
     return rise[: len(mono) // HOP]

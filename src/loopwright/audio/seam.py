@@ -12,6 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from loopwright.audio.spectrum import log_magnitude
+
 Audio = NDArray[np.float32]
 
 FADE_SECONDS = 0.08
@@ -86,7 +88,7 @@ def spectral_flux(audio: Audio) -> NDArray[np.float64]:
     mono = audio.mean(0)
     padded = np.pad(mono, (FRAME // 2, FRAME), mode="wrap" if len(mono) > FRAME else "constant")
     frames = np.lib.stride_tricks.sliding_window_view(padded, FRAME)[: len(mono) : HOP]
-    level = np.log1p(100 * np.abs(np.fft.rfft(frames * np.hanning(FRAME).astype(np.float32))))
+    level = log_magnitude(frames)
     flux: NDArray[np.float64] = np.maximum(level - np.roll(level, 2, axis=0), 0).sum(1).astype(np.float64)
     return flux
 
