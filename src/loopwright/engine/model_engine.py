@@ -6,6 +6,7 @@ Does not know: which model it is or what computes it, queues, HTTP.
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Any, Literal, TypeVar
 
@@ -102,6 +103,7 @@ class ModelEngine:
     def close(self) -> None:
         """Let the model go."""
         self._model = None
+        gc.collect()  # a model remembers texts by a function of its own, a circle that would keep gigabytes
         if self._device.type == "cuda":
             torch.cuda.empty_cache()
 

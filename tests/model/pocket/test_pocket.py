@@ -70,6 +70,15 @@ def test_decoding(model: PocketModel, vectors: dict[str, Tensor]) -> None:
 
 
 @torch.inference_mode()
+@pytest.mark.parametrize("samples", [1, 2048, 100_000, 302_400, 510_000])
+def test_a_part_is_decoded_as_it_is_in_the_whole(model: PocketModel, vectors: dict[str, Tensor], samples: int) -> None:
+    latents = vectors["latents.steps8.cfg2"][0].T / model.latent_scale
+    whole = next(model.decode(latents, 256 * HOP, torch.Generator().manual_seed(0)))
+    part = next(model.decode(latents, samples, torch.Generator().manual_seed(0)))
+    assert torch.allclose(part, whole[:, :samples], atol=1e-5 * float(whole.abs().max()))
+
+
+@torch.inference_mode()
 def test_encoding(model: PocketModel, vectors: dict[str, Tensor]) -> None:
     mean, log_variance = model.encoder(vectors["audio.noise_seed0"])
     assert close(mean, vectors["encoder.mu"])

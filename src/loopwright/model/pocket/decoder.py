@@ -21,6 +21,9 @@ SPECTRUM_BINS = SPECTRUM_FFT // 2 + 1
 TURNS = FINE_PER_LATENT * 2
 """Spectra a latent frame. Bin k advances k quarter turns from one to the next, which the network need not learn."""
 
+REACH = 11
+"""Latent frames that a sample depends on beyond its own: 6 by the coarse blocks, 3 by the fine, and the width of windows."""
+
 # What the network gives for each fine frame, in this order.
 MID_TONES, SIDE_TONES = 2 * OSCILLATORS, OSCILLATORS
 NOISE = 2 * 4 * NOISE_BANDS
@@ -56,12 +59,16 @@ class Decoder(nn.Module):
         for name, value in _fixed().items():
             self.register_buffer(name, value, persistent=False)
 
-    def forward(self, latents: Tensor, generator: torch.Generator) -> Tensor:
-        """latents: [rows, frames, channels] -> [rows, 2, frames * HOP]. generator: of the noise bands' noise."""
+    def forward(self, latents: Tensor, generator: torch.Generator, drawn_frames: int | None = None) -> Tensor:
+        """latents: [rows, frames, channels] -> [rows, 2, frames * HOP].
+
+        generator: of the noise bands' noise, drawn for so many frames (by default as many as there are), so that a part
+        sounds as it does in the whole.
+        """
         settings = self._settings(latents)
         mid_tones, side_tones, noise, spectrum = torch.split(settings, [MID_TONES, SIDE_TONES, NOISE, SPECTRUM], -1)
         mid_and_side = torch.stack([self._mid(mid_tones), self._side(side_tones)], 1)
-        mid_and_side = mid_and_side + self._noise(noise, generator) + self._spectrum(spectrum)
+        mid_and_side = mid_and_side + self._noise(noise, generator, drawn_frames) + self._spectrum(spectrum)
         mid, side = mid_and_side.unbind(1)
         return torch.stack([mid + side, mid - side], 1)
 
@@ -87,11 +94,12 @@ class Decoder(nn.Module):
         angle = torch.remainder(centres[:, None] * self.frequencies, 2 * math.pi).to(amplitude.dtype) + phases
         return overlap_add(torch.cat([amplitude * torch.sin(angle), amplitude * torch.cos(angle)], -1) @ waves, hop)
 
-    def _noise(self, log_gain: Tensor, generator: torch.Generator) -> Tensor:
+    def _noise(self, log_gain: Tensor, generator: torch.Generator, drawn_frames: int | None) -> Tensor:
         """[rows, fine frames, NOISE] -> [rows, 2, samples]: noise shaped in bands, mid and side."""
         rows, fine, _ = log_gain.shape
         gain = torch.exp(log_gain.clamp(-10, 2)).reshape(rows, fine, 2, 4, NOISE_BANDS) @ self.bands * NOISE_GAIN
-        real, imaginary = (torch.randn(gain.shape, generator=generator).to(gain) for _ in range(2))
+        drawn = (rows, fine if drawn_frames is None else drawn_frames * FINE_PER_LATENT, *gain.shape[2:])
+        real, imaginary = (torch.randn(drawn, generator=generator)[:, :fine].to(gain) for _ in range(2))
         noise = torch.fft.irfft(torch.complex(real, imaginary) * gain, n=NOISE_FFT) * self.noise_window
         pieces = noise.permute(0, 2, 1, 3, 4).reshape(rows * 2, fine * 4, NOISE_FFT)
         return (overlap_add(pieces, NOISE_HOP) / HANN_OVERLAP_GAIN).reshape(rows, 2, -1)

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from loopwright.model.base import Conditioning, Decoding, Encoding, Gaussian, LatentSpec, TextPrompt
 from loopwright.model.checkpoint import load_strictly, read_tensors
-from loopwright.model.pocket.decoder import Decoder
+from loopwright.model.pocket.decoder import REACH, Decoder
 from loopwright.model.pocket.denoiser import Denoiser
 from loopwright.model.pocket.encoder import Encoder
 from loopwright.model.pocket.layers import HOP, SAMPLE_RATE
@@ -77,8 +77,10 @@ class PocketModel(nn.Module):
         return Gaussian(mean / self.latent_scale, torch.exp(0.5 * log_variance) / self.latent_scale)
 
     def decode(self, latents: Tensor, samples: int, generator: torch.Generator) -> Decoding:
-        """The whole window is decoded at once; the generator gives the noise of the noise bands."""
-        audio: Tensor = self.decoder(latents.T[None] * self.latent_scale, generator)
+        """All at once, for the frames that reach the samples; the generator gives the whole window's noise, used or not."""
+        frames = latents.shape[-1]
+        needed = min(-(-samples // HOP) + REACH, frames)
+        audio: Tensor = self.decoder(latents.T[None, :needed] * self.latent_scale, generator, frames)
         yield audio[0, :, :samples]
 
     def _conditioning(self, tokens: Tokens, bpm: float) -> PocketConditioning:
