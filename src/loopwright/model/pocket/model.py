@@ -15,11 +15,12 @@ from torch import Tensor, nn
 
 from loopwright.model.base import Conditioning, Gaussian, LatentSpec, TextPrompt
 from loopwright.model.checkpoint import load_strictly, read_tensors
-from loopwright.model.pocket.decoder import Decoder
 from loopwright.model.pocket.denoiser import Denoiser
+from loopwright.model.pocket.drums import DrumDecoder
 from loopwright.model.pocket.encoder import Encoder
 from loopwright.model.pocket.layers import HOP, SAMPLE_RATE
-from loopwright.model.pocket.tokens import DEFAULT_BPM, NOTHING, UNKNOWN, Tokens, tokenize
+from loopwright.model.pocket.tokens import DEFAULT_BPM, NOTHING, Tokens, tokenize
+from loopwright.model.pocket.tones import ToneDecoder
 
 
 @dataclass(frozen=True)
@@ -31,30 +32,35 @@ class PocketConditioning(Conditioning):
 
 
 class PocketModel(nn.Module):
-    """Implements ``LatentModel``. latent_scale: the standard deviation of the codec's latents; the denoiser's have 1."""
+    """Implements ``LatentModel``. A latent frame's first channels are about drums, the others about tones.
 
-    latent_scale: float
+    latent_mean, latent_spread: of the codec's latents, [channels]; the denoiser's have mean 0 and spread 1.
+    """
+
+    latent_mean: Tensor
+    latent_spread: Tensor
 
     def __init__(self, config: Mapping[str, Any]) -> None:
         super().__init__()
         self.vocabulary: Mapping[str, int] = config["vocabulary"]
-        self.latent_scale = config["latent_scale"]
+        self.drum_channels: int = config["drum_channels"]
         channels = config["denoiser"]["channels"]
         self.spec = LatentSpec(
             SAMPLE_RATE, config["window_samples"], channels, HOP, "rectified_flow", schedule="linear"
         )
         self.denoiser = Denoiser(**config["denoiser"])
         self.encoder = Encoder(channels)
-        self.decoder = Decoder(channels)
+        self.drums = DrumDecoder(self.drum_channels)
+        self.tones = ToneDecoder(channels - self.drum_channels)
+        self.register_buffer("latent_mean", torch.zeros(channels))
+        self.register_buffer("latent_spread", torch.ones(channels))
 
     def condition(self, text: TextPrompt) -> tuple[Conditioning, Conditioning]:
         """The prompt's words and tempo; its opposite has the negative prompt's words, or none, at the same tempo."""
         positive = tokenize(text.prompt, self.vocabulary)
         negative = tokenize(text.negative_prompt, self.vocabulary) if text.negative_prompt else NOTHING
         bpm = text.bpm or positive.bpm or DEFAULT_BPM
-        return self._conditioning(positive, bpm), self._conditioning(
-            negative if _says_something(negative) else NOTHING, bpm
-        )
+        return self._conditioning(positive, bpm), self._conditioning(negative, bpm)
 
     def unknown_words(self, prompt: str) -> tuple[str, ...]:
         """The words of a prompt that the model has never seen."""
@@ -70,18 +76,19 @@ class PocketModel(nn.Module):
         return velocity.transpose(1, 2)[..., :frames]
 
     def encode(self, audio: Tensor) -> Gaussian:
-        """audio: [2, samples], whole hops -> latents' distribution, [channels, frames]."""
-        mean, log_variance = self.encoder(audio[None])
-        scaled = mean[0].T / self.latent_scale, torch.exp(0.5 * log_variance[0].T) / self.latent_scale
-        return Gaussian(*scaled)
+        """audio: [2, samples], whole hops -> the latents, [channels, frames]; it is sure of them."""
+        latents = (self.encoder(audio[None])[0] - self.latent_mean) / self.latent_spread
+        return Gaussian(latents.T, torch.zeros_like(latents.T))
 
     def decode(self, latents: Tensor, generator: torch.Generator) -> Tensor:
-        """latents: [channels, frames] -> [2, frames * hop]; the generator gives the noise of the noise bands."""
-        audio: Tensor = self.decoder(latents.T[None] * self.latent_scale, generator)
-        return audio[0]
+        """latents: [channels, frames] -> [2, frames * hop]; the generator gives the noise of the drums."""
+        codec = latents.T[None] * self.latent_spread + self.latent_mean
+        about_drums, about_tones = codec[..., : self.drum_channels], codec[..., self.drum_channels :]
+        mid, side = (self.drums(about_drums, generator) + self.tones(about_tones))[0]
+        return torch.stack([mid + side, mid - side])
 
     def _conditioning(self, tokens: Tokens, bpm: float) -> PocketConditioning:
-        device = self.encoder.mean.device
+        device = self.latent_mean.device
         return PocketConditioning(torch.tensor(tokens.ids, device=device), torch.tensor(bpm, device=device))
 
 
@@ -96,7 +103,3 @@ def load_pocket_from(folder: Path) -> PocketModel:
     model = PocketModel(json.loads((folder / "config.json").read_text()))
     load_strictly(model, read_tensors(folder / "model.safetensors"))
     return model.eval().requires_grad_(requires_grad=False)
-
-
-def _says_something(tokens: Tokens) -> bool:
-    return any(token > UNKNOWN for token in tokens.ids)
