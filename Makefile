@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: install serve test test-slow check format clean
+.PHONY: install serve test test-slow check format pocket clean
 
 install: $(INSTALLED)
 
@@ -31,6 +31,20 @@ check: $(INSTALLED)
 format: $(INSTALLED)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+# The embedded model from nothing: see training/README.md. Started again, it goes on where it was.
+TRAIN := PYTHONPATH=. OMP_NUM_THREADS=1 $(BIN)/python -m training
+
+pocket: $(INSTALLED)
+	$(TRAIN).drum_codec & $(TRAIN).tone_codec && $(TRAIN).encoder --only-bank; wait
+	$(TRAIN).latents --part 0 --parts 2 & $(TRAIN).latents --part 1 --parts 2; wait
+	$(TRAIN).denoiser & $(TRAIN).encoder; wait
+	$(TRAIN).export
+	$(TRAIN).references
+	$(TRAIN).takes new
+	$(TRAIN).evaluate new
+	$(TRAIN).copies
+	$(TRAIN).pictures new
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis dist

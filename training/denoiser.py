@@ -14,21 +14,19 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from loopwright.model.pocket.denoiser import Denoiser
-from training.latents import CHANNELS, read, shards
+from training.latents import CHANNELS, read, shards, statistics
 from training.loops import Loop, draw_loop
-from training.stage import STATE, Stage, one_thread
+from training.stage import Stage, one_thread
 from training.words import VOCABULARY_SIZE, caption
 
 SHAPE = {"words": VOCABULARY_SIZE, "channels": CHANNELS, "width": 256, "depth": 6, "heads": 4, "inner": 640, "patch": 2}
 ROWS = 16
-STEPS = 9000
+STEPS = 6000
 RATE = 1.2e-3
 LENGTHS, LENGTH_SHARES = (128, 192, 256), (0.45, 0.3, 0.25)
 """Latent frames learnt from, always from the loop's beginning: shorter ones are quicker, and a loop is rarely longer."""
 LOOK_EVERY = 100
 """Steps between looks for new shards."""
-LEAST_SPREAD = 0.15
-"""Dimensions of latents that hardly vary are not blown up to vary as much as the others."""
 
 
 class Latents:
@@ -39,7 +37,7 @@ class Latents:
         self.latents: list[NDArray[np.float16]] = []
         self.seen: set[str] = set()
         self.look()
-        self.mean, self.spread = self._statistics()
+        self.mean, self.spread = statistics()
 
     def look(self) -> None:
         """Take in new shards; not the first, which is held out."""
@@ -49,15 +47,6 @@ class Latents:
                 numbers, latents = read(path)
                 self.loops += [draw_loop(int(number)) for number in numbers]
                 self.latents += list(latents)
-
-    def _statistics(self) -> tuple[Tensor, Tensor]:
-        """Mean and spread of every dimension, [CHANNELS]: measured once, since everything later depends on them."""
-        path = STATE / "statistics.pt"
-        if not path.exists():
-            some = torch.from_numpy(np.stack(self.latents)).float().flatten(0, 1)
-            torch.save({"mean": some.mean(0), "spread": some.std(0).clamp(min=LEAST_SPREAD)}, path)
-        held = torch.load(path, weights_only=True)
-        return held["mean"], held["spread"]
 
     def batch(self, drawn: np.random.Generator) -> tuple[Tensor, Tensor, Tensor]:
         """Latents [ROWS, frames, CHANNELS], tokens [ROWS, MAX_TOKENS], tempi [ROWS]."""

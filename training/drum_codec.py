@@ -24,6 +24,8 @@ LOOPS = 500
 FIRST_SEED = 1_000_000
 CROP = 32768
 ROWS = 4
+SILENT_SHARE = 0.05
+"""Of crops; loops without drums have silence's latents."""
 KL_WEIGHT = 1e-4
 """A nat of latents against the spectral distance. Three times as much lets all but twelve dimensions collapse."""
 STEPS = 3000
@@ -55,6 +57,8 @@ class Crops:
         return torch.from_numpy(np.stack([self._crop(drawn) for _ in range(ROWS)]))
 
     def _crop(self, drawn: np.random.Generator) -> NDArray[np.float32]:
+        if drawn.random() < SILENT_SHARE:
+            return np.zeros((2, CROP), np.float32)
         loop = self.loops[drawn.integers(len(self.loops))]
         start = drawn.integers(loop.shape[1])
         piece = loop.take(range(start, start + CROP), axis=1, mode="wrap").astype(np.float32) / 32768

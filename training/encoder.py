@@ -17,13 +17,13 @@ from loopwright.model.pocket.encoder import Encoder
 from loopwright.model.pocket.layers import FINE_PER_LATENT, HOP
 from loopwright.model.pocket.tones import CONTROLS, NOTES
 from training.drum_codec import DRUM_CHANNELS
-from training.latents import CHANNELS, Teachers
+from training.latents import CHANNELS, Teachers, statistics
 from training.loops import draw_loop, loop_controls, silence, tonal_audio
 from training.stage import STATE, Stage, counted, one_thread
 from training.synth.drums import draw_drums, render_drums
 from training.tone_codec import apart, wanted
 
-DRUM_LOOPS, TONAL_LOOPS = 250, 360
+DRUM_LOOPS, TONAL_LOOPS = 250, 200
 DRUM_SEED, TONAL_SEED = 4_000_000, 5_000_000
 CLIP = 128
 """Latent frames of a clip of tones."""
@@ -31,7 +31,7 @@ CROP = 40
 MARGIN = 4
 """Latent frames at either end of a crop that are heard but not judged: there the sound is cut."""
 ROWS = 8
-STEPS = 4000
+STEPS = 2500
 RATE = 1e-3
 TONE_WEIGHT = 0.5
 
@@ -109,7 +109,7 @@ def main() -> None:
         return
     teachers, encoder = Teachers(), Encoder(CHANNELS)
     _begin_as_teacher(encoder, teachers)
-    held = torch.load(STATE / "statistics.pt", weights_only=True)
+    _, spread = statistics()
     teachers.tones.decoder.requires_grad_(requires_grad=False)
     stage = Stage("encoder", encoder, chosen.steps, RATE, average=0.995)
     judged = slice(MARGIN, CROP - MARGIN)
@@ -119,7 +119,7 @@ def main() -> None:
         with torch.no_grad():
             teacher = torch.cat([teachers.drums.encode(drums)[0], teachers.tones.encoder(controls)[0]], -1)
         latents = encoder(drums + tones)
-        off = ((latents - teacher)[:, judged] / held["spread"]).square()
+        off = ((latents - teacher)[:, judged] / spread).square()
         of_drums, of_tones = off[..., :DRUM_CHANNELS].mean(), off[..., DRUM_CHANNELS:].mean()
         made = teachers.tones.decoder.controls(latents[..., DRUM_CHANNELS:])
         fine = slice(MARGIN * FINE_PER_LATENT, (CROP - MARGIN) * FINE_PER_LATENT)

@@ -50,7 +50,7 @@ def read(name: str) -> Sounds:
 def read_takes(name: str) -> tuple[Sounds, list[Audio]]:
     """A model's takes; the references as it reproduced them."""
     with np.load(STATE / f"takes_{name}.npz") as held:
-        facts = json.loads(str(held["facts"]))
+        facts = json.loads((STATE / f"takes_{name}.json").read_text())
         for one in facts:
             one["bpm"] = float(one["prompt"].rsplit(" ", 1)[-1].removesuffix("bpm"))
         return Sounds([held[f"take{number}"].astype(np.float32) for number in range(len(facts))], facts), list(
@@ -150,8 +150,7 @@ class Kinds:
 
 
 def _ridge(given: Numbers, known: Numbers) -> Numbers:
-    weights: Numbers = np.linalg.solve(given.T @ given + 2.0 * np.eye(given.shape[1]), given.T @ known)
-    return weights
+    return np.asarray(np.linalg.solve(given.T @ given + 2.0 * np.eye(given.shape[1]), given.T @ known), np.float64)
 
 
 def types_row(takes: Sounds) -> dict[str, Row]:

@@ -6,14 +6,14 @@ import argparse
 import json
 from pathlib import Path
 
-import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
 from loopwright.model.pocket.layers import HOP
 from training.denoiser import SHAPE
 from training.drum_codec import DRUM_CHANNELS
-from training.stage import STATE, finished
+from training.latents import statistics
+from training.stage import finished
 from training.tone_codec import FRAMES
 from training.words import VOCABULARY
 
@@ -22,8 +22,8 @@ PACKAGE = Path(__file__).parents[1] / "src" / "loopwright" / "weights" / "pocket
 
 def weights() -> dict[str, Tensor]:
     """Every tensor that ships, under its name in the model."""
-    statistics = torch.load(STATE / "statistics.pt", weights_only=True)
-    tensors = {"latent_mean": statistics["mean"], "latent_spread": statistics["spread"]}
+    mean, spread = statistics()
+    tensors = {"latent_mean": mean, "latent_spread": spread}
     tensors |= {f"denoiser.{name}": value for name, value in finished("denoiser").items()}
     tensors |= {f"encoder.{name}": value for name, value in finished("encoder").items()}
     for stage, part in (("drum_codec", "drums"), ("tone_codec", "tones")):

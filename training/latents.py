@@ -19,10 +19,12 @@ from training.loops import Loop, draw_loop, drum_audio, loop_controls
 from training.stage import STATE, finished, one_thread
 from training.tone_codec import FRAMES, TONE_CHANNELS, ToneCodec, wanted
 
-LOOPS = 7000
+LOOPS = 4000
 FIRST_SEED = 3_000_000
 HELD_OUT_SEED = 9_000_000
 SHARD = 50
+LEAST_SPREAD = 0.15
+"""Dimensions of latents that hardly vary are not blown up to vary as much as the others."""
 CHANNELS = DRUM_CHANNELS + TONE_CHANNELS
 """Drums first."""
 
@@ -68,6 +70,16 @@ def read(path: Path) -> tuple[NDArray[np.int64], NDArray[np.float16]]:
     """Numbers of loops, and their latents, [loops, FRAMES, CHANNELS]."""
     with np.load(path) as held:
         return held["numbers"], held["latents"]
+
+
+def statistics() -> tuple[Tensor, Tensor]:
+    """Mean and spread of every dimension, [CHANNELS] each: measured once, since all that comes later depends on them."""
+    path = STATE / "statistics.pt"
+    if not path.exists():
+        some = torch.from_numpy(np.concatenate([read(one)[1] for one in shards()[1:21]])).float().flatten(0, 1)
+        torch.save({"mean": some.mean(0), "spread": some.std(0).clamp(min=LEAST_SPREAD)}, path)
+    held = torch.load(path, weights_only=True)
+    return held["mean"], held["spread"]
 
 
 def write_shard(teachers: Teachers, number: int) -> None:

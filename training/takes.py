@@ -93,7 +93,7 @@ def prompted() -> Iterator[Take]:
     """Drums, basses, chords and mixes; then the loop types; then seeds."""
     for style, tempi in DRUM_STYLES:
         for number, bpm in enumerate(tempi):
-            for seed in range(3):
+            for seed in range(2):
                 yield Take("prompted", f"drums {style} {bpm} {seed}", f"{style} {bpm}bpm", 10 * seed + number)
     for kind, words, roots in (("bass", BASS_WORDS, KEYS), ("chords", CHORD_WORDS, KEYS), ("mix", MIX_WORDS, KEYS[:6])):
         for number, (key, root, minor) in enumerate(roots):
@@ -107,7 +107,7 @@ def undecided() -> Iterator[Take]:
     types: tuple[LoopType, ...] = ("auto", "drums", "instruments")
     for prompt in UNDECIDED:
         for loop_type in types:
-            for seed in range(3):
+            for seed in range(2):
                 yield Take("types", f"{loop_type} {prompt} {seed}", prompt, 300 + seed, loop_type=loop_type)
 
 
@@ -121,8 +121,8 @@ def restyled(sources: list[dict[str, object]]) -> Iterator[Take]:
 
 
 @torch.inference_mode()
-def made(model: PocketModel, take: Take, sources: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The take's audio, [2, samples]."""
+def made(model: PocketModel, take: Take, sources: NDArray[np.float32]) -> Tensor:
+    """The take's latents, [channels, frames]."""
     words = words_for(take.loop_type, take.prompt, None)
     text = TextPrompt(words.prompt, words.negative_prompt, FRAMES * HOP / SAMPLE_RATE, take.bpm)
     x = torch.randn(model.spec.channels, FRAMES, generator=torch.Generator().manual_seed(take.seed))
@@ -136,7 +136,8 @@ def made(model: PocketModel, take: Take, sources: NDArray[np.float32]) -> NDArra
             times, conditioning = torch.tensor([row.t for row in rows]), [row.conditioning for row in rows]
             rows = walk.send(tuple(model.denoise(torch.stack([row.x for row in rows]), times, conditioning)))
         except StopIteration as end:
-            return decoded(model, end.value)
+            made_of_noise: Tensor = end.value
+            return made_of_noise
 
 
 def decoded(model: PocketModel, latents: Tensor) -> NDArray[np.float32]:
@@ -156,15 +157,13 @@ def main() -> None:
     again = np.stack([decoded(model, model.encode(torch.from_numpy(audio)).mean) for audio in sources])
     print("reconstructed in", round(time.monotonic() - started), "s", flush=True)
     takes = [*prompted(), *undecided(), *restyled(facts)]
-    audio = [made(model, take, sources) for take in takes]
+    audio = [decoded(model, made(model, take, sources)) for take in takes]
     print(len(takes), "takes after", round(time.monotonic() - started), "s", flush=True)
-    arrays = {f"take{number}": one.astype(np.float16) for number, one in enumerate(audio)}
-    np.savez(  # type: ignore[arg-type]
-        STATE / f"takes_{name}.npz",
-        again=again.astype(np.float16),
-        facts=json.dumps([asdict(take) for take in takes]),
-        **arrays,
-    )
+    held = {f"take{number}": one.astype(np.float16) for number, one in enumerate(audio)}
+    held["again"] = again.astype(np.float16)
+    (STATE / f"takes_{name}.json").write_text(json.dumps([asdict(take) for take in takes]))
+    with (STATE / f"takes_{name}.npz").open("wb") as file:
+        np.savez(file, **held)
 
 
 if __name__ == "__main__":

@@ -78,7 +78,7 @@ def part_controls(part: Part, grid: Grid, steps: int) -> Controls:
     side = np.zeros((lap + steps, REGISTERS))
     shift = lap * FINE_HOP / SAMPLE_RATE - grid.seconds  # so that the second lap starts on step ``lap``
     starts, *rest = events
-    add_controls(
+    add_controls(  # type: ignore[call-arg]
         starts + shift,
         *rest,
         _unit(part.patch),

@@ -1,4 +1,7 @@
-"""The embedded model against the study's numbers, and what it promises as a model of latents."""
+"""The embedded model against its own recorded numbers, and what it promises as a model of latents.
+
+`python -m tests.model.pocket.test_pocket` records the numbers anew, after training.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from loopwright.errors import CheckpointError
@@ -16,12 +19,24 @@ from loopwright.model.flow_samplers import euler
 from loopwright.model.guidance import guided
 from loopwright.model.pocket.layers import HOP
 from loopwright.model.pocket.model import PocketConditioning, PocketModel, load_pocket
+from loopwright.model.pocket.tokens import key_token
 from loopwright.model.schedules import linear_times
 from tests.model.golden import drive
 
 VECTORS = Path(__file__).parents[2] / "golden" / "pocket" / "vectors.safetensors"
-PROMPT = TextPrompt("aggressive techno drums 140bpm", None, 12)
-TOLERANCE = 1e-4
+PROMPT = TextPrompt("house drums with piano in a minor 124bpm", None, 3)
+FRAMES = 32
+TOLERANCE = 1e-3
+
+
+def computed(model: PocketModel) -> dict[str, Tensor]:
+    """One walk through everything the model does."""
+    noise = torch.randn(model.spec.channels, FRAMES, generator=torch.Generator().manual_seed(7))
+    positive, negative = model.condition(PROMPT)
+    once = model.denoise(noise[None], torch.tensor([0.7]), [positive])[0]
+    latents = drive(model, guided(euler(noise, linear_times(8, 1.0)), positive, negative, 2.0))
+    audio = model.decode(latents, torch.Generator().manual_seed(0))
+    return {"once": once, "latents": latents, "audio": audio, "again": model.encode(audio).mean}
 
 
 @pytest.fixture(scope="module")
@@ -30,50 +45,36 @@ def model() -> PocketModel:
 
 
 @pytest.fixture(scope="module")
-def vectors() -> dict[str, Tensor]:
-    return load_file(VECTORS)
+def now(model: PocketModel) -> dict[str, Tensor]:
+    with torch.inference_mode():
+        return computed(model)
 
 
-def close(ours: Tensor, theirs: Tensor) -> bool:
-    assert ours.shape == theirs.shape
-    return bool((ours - theirs).abs().max() <= TOLERANCE * theirs.abs().max())
+@pytest.mark.parametrize("name", ["once", "latents", "audio", "again"])
+def test_numbers_are_those_recorded(now: dict[str, Tensor], name: str) -> None:
+    recorded = load_file(VECTORS)[name].float()
+    assert now[name].shape == recorded.shape
+    assert (now[name] - recorded).abs().max() <= TOLERANCE * recorded.abs().max()
 
 
-def test_tokens_and_tempo(model: PocketModel, vectors: dict[str, Tensor]) -> None:
-    positive, _ = model.condition(PROMPT)
+def test_the_prompt_is_read(model: PocketModel) -> None:
+    positive, negative = model.condition(PROMPT)
     assert isinstance(positive, PocketConditioning)
-    assert positive.tokens.tolist() == vectors["tokens"][0].tolist()
-    assert positive.bpm.item() == vectors["bpm"].item() == 140
+    assert isinstance(negative, PocketConditioning)
+    assert positive.bpm.item() == negative.bpm.item() == 124
+    assert positive.tokens[0] == key_token(9, minor=True)
+    assert {model.vocabulary[word] for word in ("house", "drums", "piano")} <= set(positive.tokens.tolist())
 
 
-@pytest.mark.parametrize(("which", "name"), [(0, "v.t0.7"), (1, "v.t0.7.null")])
-@torch.inference_mode()
-def test_one_evaluation(model: PocketModel, vectors: dict[str, Tensor], which: int, name: str) -> None:
-    conditioning = model.condition(PROMPT)[which]
-    out = model.denoise(vectors["noise"].transpose(1, 2), torch.tensor([0.7]), [conditioning])
-    assert close(out.transpose(1, 2), vectors[name])
-
-
-@torch.inference_mode()
-def test_eight_steps_with_guidance(model: PocketModel, vectors: dict[str, Tensor]) -> None:
-    walk = guided(euler(vectors["noise"][0].T, linear_times(8, 1.0)), *model.condition(PROMPT), 2.0)
-    latents = drive(model, walk)
-    assert close(latents.T[None] * model.latent_scale, vectors["latents.steps8.cfg2"])
+def test_unknown_words_are_named(model: PocketModel) -> None:
+    assert model.unknown_words("wobbly techno drums, blorp 120bpm") == ("wobbly", "blorp")
 
 
 @torch.inference_mode()
-def test_decoding(model: PocketModel, vectors: dict[str, Tensor]) -> None:
-    latents = vectors["latents.steps8.cfg2"][0].T / model.latent_scale
-    audio = model.decode(latents, torch.Generator().manual_seed(0))
-    assert audio.shape == (2, 256 * HOP)
-    assert close(audio[None, :, :131072], vectors["audio.noise_seed0"])
-
-
-@torch.inference_mode()
-def test_encoding(model: PocketModel, vectors: dict[str, Tensor]) -> None:
-    latents = model.encode(vectors["audio.noise_seed0"][0])
-    assert close(latents.mean.T[None] * model.latent_scale, vectors["encoder.mu"])
-    assert close(2 * torch.log(latents.std.T[None] * model.latent_scale), vectors["encoder.logvar"])
+def test_silence_comes_back_as_silence(model: PocketModel) -> None:
+    again = model.decode(model.encode(torch.zeros(2, FRAMES * HOP)).mean, torch.Generator().manual_seed(0))
+    assert again.shape == (2, FRAMES * HOP)
+    assert again.square().mean().sqrt() < 0.003
 
 
 @torch.inference_mode()
@@ -82,8 +83,8 @@ def test_rows_do_not_depend_on_their_neighbours(model: PocketModel) -> None:
     t = torch.tensor([0.9, 0.2])
     one, other = model.condition(PROMPT)[0], model.condition(TextPrompt("house drums 124bpm", None, 12))[0]
     both = model.denoise(x, t, [one, other])
-    assert torch.allclose(both[:1], model.denoise(x[:1], t[:1], [one]), atol=1e-5)
-    assert torch.allclose(both[1:], model.denoise(x[1:], t[1:], [other]), atol=1e-5)
+    assert torch.allclose(both[:1], model.denoise(x[:1], t[:1], [one]), atol=1e-4)
+    assert torch.allclose(both[1:], model.denoise(x[1:], t[1:], [other]), atol=1e-4)
 
 
 @torch.inference_mode()
@@ -112,6 +113,11 @@ def test_the_tempo_may_come_from_outside_the_prompt(model: PocketModel) -> None:
 
 def test_weights_that_do_not_fit_are_listed(model: PocketModel) -> None:
     tensors = dict(model.state_dict())
-    tensors["surplus"] = tensors.pop("encoder.mean")
-    with pytest.raises(CheckpointError, match=r"missing encoder\.mean; unexpected surplus"):
+    tensors["surplus"] = tensors.pop("latent_mean")
+    with pytest.raises(CheckpointError, match=r"missing latent_mean; unexpected surplus"):
         load_strictly(model, tensors)
+
+
+if __name__ == "__main__":
+    with torch.inference_mode():
+        save_file({name: value.half().contiguous() for name, value in computed(load_pocket()).items()}, VECTORS)
