@@ -23,7 +23,7 @@ SHAPE = {"words": VOCABULARY_SIZE, "channels": CHANNELS, "width": 256, "depth": 
 ROWS = 16
 STEPS = 6000
 RATE = 1.2e-3
-LENGTHS, LENGTH_SHARES = (128, 192, 256), (0.45, 0.3, 0.25)
+LENGTHS, LENGTH_SHARES = (128, 192, 256), (0.75, 0.15, 0.1)
 """Latent frames learnt from, always from the loop's beginning: shorter ones are quicker, and a loop is rarely longer."""
 LOOK_EVERY = 100
 """Steps between looks for new shards."""

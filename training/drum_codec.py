@@ -97,6 +97,7 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--steps", type=int, default=STEPS)
     options.add_argument("--start", help="a file of weights to start from")
+    options.add_argument("--decoder-only", action="store_true", help="keep the encoder, and so the latents, as they are")
     chosen = options.parse_args()
     one_thread(0)
     codec, distance, crops = DrumCodec(), SpectralDistance(), Crops()
@@ -105,6 +106,9 @@ def main() -> None:
     else:
         prepare(codec, crops)
     stage = Stage("drum_codec", codec, chosen.steps, RATE, average=0.995)
+    if chosen.decoder_only:
+        codec.load_state_dict(stage.averaged)
+        codec.encoder.requires_grad_(requires_grad=False)
 
     def loss_of(step: int) -> tuple[Tensor, Mapping[str, float]]:
         drawn = np.random.default_rng([4, step])

@@ -23,7 +23,7 @@ from training.stage import STATE, Stage, counted, one_thread
 from training.synth.drums import draw_drums, render_drums
 from training.tone_codec import apart, wanted
 
-DRUM_LOOPS, TONAL_LOOPS = 250, 200
+DRUM_LOOPS, TONAL_LOOPS = 200, 140
 DRUM_SEED, TONAL_SEED = 4_000_000, 5_000_000
 CLIP = 128
 """Latent frames of a clip of tones."""
@@ -31,7 +31,7 @@ CROP = 40
 MARGIN = 4
 """Latent frames at either end of a crop that are heard but not judged: there the sound is cut."""
 ROWS = 8
-STEPS = 2500
+STEPS = 1800
 RATE = 1e-3
 TONE_WEIGHT = 0.5
 
