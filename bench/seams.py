@@ -55,7 +55,7 @@ def make(model: PocketModel, prompt: str, seed: int, wrap: Callable[[Tensor], Te
         try:
             rows = run.send(model.denoise(x, t, [row.conditioning for row in rows]).unbind())
         except StopIteration as end:
-            return model.decode(end.value, generator).numpy()
+            return next(model.decode(end.value, model.spec.window_samples, generator)).numpy()
 
 
 def against_bar_lines(loop: Audio) -> float:

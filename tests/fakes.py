@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from loopwright.assemble import make_sources
-from loopwright.engine.base import Audio, Engine, ModelInfo, ModelKey, Run
+from loopwright.engine.base import Audio, Batching, Engine, ModelInfo, ModelKey, Run, Steps, Work
 from loopwright.engine.hub import Hub
 from loopwright.engine.registry import Registry
 from loopwright.models import Models
@@ -30,6 +30,7 @@ LIMITS = ModelLimits(
     default_cfg_scale=6.0,
 )
 KEY = ModelKey("fake/model")
+DECODE_PIECES = 3
 
 
 def info(key: ModelKey = KEY, memory_bytes: int = 1) -> ModelInfo:
@@ -38,36 +39,57 @@ def info(key: ModelKey = KEY, memory_bytes: int = 1) -> ModelInfo:
 
 @dataclass
 class FakeEngine:
-    """step_seconds: how long a forward takes; fail_prompt: a prompt with this in it fails; silent: makes silence."""
+    """step_seconds: how long a forward takes; fail_prompt: a prompt with this in it fails; silent: makes silence.
+
+    batches: how many rows each forward had.
+    """
 
     info: ModelInfo = field(default_factory=info)
+    batching: Batching = field(default_factory=Batching)
     step_seconds: float = 0.0
+    decode_seconds: float = 0.0
     fail_prompt: str = "FAIL"
     silent: bool = False
     closed: bool = False
-    forwards: int = 0
+    batches: list[int] = field(default_factory=list)
     gate: threading.Event | None = None
 
     def start(self, plan: GenerationPlan) -> Run:
-        return Run(plan, _denoise(plan), plan.steps, generator=None)  # type: ignore[arg-type]
+        return Run(self._steps(plan), plan.steps)
+
+    @property
+    def forwards(self) -> int:
+        return len(self.batches)
+
+    def _steps(self, plan: GenerationPlan) -> Steps:
+        """Each evaluation moves a number on, so that one too many, or another's answer, is heard."""
+        state = yield Work("conditioning", lambda: plan.seed)
+        for _ in range(plan.steps):
+            rows = ((plan, state),) if plan.guidance == 1 else ((plan, state), (plan, -1))
+            state = (yield rows)[0]  # type: ignore[misc]
+        for _ in range(DECODE_PIECES - 1):
+            yield Work("decoding", lambda: time.sleep(self.decode_seconds))
+        audio: Audio = yield Work("decoding", lambda: self._decode(plan, state))
+        return audio
 
     def forward(self, rows: Sequence[Any]) -> Sequence[Any]:
         if self.gate is not None:
             self.gate.wait(10)
         time.sleep(self.step_seconds)
-        self.forwards += 1
-        if any(self.fail_prompt in row.words.prompt for row in rows):
+        self.batches.append(len(rows))
+        if any(self.fail_prompt in plan.words.prompt for plan, _ in rows):
             raise RuntimeError("the fake engine was told to fail")
-        return rows
+        return [state + 1 for _, state in rows]
 
-    def finish(self, run: Run, latents: Any) -> Audio:
-        audio = np.zeros((2, run.plan.made_samples), np.float32)
+    def _decode(self, plan: GenerationPlan, state: int) -> Audio:
+        time.sleep(self.decode_seconds)
+        audio = np.zeros((2, plan.made_samples), np.float32)
         if self.silent:
             return audio
-        rng = np.random.default_rng(latents)
+        rng = np.random.default_rng(state - plan.steps)
         audio += rng.normal(0, 0.01, audio.shape).astype(np.float32)
-        beat = 60 / float(run.plan.bpm or 120) * RATE
-        audio[:, (np.arange(0, run.plan.made_samples, beat)).astype(int)] = 0.5
+        beat = 60 / float(plan.bpm or 120) * RATE
+        audio[:, (np.arange(0, plan.made_samples, beat)).astype(int)] = 0.5
         return audio
 
     def gpu_memory(self) -> Mapping[str, float]:
@@ -75,12 +97,6 @@ class FakeEngine:
 
     def close(self) -> None:
         self.closed = True
-
-
-def _denoise(plan: GenerationPlan) -> Generator[Any, Any, Any]:
-    for _ in range(plan.steps):
-        yield (plan,)
-    return plan.seed
 
 
 def fake_service(

@@ -97,7 +97,9 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--steps", type=int, default=STEPS)
     options.add_argument("--start", help="a file of weights to start from")
-    options.add_argument("--decoder-only", action="store_true", help="keep the encoder, and so the latents, as they are")
+    options.add_argument(
+        "--decoder-only", action="store_true", help="keep the encoder, and so the latents, as they are"
+    )
     chosen = options.parse_args()
     one_thread(0)
     codec, distance, crops = DrumCodec(), SpectralDistance(), Crops()

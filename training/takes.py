@@ -127,7 +127,7 @@ def made(model: PocketModel, take: Take, sources: NDArray[np.float32]) -> Tensor
     text = TextPrompt(words.prompt, words.negative_prompt, FRAMES * HOP / SAMPLE_RATE, take.bpm)
     x = torch.randn(model.spec.channels, FRAMES, generator=torch.Generator().manual_seed(take.seed))
     if take.source is not None:
-        latents = model.encode(torch.from_numpy(sources[take.source])).mean
+        latents = encoded(model, sources[take.source])
         x = latents * (1 - take.strength) + x[:, : latents.shape[1]] * take.strength
     walk = guided(euler(x, linear_times(STEPS, take.strength)), *model.condition(text), GUIDANCE)
     rows = next(walk)
@@ -142,8 +142,19 @@ def made(model: PocketModel, take: Take, sources: NDArray[np.float32]) -> Tensor
 
 def decoded(model: PocketModel, latents: Tensor) -> NDArray[np.float32]:
     """latents: [channels, frames] -> [2, samples]"""
-    audio = model.decode(latents, torch.Generator().manual_seed(0))
-    return audio.numpy()
+    pieces = list(model.decode(latents, latents.shape[1] * HOP, torch.Generator().manual_seed(0)))
+    return torch.cat(pieces, -1).numpy()
+
+
+def encoded(model: PocketModel, audio: NDArray[np.float32]) -> Tensor:
+    """[2, samples], whole frames -> latents, [channels, frames]"""
+    encoding = model.encode(torch.from_numpy(audio), audio.shape[1] // HOP)
+    while True:
+        try:
+            next(encoding)
+        except StopIteration as end:
+            latents: Tensor = end.value.mean
+            return latents
 
 
 @torch.inference_mode()
@@ -154,7 +165,7 @@ def main() -> None:
     with np.load(STATE / "references.npz") as held:
         sources, facts = held["audio"], json.loads(str(held["facts"]))
     started = time.monotonic()
-    again = np.stack([decoded(model, model.encode(torch.from_numpy(audio)).mean) for audio in sources])
+    again = np.stack([decoded(model, encoded(model, audio)) for audio in sources])
     print("reconstructed in", round(time.monotonic() - started), "s", flush=True)
     takes = [*prompted(), *undecided(), *restyled(facts)]
     audio = [decoded(model, made(model, take, sources)) for take in takes]

@@ -58,11 +58,13 @@ class Loop:
 class Source:
     """Audio that a run starts from, or is led by.
 
-    audio: [2, samples] at the model's rate; shape: [channels, samples] as it was sent.
+    audio: [2, samples] at the model's rate; shape: [channels, samples] as it was sent. period: samples after which the audio
+    goes round, as a seamless loop's source does; None: it ends.
     """
 
     audio: NDArray[np.float32] = field(repr=False, compare=False)
     shape: tuple[int, int]
+    period: int | None = None
 
 
 @dataclass(frozen=True)

@@ -58,7 +58,7 @@ def with_source(plan: GenerationPlan, source: Source, strength: float, riff: Rif
     warnings = plan.warnings if source.audio.any() else (*plan.warnings, "the source audio is silent")
     level = 1.0 if plan.keep else strength
     if plan.tail:
-        source = replace(source, audio=_lapped(source.audio, plan.samples))
+        source = replace(source, audio=_lapped(source.audio, plan.samples), period=plan.samples)
     return replace(plan, source=source, init_noise_level=level, riff=riff, warnings=warnings)
 
 

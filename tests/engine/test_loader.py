@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from loopwright.engine.base import Audio, Engine, ModelKey
+from loopwright.engine.base import Audio, Engine, ModelKey, Work
 from loopwright.engine.hub import Hub
 from loopwright.engine.loader import Loader
 from loopwright.errors import CheckpointError, InvalidInput
@@ -28,12 +28,16 @@ def load(source: str, *allowed: str) -> Engine:
 
 def carry_out(engine: Engine, plan: GenerationPlan) -> Audio:
     run = engine.start(plan)
-    rows = next(run.denoising)
-    for _ in range(run.evaluations - 1):
-        rows = run.denoising.send(engine.forward(rows))
-    with pytest.raises(StopIteration) as end:
-        run.denoising.send(engine.forward(rows))
-    return engine.finish(run, end.value.value)
+    wants, evaluated = next(run.steps), 0
+    while True:
+        evaluated += not isinstance(wants, Work)
+        answer = wants.do() if isinstance(wants, Work) else engine.forward(wants)
+        try:
+            wants = run.steps.send(answer)
+        except StopIteration as end:
+            assert evaluated == run.evaluations
+            audio: Audio = end.value
+            return audio
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from loopwright.model.base import Denoising, LatentModel, Row, Sampler
+from loopwright.model.base import Denoising, Encoding, Gaussian, LatentModel, Row, Sampler
 from loopwright.model.conditioning import Conditions
 from loopwright.model.guidance import guided
 from loopwright.model.sampling import start
@@ -55,6 +55,16 @@ def evaluate(model: LatentModel, rows: tuple[Row, ...]) -> tuple[Tensor, ...]:
     return model.denoise(x, t, [row.conditioning for row in rows]).unbind()
 
 
+def drained(encoding: Encoding) -> Gaussian:
+    """What an encoding returns."""
+    while True:
+        try:
+            next(encoding)
+        except StopIteration as end:
+            distribution: Gaussian = end.value
+            return distribution
+
+
 class Golden:
     """A small checkpoint, its vectors, and how each is made."""
 
@@ -81,7 +91,7 @@ class Golden:
             case "vae":
                 return self._vae(rest)
             case "audio":
-                return self.model.decode(self.run(rest)[0], torch.Generator())[None]
+                return self.decode(self.run(rest)[0])[None]
             case _:
                 return self.run(rest)
 
@@ -89,8 +99,7 @@ class Golden:
         which = ["text0", "text1"] if negative else ["text0"]
         states = torch.cat([self.vectors[f"{text}.last_hidden_state"].float() for text in which])
         mask = torch.cat([self.vectors[f"{text}.attention_mask"].bool() for text in which])
-        said: Conditions = self.model.conditioner(states, mask, {"seconds_start": 0.0, "seconds_total": SECONDS})
-        return said
+        return self.model.conditions(states, mask, SECONDS)
 
     def audio(self) -> Tensor:
         padded = torch.zeros(2, self.model.spec.window_samples)
@@ -108,18 +117,25 @@ class Golden:
         noise = self._noise(generator)
         # the style vectors were made with the negative prompt left out
         pair = self.model.guidance_pair(self.conditions(negative=negative is not None))
-        init = None if strength is None else self.model.encode(self.audio()).sample(generator)
+        init = None if strength is None else self.encode().sample(generator)
         walk = start(
             sampler, self.model.spec, int(steps), noise, lambda: self._noise(generator), init, float(strength or 1)
         )
         return drive(self.model, guided(walk, *pair, float(scale)))[None]
+
+    def encode(self) -> Gaussian:
+        return drained(self.model.encode(self.vectors["audio.in"], self.model.spec.frames))
+
+    def decode(self, latents: Tensor) -> Tensor:
+        samples = self.model.spec.frames * self.model.spec.hop
+        return torch.cat(list(self.model.decode(latents, samples, torch.Generator())), -1)
 
     def _noise(self, generator: torch.Generator) -> Tensor:
         return torch.randn(self.model.spec.channels, self.model.spec.frames, generator=generator)
 
     def _number(self, rest: str) -> Tensor:
         name, _, value = rest.partition(".")
-        embedded: Tensor = self.model.conditioner.numbers[name](float(value))
+        embedded: Tensor = self.model.conditioner.numbers[name](torch.tensor(float(value)))
         return embedded[None, None]
 
     def _cond(self, rest: str) -> Tensor:
@@ -147,9 +163,9 @@ class Golden:
                 out: Tensor = self.model.autoencoder.encoder(self.audio()[None])
                 return out
             case "sampled_seed3":
-                return self.model.encode(self.audio()).sample(torch.Generator().manual_seed(3))[None]
+                return self.encode().sample(torch.Generator().manual_seed(3))[None]
             case _:
-                return self.model.decode(self.vectors["dit.x"][0], torch.Generator())[None]
+                return self.decode(self.vectors["dit.x"][0])[None]
 
 
 def evaluated_once(x: Tensor, t: float) -> Sampler:

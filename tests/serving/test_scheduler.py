@@ -8,12 +8,15 @@ from concurrent.futures import wait
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from loopwright.engine.base import Audio, Batching
 from loopwright.errors import Cancelled
 from loopwright.plan import GenerationPlan
 from loopwright.planner import plan_loop
 from loopwright.request import LoopRequest
-from loopwright.serving.scheduler import Progress, Scheduler
+from loopwright.serving.scheduler import MAX_RUNNING, Progress, Scheduler
 from tests.fakes import LIMITS, FakeEngine
 
 
@@ -75,6 +78,106 @@ def test_cancelling_frees_the_place_at_the_next_step(scheduler: Scheduler) -> No
         job.result.result(5)
     assert engine.forwards < 50
     assert scheduler.depth == 0
+
+
+def test_runs_are_evaluated_together_whatever_their_step_and_guidance(scheduler: Scheduler) -> None:
+    gate = threading.Event()
+    engine = FakeEngine(batching=Batching(rows=8), gate=gate)
+    plans = [plan(seed=1, steps=3), plan(seed=2, steps=5, cfg_scale=1), plan(seed=3, steps=9), plan(seed=4, steps=1)]
+    jobs = [scheduler.submit(engine, one) for one in plans]
+    time.sleep(0.05)
+    gate.set()
+    together = [job.result.result(5).audio for job in jobs]
+    for one, audio in zip(plans, together, strict=True):
+        np.testing.assert_array_equal(audio, scheduler.submit(FakeEngine(), one).result.result(5).audio)
+    assert max(engine.batches) == 2 + 1 + 2 + 2
+    assert len(engine.batches) < 3 + 5 + 9 + 1
+    assert sum(engine.batches) == 2 * 3 + 5 + 2 * 9 + 2 * 1
+
+
+@given(
+    limit=st.integers(1, 9),
+    overlaps=st.booleans(),
+    asked=st.lists(st.tuples(st.integers(0, 99), st.integers(1, 6), st.sampled_from((1, 6))), min_size=1, max_size=9),
+)
+@settings(deadline=None, max_examples=30)
+def test_any_company_gives_the_same_audio_and_no_forward_is_too_large(
+    limit: int, overlaps: bool, asked: list[tuple[int, int, int]]
+) -> None:
+    scheduler, engine = Scheduler(), FakeEngine(batching=Batching(limit, overlaps))
+    plans = [plan(seed=seed, steps=steps, cfg_scale=scale) for seed, steps, scale in asked]
+    jobs = [scheduler.submit(engine, one) for one in plans]
+    together = [job.result.result(5).audio for job in jobs]
+    scheduler.close()
+    for one, audio in zip(plans, together, strict=True):
+        np.testing.assert_array_equal(audio, carried_out(one))
+    assert max(engine.batches) <= max(limit, 2)
+
+
+def carried_out(one: GenerationPlan) -> Audio:
+    """By itself, on a scheduler of its own."""
+    alone = Scheduler()
+    audio = alone.submit(FakeEngine(), one).result.result(5).audio
+    alone.close()
+    return audio
+
+
+def test_a_new_run_joins_a_running_batch(scheduler: Scheduler) -> None:
+    engine = FakeEngine(batching=Batching(rows=4), step_seconds=0.01)
+    long = scheduler.submit(engine, plan(steps=50, cfg_scale=1))
+    time.sleep(0.1)
+    short = scheduler.submit(engine, plan(steps=3, cfg_scale=1))
+    short.result.result(5)
+    assert not long.result.done()
+    assert engine.batches[:3] == [1, 1, 1]
+    assert engine.batches.count(2) == 3
+    long.result.result(5)
+
+
+def test_in_a_batch_a_failure_is_its_own_too(scheduler: Scheduler) -> None:
+    gate = threading.Event()
+    engine = FakeEngine(batching=Batching(rows=8), gate=gate)
+    jobs = [scheduler.submit(engine, plan(prompt)) for prompt in ("a 140bpm", "FAIL 140bpm", "b 140bpm")]
+    gate.set()
+    assert [job.result.exception(5) is not None for job in jobs] == [False, True, False]
+
+
+def test_decoding_beside_denoising_where_the_engine_can(scheduler: Scheduler) -> None:
+    engine = FakeEngine(batching=Batching(rows=1, overlaps=True), step_seconds=0.005, decode_seconds=0.1)
+    first, second = (scheduler.submit(engine, plan(steps=steps)) for steps in (2, 60))
+    first.result.result(5)
+    assert engine.forwards > 20  # the second went on while the first was decoded
+    second.result.result(5)
+
+
+def test_a_slow_decode_lets_others_have_their_turns(scheduler: Scheduler) -> None:
+    engine = FakeEngine(decode_seconds=0.1)
+    first, second = scheduler.submit(engine, plan(steps=1)), scheduler.submit(engine, plan(steps=2))
+    first.result.result(5)
+    assert engine.forwards == 3
+    second.result.result(5)
+
+
+def test_cancelling_one_that_waits_ends_it_before_its_turn(scheduler: Scheduler) -> None:
+    gate = threading.Event()
+    engine = FakeEngine(gate=gate)
+    jobs = [scheduler.submit(engine, plan(seed=seed)) for seed in range(MAX_RUNNING + 1)]
+    jobs[-1].cancel()
+    gate.set()
+    with pytest.raises(Cancelled):
+        jobs[-1].result.result(5)
+    assert sum(job.result.exception(5) is None for job in jobs) == MAX_RUNNING
+
+
+def test_a_progress_callback_that_fails_harms_its_own_job_alone(scheduler: Scheduler) -> None:
+    def fail(progress: Progress) -> None:
+        raise ValueError(f"no thanks: {progress}")
+
+    engine = FakeEngine()
+    bad, good = scheduler.submit(engine, plan(), fail), scheduler.submit(engine, plan())
+    assert good.result.result(5).audio.any()
+    with pytest.raises(ValueError, match="no thanks"):
+        bad.result.result(5)
 
 
 def test_closing_ends_what_is_running_and_waiting() -> None:

@@ -1,14 +1,14 @@
 """What the serving side knows of a loaded model.
 
-Knows: plans go in, rows to evaluate come out step by step, audio at the end. Does not know: how any of it is computed.
-An engine is used by one worker thread at a time; ``info`` may be read from any thread.
+Knows: plans go in, rows to evaluate and work to do come out step by step, audio at the end. Does not know: how any of it is
+computed. An engine's runs are driven by the scheduler alone; ``info`` and ``batching`` may be read from any thread.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,10 @@ from loopwright.plan import GenerationPlan, ModelLimits
 if TYPE_CHECKING:  # torch takes a second to import; the service must not wait for it
     import torch
 
-    from loopwright.model.base import Denoising, Row
+    from loopwright.model.base import Row
+
+EngineName = Literal["torch", "openvino"]
+Precision = Literal["f32", "f16", "int8"]
 
 Audio = NDArray[np.float32]
 """[2, samples], full scale is ±1."""
@@ -45,7 +48,8 @@ class ModelInfo:
     """What is said of a loaded model. device: ``cpu``, ``cuda`` or ``mps``.
 
     limitations: what it cannot do, a sentence each. memory_bytes: what its weights take.
-    cuda_available: whether this machine has a GPU of that kind, used or not.
+    cuda_available: whether this machine has a GPU of that kind, used or not. engine, precision: what computes it, and in which
+    numbers.
     """
 
     key: ModelKey
@@ -57,16 +61,40 @@ class ModelInfo:
     memory_bytes: int
     cuda_available: bool = False
     limitations: tuple[str, ...] = ()
+    engine: EngineName = "torch"
+    precision: Precision = "f32"
+
+
+@dataclass(frozen=True)
+class Work:
+    """A piece of a run's own work: the scheduler calls ``do`` when it is the run's turn, and sends the run what it returns."""
+
+    stage: Literal["conditioning", "decoding"]
+    do: Callable[[], object]
+
+
+Steps = Generator["tuple[Row, ...] | Work", Any, Audio]
+"""A run, step by step. Yields the rows it wants evaluated, and is sent an output [channels, frames] a row; or its own work, and
+is sent what that returned. Returns the plan's audio, [2, plan.made_samples]."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """A plan being carried out. evaluations: how many times rows will be asked for; generator: the run's own noise."""
+    """A plan being carried out. evaluations: how many times rows will be asked for."""
 
-    plan: GenerationPlan
-    denoising: Denoising
+    steps: Steps
     evaluations: int
-    generator: torch.Generator
+
+
+@dataclass(frozen=True)
+class Batching:
+    """How an engine likes its work. rows: the most in one forward that still make a row cheaper.
+
+    overlaps: whether a run's own work may be done while rows are evaluated, in another thread.
+    """
+
+    rows: int = 1
+    overlaps: bool = False
 
 
 class Engine(Protocol):
@@ -77,16 +105,17 @@ class Engine(Protocol):
         """What is said of the model."""
         ...
 
+    @property
+    def batching(self) -> Batching:
+        """How it likes its work."""
+        ...
+
     def start(self, plan: GenerationPlan) -> Run:
-        """Condition the model and draw the start noise. No denoising yet."""
+        """A plan to be carried out. Nothing is computed yet."""
         ...
 
     def forward(self, rows: Sequence[Row]) -> Sequence[torch.Tensor]:
         """One forward of the denoiser; an output [channels, frames] a row."""
-        ...
-
-    def finish(self, run: Run, latents: torch.Tensor) -> Audio:
-        """Decode latents [channels, frames] to the plan's audio, [2, plan.made_samples]."""
         ...
 
     def gpu_memory(self) -> Mapping[str, float]:

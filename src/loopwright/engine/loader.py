@@ -153,7 +153,7 @@ def _limits(spec: LatentSpec) -> ModelLimits:
 def _engine(model: StableAudioModel | PocketModel, key: ModelKey, device: torch.device, limits: ModelLimits) -> Engine:
     import torch
 
-    from loopwright.engine.torch_engine import TorchEngine
+    from loopwright.engine.model_engine import ModelEngine
 
     info = ModelInfo(
         key=key,
@@ -166,4 +166,4 @@ def _engine(model: StableAudioModel | PocketModel, key: ModelKey, device: torch.
         cuda_available=torch.cuda.is_available(),
         limitations=limitations(key),
     )
-    return TorchEngine(model, info)
+    return ModelEngine(model, info)

@@ -1,5 +1,8 @@
 """The autoencoder: stereo audio to latents (a distribution) and back, by strided convolutions.
 
+Both halves are cut in two where the rate is ``FINE_PER_FRAME`` positions a latent frame or more: the coarse part, with most of
+the weights and little of the work, and the fine part, whose activations are large and whose receptive field is short.
+
 Knows: its own mathematics, on plain convolutions: the weight norm they were trained with is folded before they are loaded
 (``fold_weight_norm``). Parameters are otherwise named as in checkpoints of stable-audio-tools.
 Does not know: randomness, files. Inference only: activations are computed in place.
@@ -8,7 +11,10 @@ Shapes: b rows, c channels, s samples at the layer's rate.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
 
 import torch
 import torch.nn.functional as F
@@ -17,6 +23,14 @@ from torch import Tensor, nn
 from loopwright.model.config import AutoencoderConfig, OobleckConfig
 
 DILATIONS = (1, 3, 9)
+UNIT_REACH = 3 * sum(DILATIONS)
+"""How far a level's residual units look to each side, in samples at its rate."""
+END_REACH = 3
+"""How far a half's first convolution, and the decoder's last, look to each side."""
+LATENT_REACH = 1
+"""How far the encoder's last convolution looks to each side."""
+FINE_PER_FRAME = 32
+"""Positions of the cut in a latent frame, at least: an overlap of tiles is then a small part of a frame."""
 MIN_STD = 1e-4
 SNAKE_EPS = 1e-9
 
@@ -118,8 +132,60 @@ def decoder(config: OobleckConfig) -> Level:
     )
 
 
+@dataclass(frozen=True)
+class Split:
+    """Where a half is cut: its ``levels`` at the audio's end are the fine part, the others the coarse one.
+
+    positions: of the cut, in a latent frame; samples: of audio, in a position. fine_reach, coarse_reach: how far each part
+    looks to both sides, in positions, but the decoder's coarse part in latent frames.
+    """
+
+    levels: int
+    positions: int
+    samples: int
+    fine_reach: int
+    coarse_reach: int
+
+
+def encoder_split(config: OobleckConfig) -> Split:
+    """The cut of the encoder, and the receptive fields it makes."""
+    levels, samples = _cut(config)
+    fine = encoder_reach(config.strides[:levels], 0) + END_REACH
+    coarse = encoder_reach(config.strides[levels:], LATENT_REACH)
+    return Split(levels, math.prod(config.strides) // samples, samples, -(-fine // samples), coarse)
+
+
+def decoder_split(config: OobleckConfig) -> Split:
+    """The cut of the decoder, and the receptive fields it makes."""
+    levels, samples = _cut(config)
+    fine = decoder_reach(config.strides[:levels], END_REACH)
+    coarse = decoder_reach(config.strides[levels:], 0) + END_REACH
+    return Split(levels, math.prod(config.strides) // samples, samples, fine, coarse)
+
+
+def _cut(config: OobleckConfig) -> tuple[int, int]:
+    """Levels of the fine part, and samples a position: the coarsest cut that is not too coarse."""
+    hop, products = math.prod(config.strides), list(accumulate(config.strides, lambda a, b: a * b))
+    levels = max(sum(hop // samples >= FINE_PER_FRAME for samples in products), 1)
+    return levels, products[levels - 1]
+
+
+def encoder_reach(strides: Sequence[int], reach: int) -> int:
+    """How far levels look beyond the samples that belong to their output, if what follows looks ``reach`` beyond its own."""
+    for stride in reversed(strides):
+        reach = reach * stride + stride // 2 + UNIT_REACH
+    return reach
+
+
+def decoder_reach(strides: Sequence[int], reach: int) -> int:
+    """The same for levels of the decoder, counted from the audio's end: in positions of what goes in."""
+    for stride in strides:
+        reach = -(-(reach + UNIT_REACH + stride // 2) // stride)
+    return reach
+
+
 class Autoencoder(nn.Module):
-    """A variational autoencoder of audio."""
+    """A variational autoencoder of audio. Shapes: p positions at the cut, f latent frames."""
 
     def __init__(self, config: AutoencoderConfig) -> None:
         super().__init__()
@@ -127,13 +193,25 @@ class Autoencoder(nn.Module):
         self.tanh = config.tanh
         self.encoder = encoder(config.encoder)
         self.decoder = decoder(config.decoder)
+        self._encoder_cut = 1 + encoder_split(config.encoder).levels
+        self._decoder_cut = -2 - decoder_split(config.decoder).levels
 
-    def encode(self, audio: Tensor) -> tuple[Tensor, Tensor]:
-        """audio: [b, 2, s], whole hops -> mean and standard deviation of the latents, [b, channels, s / hop] each."""
-        mean, spread = self.encoder(audio).chunk(2, dim=1)
+    def encode_fine(self, audio: Tensor) -> Tensor:
+        """audio: [b, 2, s] -> [b, c, p]."""
+        out: Tensor = self.encoder.layers[: self._encoder_cut](audio)
+        return out
+
+    def encode_coarse(self, fine: Tensor) -> tuple[Tensor, Tensor]:
+        """fine: [b, c, p] -> mean and standard deviation of the latents, [b, channels, f] each."""
+        mean, spread = self.encoder.layers[self._encoder_cut :](fine).chunk(2, dim=1)
         return mean / self.scale, (F.softplus(spread) + MIN_STD) / self.scale
 
-    def decode(self, latents: Tensor) -> Tensor:
-        """latents: [b, channels, frames] -> [b, 2, frames * hop]."""
-        audio: Tensor = self.decoder(latents * self.scale)
+    def decode_coarse(self, latents: Tensor) -> Tensor:
+        """latents: [b, channels, f] -> [b, c, p]."""
+        out: Tensor = self.decoder.layers[: self._decoder_cut](latents * self.scale)
+        return out
+
+    def decode_fine(self, coarse: Tensor) -> Tensor:
+        """coarse: [b, c, p] -> audio, [b, 2, s]."""
+        audio: Tensor = self.decoder.layers[self._decoder_cut :](coarse)
         return audio.tanh() if self.tanh else audio

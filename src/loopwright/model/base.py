@@ -7,7 +7,7 @@ A model is stateless between calls: the same arguments give the same result.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -84,6 +84,12 @@ Sampler = Generator[tuple[Tensor, float], Tensor, Tensor]
 Denoising = Generator[tuple[Row, ...], Sequence[Tensor], Tensor]
 """Yields the rows it wants evaluated, is sent one output a row, returns the latents [channels, frames]."""
 
+Encoding = Generator[None, None, Gaussian]
+"""Returns the latents' distribution [channels, frames]; yields between pieces of the work, so others can have a turn."""
+
+Decoding = Iterator[Tensor]
+"""Audio piece by piece, [2, samples of the piece]; each is computed when it is asked for."""
+
 
 class LatentModel(Protocol):
     """Text and latents in, latents and audio out. All tensors are float32 unless the model was cast."""
@@ -101,10 +107,16 @@ class LatentModel(Protocol):
         """One forward. x: [rows, channels, frames], t: [rows] in 0…1, one conditioning a row -> x's shape."""
         ...
 
-    def encode(self, audio: Tensor) -> Gaussian:
-        """audio: [2, samples], whole hops, at the model's rate -> the latents' distribution, [channels, frames]."""
+    def encode(self, audio: Tensor, frames: int) -> Encoding:
+        """The first frames of a window that begins with this audio and is silent after it.
+
+        audio: [2, samples] at the model's rate, at most a window; frames: 1 … spec.frames.
+        """
         ...
 
-    def decode(self, latents: Tensor, generator: torch.Generator) -> Tensor:
-        """latents: [channels, frames] -> [2, frames * hop]; the generator gives what noise the decoder needs."""
+    def decode(self, latents: Tensor, samples: int, generator: torch.Generator) -> Decoding:
+        """latents: [channels, frames] -> the first samples of [2, frames * hop], from the first on.
+
+        The generator gives what noise the decoder needs.
+        """
         ...

@@ -43,11 +43,11 @@ class NumberEmbedding(nn.Module):
         self.frequencies = nn.Parameter(torch.randn(FREQUENCIES))
         self.project = nn.Linear(2 * FREQUENCIES + 1, width)
 
-    def forward(self, value: float) -> Tensor:
-        """A number, clamped to its bounds -> [c]."""
-        share = (min(max(value, self.minimum), self.maximum) - self.minimum) / (self.maximum - self.minimum)
+    def forward(self, value: Tensor) -> Tensor:
+        """A number, [], clamped to its bounds -> [c]."""
+        share = (value.clamp(self.minimum, self.maximum) - self.minimum) / (self.maximum - self.minimum)
         angles = 2 * math.pi * share * self.frequencies
-        features = torch.cat([angles.new_tensor([share]), angles.sin(), angles.cos()])
+        features = torch.cat([share[None], angles.sin(), angles.cos()])
         embedded: Tensor = self.project(features)
         return embedded
 
@@ -62,8 +62,8 @@ class Conditioner(nn.Module):
         self.text = nn.Linear(config.text.hidden_width, config.width) if config.text.projected else nn.Identity()
         self.numbers = nn.ModuleDict({number.name: NumberEmbedding(number, config.width) for number in config.numbers})
 
-    def forward(self, states: Tensor, mask: Tensor, numbers: Mapping[str, float]) -> Conditions:
-        """states: [b, n, hidden width], mask: [b, n], the same numbers for all -> Conditions."""
+    def forward(self, states: Tensor, mask: Tensor, numbers: Mapping[str, Tensor]) -> Conditions:
+        """states: [b, n, hidden width], mask: [b, n], the same numbers ([] each) for all -> Conditions."""
         rows = states.shape[0]
         text = self.text(states) * mask[..., None]
         embedded = {name: embed(numbers[name]).expand(rows, 1, -1) for name, embed in self.numbers.items()}

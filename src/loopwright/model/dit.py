@@ -176,16 +176,17 @@ class Transformer(nn.Module):
         self.layers = nn.ModuleList(Block(config) for _ in range(config.depth))
         self.project_out = nn.Linear(config.width, config.channels, bias=False)
 
-    def keys_values(self, context: Tensor) -> list[KeysValues]:
-        """context: [b, m, inner context width] -> a pair a layer."""
-        return [layer.cross_attn.keys_values(context) for layer in self.layers if isinstance(layer, Block)]
+    def keys_values(self, context: Tensor) -> Tensor:
+        """context: [b, m, inner context width] -> [layers, 2, b, h, m, d]."""
+        blocks = (layer for layer in self.layers if isinstance(layer, Block))
+        return torch.stack([torch.stack(block.cross_attn.keys_values(context)) for block in blocks])
 
-    def forward(self, frames: Tensor, first: Tensor, keys_values: list[KeysValues]) -> Tensor:
+    def forward(self, frames: Tensor, first: Tensor, keys_values: Tensor) -> Tensor:
         """frames: [b, frames, channels], first: [b, width] -> [b, frames, channels]."""
         x = torch.cat([first[:, None], self.project_in(frames)], dim=1)
         angles = rotations(x.shape[1], self.head_width, x.device)
-        for layer, pair in zip(self.layers, keys_values, strict=True):
-            x = layer(x, angles, pair)
+        for layer, pair in zip(self.layers, keys_values.unbind(), strict=True):
+            x = layer(x, angles, pair.unbind())
         out: Tensor = self.project_out(x[:, 1:])
         return out
 
@@ -222,12 +223,12 @@ class DiffusionTransformer(nn.Module):
         self.transformer = Transformer(config)
         self.postprocess_conv = nn.Conv1d(config.channels, config.channels, 1, bias=False)
 
-    def keys_values(self, context: Tensor) -> list[KeysValues]:
-        """The part that depends on the context alone. context: [b, m, context width] -> a pair a layer."""
+    def keys_values(self, context: Tensor) -> Tensor:
+        """The part that depends on the context alone. context: [b, m, context width] -> [layers, 2, b, h, m, d]."""
         return self.transformer.keys_values(self.to_cond_embed(context))
 
-    def forward(self, x: Tensor, t: Tensor, keys_values: list[KeysValues], global_cond: Tensor) -> Tensor:
-        """x: [b, channels, frames], t: [b], global_cond: [b, global width] -> [b, channels, frames]."""
+    def forward(self, x: Tensor, t: Tensor, keys_values: Tensor, global_cond: Tensor) -> Tensor:
+        """x: [b, channels, frames], t: [b], keys_values: as above, global_cond: [b, global width] -> [b, channels, frames]."""
         first = self.to_global_embed(global_cond) + self.to_timestep_embed(self.timestep_features(t))
         x = x + self.preprocess_conv(x)
         x = self.transformer(x.transpose(1, 2), first, keys_values).transpose(1, 2)

@@ -1,5 +1,7 @@
 """Models of the stable-audio family as models of latents: conditioner, denoiser and autoencoder put together.
 
+Only the work that is needed is done: a text is read once, cross-attention's keys and values are computed once a run, and the
+autoencoder's costly parts only for the audio that is wanted, with their receptive field around it.
 Knows: how a ``model_config.json`` and its tensors become such a model. Does not know: devices, where files come from.
 """
 
@@ -7,22 +9,26 @@ from __future__ import annotations
 
 import json
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from loopwright.errors import CheckpointError
-from loopwright.model.autoencoder import Autoencoder, fold_weight_norm
-from loopwright.model.base import Conditioning, Gaussian, LatentSpec, TextPrompt
+from loopwright.model.autoencoder import Autoencoder, decoder_split, encoder_split, fold_weight_norm
+from loopwright.model.base import Conditioning, Decoding, Encoding, Gaussian, LatentSpec, TextPrompt
 from loopwright.model.checkpoint import Tensors, load_strictly, read_tensors
 from loopwright.model.conditioning import Conditioner, Conditions
 from loopwright.model.config import ModelConfig, parse_config
-from loopwright.model.dit import DiffusionTransformer, KeysValues
+from loopwright.model.dit import DiffusionTransformer
 from loopwright.model.files import files_in
 from loopwright.model.text import TextEncoder
+from loopwright.model.tiling import tiles
 
 NAMES = (
     (r"^model\.model\.", "denoiser."),
@@ -33,62 +39,161 @@ NAMES = (
 )
 """What parts are called in checkpoints of stable-audio-tools, and here."""
 
+TEXTS_REMEMBERED = 64
+"""Texts whose hidden states are kept; the negative prompts of loop types are always the same two."""
+
 DERIVED = "denoiser.transformer.rotary_pos_emb.inv_freq"
 """Stored in checkpoints, but computed from the configuration."""
 
 
 @dataclass(frozen=True)
 class StableAudioConditioning(Conditioning):
-    """keys_values: of cross-attention, a pair [heads, tokens, head width] a layer. global_cond: [global width]."""
+    """keys_values: of cross-attention, [layers, 2, heads, tokens, head width]. global_cond: [global width]."""
 
-    keys_values: Sequence[KeysValues]
+    keys_values: Tensor
     global_cond: Tensor
 
 
-class StableAudioModel(nn.Module):
-    """Implements ``LatentModel``."""
+class StableAudio(ABC):
+    """Implements ``LatentModel`` over networks that a subclass computes, in torch or otherwise.
 
-    def __init__(self, config: ModelConfig, text_encoder: TextEncoder) -> None:
+    tile_frames: latent frames the autoencoder's fine parts are computed for at a time.
+    Shapes: b rows, c channels, p positions at an autoencoder's cut, f latent frames, s samples.
+    """
+
+    tile_frames = 8
+
+    def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.spec: LatentSpec = config.spec
-        self.text_encoder = text_encoder
-        self.conditioner = Conditioner(config.conditioning)
-        self.denoiser = DiffusionTransformer(config.denoiser)
-        self.autoencoder = Autoencoder(config.autoencoder)
+        self._encoder_split = encoder_split(config.autoencoder.encoder)
+        self._decoder_split = decoder_split(config.autoencoder.decoder)
+        self._read = lru_cache(TEXTS_REMEMBERED)(self.read)
+
+    @abstractmethod
+    def read(self, text: str) -> tuple[Tensor, Tensor]:
+        """A text's hidden states, [1, tokens, width], and which tokens are words, [1, tokens]."""
+
+    @abstractmethod
+    def conditions(self, states: Tensor, mask: Tensor, seconds_total: float) -> Conditions:
+        """What texts and a length say, from ``read``'s answers for all of them."""
+
+    @abstractmethod
+    def keys_values(self, context: Tensor) -> Tensor:
+        """context: [b, tokens, c] -> [layers, 2, b, heads, tokens, head width]."""
+
+    @abstractmethod
+    def predict(self, x: Tensor, t: Tensor, keys_values: Tensor, global_cond: Tensor) -> Tensor:
+        """One forward of the denoiser. x: [b, c, f], t: [b], global_cond: [b, global width] -> x's shape."""
+
+    @abstractmethod
+    def encode_fine(self, audio: Tensor) -> Tensor:
+        """audio: [1, 2, s] -> [1, c, p]."""
+
+    @abstractmethod
+    def encode_coarse(self, fine: Tensor) -> tuple[Tensor, Tensor]:
+        """fine: [1, c, p] -> mean and standard deviation of the latents, [1, channels, f] each."""
+
+    @abstractmethod
+    def decode_coarse(self, latents: Tensor) -> Tensor:
+        """latents: [1, channels, f] -> [1, c, p]."""
+
+    @abstractmethod
+    def decode_fine(self, coarse: Tensor) -> Tensor:
+        """coarse: [1, c, p] -> [1, 2, s]."""
 
     def condition(self, text: TextPrompt) -> tuple[Conditioning, Conditioning]:
         """The prompt, and its opposite: the negative prompt, or nothing (zeros) without one. Both with the same length."""
         texts = [text.prompt] if text.negative_prompt is None else [text.prompt, text.negative_prompt]
-        numbers = {"seconds_start": 0.0, "seconds_total": text.seconds_total}
-        return self.guidance_pair(self.conditioner(*self.text_encoder(texts), numbers))
+        states, masks = zip(*(self._read(one) for one in texts), strict=True)
+        return self.guidance_pair(self.conditions(torch.cat(states), torch.cat(masks), text.seconds_total))
 
     def guidance_pair(self, said: Conditions) -> tuple[Conditioning, Conditioning]:
         """said: of the prompt and, in a second row, of the negative prompt where there is one."""
         nothing = torch.zeros_like(said.context[:1])
         opposite = said.as_negative()[1:2] if len(said.context) > 1 else nothing
-        pairs = self.denoiser.keys_values(torch.cat([said.context[:1], opposite]))
-        positive, negative = (
-            StableAudioConditioning([(keys[row], values[row]) for keys, values in pairs], said.global_cond[0])
-            for row in range(2)
-        )
+        pair = self.keys_values(torch.cat([said.context[:1], opposite]))
+        positive, negative = (StableAudioConditioning(pair[:, :, row], said.global_cond[0]) for row in range(2))
         return positive, negative
 
     def denoise(self, x: Tensor, t: Tensor, conditioning: Sequence[Conditioning]) -> Tensor:
         """x: [rows, channels, frames], t: [rows], one conditioning a row -> what the objective predicts, x's shape."""
         own = [one for one in conditioning if isinstance(one, StableAudioConditioning)]
-        layers = zip(*(one.keys_values for one in own), strict=True)
-        pairs = [(torch.stack([k for k, _ in layer]), torch.stack([v for _, v in layer])) for layer in layers]
-        out: Tensor = self.denoiser(x, t, pairs, torch.stack([one.global_cond for one in own]))
+        keys_values = torch.stack([one.keys_values for one in own], dim=2)
+        return self.predict(x, t, keys_values, torch.stack([one.global_cond for one in own]))
+
+    def encode(self, audio: Tensor, frames: int) -> Encoding:
+        """The first frames of a window that begins with this audio and is silent after it; tile by tile."""
+        cut = self._encoder_split
+        needed = min(frames - (-cut.coarse_reach // cut.positions), self.spec.frames)
+        whole = self.spec.frames * cut.positions
+        fine, silent = [], None
+        for tile in tiles(needed * cut.positions, self.tile_frames * cut.positions, cut.fine_reach, whole):
+            heard = stretch(audio, tile.start * cut.samples, tile.stop * cut.samples)
+            is_silent = tile.start > 0 and tile.stop < whole and not heard.any()
+            if is_silent and silent is None:
+                silent = self.encode_fine(heard[None])
+            computed = silent if is_silent and silent is not None else self.encode_fine(heard[None])
+            fine.append(computed[..., tile.kept(1)])
+            yield
+        mean, std = self.encode_coarse(torch.cat(fine, -1))
+        return Gaussian(mean[0, :, :frames], std[0, :, :frames])
+
+    def decode(self, latents: Tensor, samples: int, generator: torch.Generator) -> Decoding:  # noqa: ARG002 - needs no noise
+        """latents: [channels, frames] -> the first samples of [2, frames * hop], tile by tile."""
+        cut = self._decoder_split
+        wanted = -(-samples // cut.samples)
+        limit = min(wanted + cut.fine_reach, latents.shape[-1] * cut.positions)
+        needed = -(-limit // cut.positions) + cut.coarse_reach
+        coarse = self.decode_coarse(latents[None, :, :needed])[..., :limit]
+        for tile in tiles(wanted, self.tile_frames * cut.positions, cut.fine_reach, limit):
+            audio = self.decode_fine(coarse[..., tile.start : tile.stop])[0, :, tile.kept(cut.samples)]
+            yield audio[:, : samples - tile.keep_from * cut.samples]
+
+
+def stretch(audio: Tensor, start: int, stop: int) -> Tensor:
+    """audio: [2, samples] -> [2, stop - start], silent where there is none."""
+    there = audio[:, start:stop]
+    return F.pad(there, (0, stop - start - there.shape[1]))
+
+
+class StableAudioModel(StableAudio, nn.Module):
+    """The networks in torch."""
+
+    def __init__(self, config: ModelConfig, text_encoder: TextEncoder) -> None:
+        super().__init__(config)
+        self.text_encoder = text_encoder
+        self.conditioner = Conditioner(config.conditioning)
+        self.denoiser = DiffusionTransformer(config.denoiser)
+        self.autoencoder = Autoencoder(config.autoencoder)
+
+    def read(self, text: str) -> tuple[Tensor, Tensor]:
+        """See ``StableAudio``, and so for all that follow."""
+        return self.text_encoder([text])
+
+    def conditions(self, states: Tensor, mask: Tensor, seconds_total: float) -> Conditions:  # noqa: D102
+        numbers = {"seconds_start": states.new_tensor(0.0), "seconds_total": states.new_tensor(seconds_total)}
+        said: Conditions = self.conditioner(states, mask, numbers)
+        return said
+
+    def keys_values(self, context: Tensor) -> Tensor:  # noqa: D102
+        return self.denoiser.keys_values(context)
+
+    def predict(self, x: Tensor, t: Tensor, keys_values: Tensor, global_cond: Tensor) -> Tensor:  # noqa: D102
+        out: Tensor = self.denoiser(x, t, keys_values, global_cond)
         return out
 
-    def encode(self, audio: Tensor) -> Gaussian:
-        """audio: [2, samples], whole hops -> the latents' distribution, [channels, frames]."""
-        mean, std = self.autoencoder.encode(audio[None])
-        return Gaussian(mean[0], std[0])
+    def encode_fine(self, audio: Tensor) -> Tensor:  # noqa: D102
+        return self.autoencoder.encode_fine(audio)
 
-    def decode(self, latents: Tensor, generator: torch.Generator) -> Tensor:  # noqa: ARG002 - this decoder needs no noise
-        """latents: [channels, frames] -> [2, frames * hop]."""
-        return self.autoencoder.decode(latents[None])[0]
+    def encode_coarse(self, fine: Tensor) -> tuple[Tensor, Tensor]:  # noqa: D102
+        return self.autoencoder.encode_coarse(fine)
+
+    def decode_coarse(self, latents: Tensor) -> Tensor:  # noqa: D102
+        return self.autoencoder.decode_coarse(latents)
+
+    def decode_fine(self, coarse: Tensor) -> Tensor:  # noqa: D102
+        return self.autoencoder.decode_fine(coarse)
 
 
 def read_config(path: Path) -> ModelConfig:

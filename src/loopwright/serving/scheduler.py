@@ -1,9 +1,10 @@
-"""One worker that carries out plans, step by step.
+"""One worker that carries out plans, step by step, many at once.
 
 Knows: plans, engines, whose turn it is. Does not know: requests, HTTP, how a step is computed.
-Samplers are driven from here: a run says which rows it wants evaluated, the engine evaluates them, the run goes on.
-Runs take turns a step each, so a short request does not wait behind a long one, and each is evaluated by itself, so its
-audio is the same to the bit whatever else is running.
+Runs are driven from here: a run says which rows it wants evaluated, or which work of its own is to be done, and goes on with
+the result. They take turns, so a short request does not wait behind a long one. When it is the turn of one that wants rows,
+others of the same model that want rows too are evaluated in the same forward, whatever their step, sampler or guidance, as far
+as the engine says that it pays. New runs join, and cancelled ones leave, between any two turns.
 """
 
 from __future__ import annotations
@@ -12,22 +13,24 @@ import itertools
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
-from concurrent.futures import Future
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import structlog
 
-from loopwright.engine.base import Audio, Engine, Run
+from loopwright.engine.base import Audio, Engine, Steps, Work
 from loopwright.errors import Cancelled
 from loopwright.plan import GenerationPlan
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from loopwright.model.base import Row
 
 MAX_RUNNING = 4
-"""Runs that take turns at once; more would only make each of them later."""
+"""Runs that take turns at once, where the engine cannot evaluate more together: more would only make each of them later."""
 
 log = structlog.get_logger()
 
@@ -89,16 +92,79 @@ class Job:
             self._on_progress(progress)
 
 
-@dataclass
 class _Active:
-    """A job being worked on: its run, the rows it wants next, and the clock."""
+    """A job being worked on: its run, what it wants next, and the clock.
 
-    job: Job
-    submitted: float = field(default_factory=time.perf_counter)
-    run: Run | None = None
-    rows: tuple[Row, ...] = ()
-    done: int = 0
-    timings: Timings = Timings()
+    wants: rows to be evaluated, or work of its own to be done. is_beside: another thread is doing that work.
+    """
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+        self.is_beside = False
+        self.wants: tuple[Row, ...] | Work = Work("conditioning", self._begin)
+        self._steps: Steps | None = None
+        self._progress = Progress(0, 0)
+        self._submitted = time.perf_counter()
+        self._timings = Timings()
+
+    @property
+    def rows(self) -> tuple[Row, ...]:
+        """What is to be evaluated; nothing, where work is to be done."""
+        return () if isinstance(self.wants, Work) else self.wants
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the job has ended, one way or another."""
+        return self.job.result.done()
+
+    def work(self, work: Work) -> None:
+        """Do the run's own work and go on to what it wants next."""
+        began = time.perf_counter()
+        try:
+            answer = work.do()
+            self._spend(work.stage, time.perf_counter() - began)
+            self._go_on(answer)
+        except BaseException as error:
+            self.fail(error)
+
+    def evaluated(self, outputs: Sequence[Tensor], seconds: float) -> None:
+        """Take the outputs of the rows that were wanted, evaluated in so many seconds, and go on."""
+        self._spend("denoising", seconds)
+        self._progress = Progress(self._progress.done + 1, self._progress.total)
+        try:
+            self.job.report(self._progress)
+            self._go_on(outputs)
+        except BaseException as error:
+            self.fail(error)
+
+    def fail(self, error: BaseException) -> None:
+        """End the job with an error."""
+        if self.is_done:
+            return
+        if self._steps is not None:
+            self._steps.close()
+        if not isinstance(error, Cancelled):
+            log.error("generation failed", error=repr(error), exc_info=error)
+        self.job.result.set_exception(error)
+
+    def _begin(self) -> None:
+        """The first thing a run does; it is sent to its steps as they are begun."""
+        run = self.job.engine.start(self.job.plan)
+        self._timings = Timings(queued=time.perf_counter() - self._submitted)
+        self._progress = Progress(0, run.evaluations)
+        self._steps = run.steps
+        self.job.report(self._progress)
+
+    def _go_on(self, answer: object) -> None:
+        assert self._steps is not None
+        try:
+            self.wants = self._steps.send(answer)
+        except StopIteration as end:
+            self.job.result.set_result(Rendered(end.value, self._timings))
+
+    def _spend(self, stage: str, seconds: float) -> None:
+        spent: float = getattr(self._timings, stage)
+        self._timings = replace(self._timings, **{stage: spent + seconds})
 
 
 class Scheduler:
@@ -109,6 +175,7 @@ class Scheduler:
         self._running: deque[_Active] = deque()
         self._changed = threading.Condition()
         self._closing = False
+        self._beside = ThreadPoolExecutor(1, "beside")
         self._thread = threading.Thread(target=self._work, name="generation", daemon=True)
         self._thread.start()
 
@@ -120,7 +187,7 @@ class Scheduler:
     def submit(
         self, engine: Engine, plan: GenerationPlan, on_progress: Callable[[Progress], None] | None = None
     ) -> Job:
-        """Queue a plan. ``on_progress`` is called from the worker's thread and must be quick."""
+        """Queue a plan. ``on_progress`` is called from the worker's threads and must be quick."""
         job = Job(engine, plan, on_progress)
         with self._changed:
             if self._closing:
@@ -135,66 +202,82 @@ class Scheduler:
             self._closing = True
             self._changed.notify()
         self._thread.join()
+        self._beside.shutdown()
+        for active in itertools.chain(self._running, self._waiting):
+            active.fail(Cancelled("the server stopped before the request was done"))
 
     def _work(self) -> None:
-        while self._admit():
-            active = self._running[0]
-            unfinished = self._advance(active)
-            with self._changed:
-                self._running.rotate(-1) if unfinished else self._running.popleft()
-        for active in itertools.chain(self._running, self._waiting):
-            active.job.result.set_exception(Cancelled("the server stopped before the request was done"))
+        while (turn := self._next_turn()) is not None:
+            if isinstance(turn[0].wants, Work):
+                self._work_of(turn[0], turn[0].wants)
+            else:
+                self._evaluate(turn)
+
+    def _next_turn(self) -> list[_Active] | None:
+        """Who is served now: the run whose turn it is, and with rows, those of its model that fit beside it. None: stop."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._closing or self._admit())
+            if self._closing:
+                return None
+            first, *others = (active for active in self._running if not active.is_beside)
+            served = [first, *_company(first, others)]
+            for active in served:
+                self._running.remove(active)
+                self._running.append(active)
+            return served
 
     def _admit(self) -> bool:
-        """Fill the running places, waiting for work if there is none. False: it is time to stop."""
+        """Let out who is done or was given up, and in who waits, as far as there is room. Is there anyone to serve?"""
+        self._waiting, self._running = (_going_on(some) for some in (self._waiting, self._running))
+        while self._waiting and len(self._running) < max(MAX_RUNNING, self._waiting[0].job.engine.batching.rows):
+            self._running.append(self._waiting.popleft())
+        return any(not active.is_beside for active in self._running)
+
+    def _work_of(self, active: _Active, work: Work) -> None:
+        """A piece of a run's own work: beside the others' evaluations where the engine can do both, else now."""
+        if not active.job.engine.batching.overlaps:
+            active.work(work)
+            return
+        active.is_beside = True
+        self._beside.submit(self._beside_the_others, active, work)
+
+    def _beside_the_others(self, active: _Active, work: Work) -> None:
+        active.work(work)
         with self._changed:
-            self._changed.wait_for(lambda: self._closing or self._waiting or self._running)
-            while self._waiting and len(self._running) < MAX_RUNNING:
-                self._running.append(self._waiting.popleft())
-            return not self._closing
+            active.is_beside = False
+            self._changed.notify()
 
-    def _advance(self, active: _Active) -> bool:
-        """One step of a job. True while there is more to do; a failure is the job's alone."""
-        try:
-            if active.job.cancelled:
-                raise Cancelled("the request was cancelled")
-            return self._start(active) if active.run is None else self._step(active, active.run)
-        except BaseException as error:
-            _give_up(active, error)
-            return False
-
-    def _start(self, active: _Active) -> bool:
+    def _evaluate(self, served: Sequence[_Active]) -> None:
+        """One forward for all of them. Where it fails, each gets one of its own, so that only the culprit is harmed."""
         began = time.perf_counter()
-        active.run = active.job.engine.start(active.job.plan)
-        active.rows = next(active.run.denoising)
-        active.job.report(Progress(0, active.run.evaluations))
-        active.timings = Timings(queued=began - active.submitted, conditioning=time.perf_counter() - began)
-        return True
-
-    def _step(self, active: _Active, run: Run) -> bool:
-        began = time.perf_counter()
-        outputs = active.job.engine.forward(active.rows)
         try:
-            active.rows = run.denoising.send(outputs)
-        except StopIteration as end:
-            latents = end.value
-        else:
-            latents = None
-        active.done += 1
-        active.job.report(Progress(active.done, run.evaluations))
-        ended = time.perf_counter()
-        active.timings = replace(active.timings, denoising=active.timings.denoising + ended - began)
-        if latents is None:
-            return True
-        audio = active.job.engine.finish(run, latents)
-        timings = replace(active.timings, decoding=time.perf_counter() - ended)
-        active.job.result.set_result(Rendered(audio, timings))
-        return False
+            outputs = iter(served[0].job.engine.forward([row for active in served for row in active.rows]))
+        except Exception as error:
+            if len(served) == 1:
+                served[0].fail(error)
+                return
+            for active in served:
+                self._evaluate([active])
+            return
+        shares = [list(itertools.islice(outputs, len(active.rows))) for active in served]
+        seconds = time.perf_counter() - began
+        for active, share in zip(served, shares, strict=True):
+            active.evaluated(share, seconds)
 
 
-def _give_up(active: _Active, error: BaseException) -> None:
-    if active.run is not None:
-        active.run.denoising.close()
-    if not isinstance(error, Cancelled):
-        log.error("generation failed", error=repr(error), exc_info=error)
-    active.job.result.set_exception(error)
+def _going_on(some: Iterable[_Active]) -> deque[_Active]:
+    """Those who have not ended. Who was given up ends now, unless another thread is at it."""
+    for active in some:
+        if active.job.cancelled and not active.is_beside:
+            active.fail(Cancelled("the request was cancelled"))
+    return deque(active for active in some if not active.is_done)
+
+
+def _company(first: _Active, others: Sequence[_Active]) -> Iterator[_Active]:
+    """Those whose rows fit into one forward with those of the first, in their order."""
+    engine = first.job.engine
+    room = engine.batching.rows - len(first.rows)
+    for active in others if first.rows else ():
+        if active.job.engine is engine and 0 < len(active.rows) <= room:
+            room -= len(active.rows)
+            yield active

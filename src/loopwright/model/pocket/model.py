@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from loopwright.model.base import Conditioning, Gaussian, LatentSpec, TextPrompt
+from loopwright.model.base import Conditioning, Decoding, Encoding, Gaussian, LatentSpec, TextPrompt
 from loopwright.model.checkpoint import load_strictly, read_tensors
 from loopwright.model.pocket.denoiser import Denoiser
 from loopwright.model.pocket.drums import DrumDecoder
@@ -21,6 +21,9 @@ from loopwright.model.pocket.encoder import Encoder
 from loopwright.model.pocket.layers import HOP, SAMPLE_RATE
 from loopwright.model.pocket.tokens import DEFAULT_BPM, NOTHING, Tokens, tokenize
 from loopwright.model.pocket.tones import ToneDecoder
+
+MARGIN = 16
+"""Latent frames after the last one wanted that may still change it: the networks' and the longest window's reach."""
 
 
 @dataclass(frozen=True)
@@ -75,17 +78,21 @@ class PocketModel(nn.Module):
         velocity: Tensor = self.denoiser(whole, t, tokens, bpm)
         return velocity.transpose(1, 2)[..., :frames]
 
-    def encode(self, audio: Tensor) -> Gaussian:
-        """audio: [2, samples], whole hops -> the latents, [channels, frames]; it is sure of them."""
-        latents = (self.encoder(audio[None])[0] - self.latent_mean) / self.latent_spread
+    def encode(self, audio: Tensor, frames: int) -> Encoding:
+        """At once: it takes a few hundredths of a second. The encoder is sure of its latents."""
+        yield from ()
+        heard = min(frames + MARGIN, self.spec.frames) * HOP
+        padded = F.pad(audio[:, :heard], (0, max(0, heard - audio.shape[1])))
+        latents = (self.encoder(padded[None])[0, :frames] - self.latent_mean) / self.latent_spread
         return Gaussian(latents.T, torch.zeros_like(latents.T))
 
-    def decode(self, latents: Tensor, generator: torch.Generator) -> Tensor:
-        """latents: [channels, frames] -> [2, frames * hop]; the generator gives the noise of the drums."""
-        codec = latents.T[None] * self.latent_spread + self.latent_mean
+    def decode(self, latents: Tensor, samples: int, generator: torch.Generator) -> Decoding:
+        """At once, as far as it is wanted; the generator gives the noise of the drums."""
+        wanted = latents[:, : -(-samples // HOP) + MARGIN]
+        codec = wanted.T[None] * self.latent_spread + self.latent_mean
         about_drums, about_tones = codec[..., : self.drum_channels], codec[..., self.drum_channels :]
         mid, side = (self.drums(about_drums, generator) + self.tones(about_tones))[0]
-        return torch.stack([mid + side, mid - side])
+        yield torch.stack([mid + side, mid - side])[:, :samples]
 
     def _conditioning(self, tokens: Tokens, bpm: float) -> PocketConditioning:
         device = self.latent_mean.device

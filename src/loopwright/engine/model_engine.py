@@ -1,0 +1,166 @@
+"""A model of latents, carrying out plans.
+
+Knows: the order in which a run draws its noise (start noise, the encoder's, one draw a step, the decoder's), devices.
+Does not know: which model it is or what computes it, queues, HTTP.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Mapping, Sequence
+from typing import Any, Literal, TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from loopwright.engine.base import Batching, ModelInfo, Run, Steps, Work
+from loopwright.model.base import Decoding, Encoding, Gaussian, LatentModel, LatentSpec, Row, Sampler, TextPrompt
+from loopwright.model.guidance import guided
+from loopwright.model.inpainting import pulled
+from loopwright.model.sampling import evaluations, start
+from loopwright.plan import GenerationPlan, Keep
+
+GIGABYTE = 1e9
+
+T = TypeVar("T")
+
+
+class ModelEngine:
+    """Carries out plans with a model. Noise is drawn on the CPU, so a seed gives the same audio on every device."""
+
+    def __init__(self, model: LatentModel, info: ModelInfo, batching: Batching = Batching()) -> None:  # noqa: B008 - frozen
+        self.info = info
+        self.batching = batching
+        self._model: LatentModel | None = model
+        self._device = torch.device(info.device)
+
+    def start(self, plan: GenerationPlan) -> Run:
+        """A plan to be carried out. Nothing is computed yet."""
+        return Run(self._steps(plan), evaluations(plan.sampler, plan.steps))
+
+    @torch.inference_mode()  # a generator's is entered again each time it goes on
+    def _steps(self, plan: GenerationPlan) -> Steps:
+        """The whole of a run."""
+        model, generator = self._loaded, torch.Generator().manual_seed(plan.seed)
+        bpm = None if plan.bpm is None else float(plan.bpm)
+        text = TextPrompt(plan.words.prompt, plan.words.negative_prompt, plan.seconds_total, bpm)
+        positive, negative = yield _work("conditioning", lambda: model.condition(text))
+        sampler = yield from self._sampler(plan, generator)
+        latents = yield from guided(sampler, positive, negative, plan.guidance)
+        pieces = yield from _decoded(model.decode(latents, plan.made_samples, generator))
+        return np.concatenate(pieces, axis=1)
+
+    def _sampler(self, plan: GenerationPlan, generator: torch.Generator) -> Generator[Work, Any, Sampler]:
+        """The plan's sampler: from noise, from the source noised, or from noise and pulled to the source."""
+        spec, noise = self._loaded.spec, self._noise(generator)
+
+        def more() -> Tensor:
+            return self._noise(generator)
+
+        if plan.source is None:
+            return start(plan.sampler, spec, plan.steps, noise, more)
+        source = yield from self._encoded(plan)
+        if plan.keep is None:
+            init = source.sample(generator)
+            return start(plan.sampler, spec, plan.steps, noise, more, init, plan.init_noise_level)
+        mask = torch.from_numpy(_curve(plan.keep, spec)).to(self._device)
+        return pulled(start(plan.sampler, spec, plan.steps, noise, more), source.mean, mask, plan.keep.strength)
+
+    def _encoded(self, plan: GenerationPlan) -> Generator[Work, Any, Gaussian]:
+        """The source's distribution over the whole window.
+
+        Of a source that goes round, only what is heard is encoded; what comes after is its latents once more, to the nearest
+        frame, so that the model hears the music go on.
+        """
+        assert plan.source is not None
+        spec = self._loaded.spec
+        audio = torch.from_numpy(plan.source.audio).to(self._device)[:, : spec.frames * spec.hop]
+        if plan.source.period is None:
+            return (yield from _finished(self._loaded.encode(audio, spec.frames)))
+        heard = min(-(-plan.made_samples // spec.hop), spec.frames)
+        once = yield from _finished(self._loaded.encode(audio, heard))
+        lap = min(max(round(plan.source.period / spec.hop), 1), heard)
+        frames = torch.arange(spec.frames, device=self._device)
+        frames = torch.where(frames < heard, frames, frames % lap)
+        return Gaussian(once.mean[:, frames], once.std[:, frames])
+
+    @torch.inference_mode()
+    def forward(self, rows: Sequence[Row]) -> Sequence[Tensor]:
+        """One forward of the denoiser for all rows."""
+        x = torch.stack([row.x for row in rows])
+        t = torch.tensor([row.t for row in rows], dtype=x.dtype, device=self._device)
+        return self._loaded.denoise(x, t, [row.conditioning for row in rows]).unbind()
+
+    def gpu_memory(self) -> Mapping[str, float]:
+        """What the process uses of the GPU's memory, in GB; empty without one."""
+        if self._device.type != "cuda":
+            return {}
+        used, peak = torch.cuda.memory_allocated(self._device), torch.cuda.max_memory_allocated(self._device)
+        return {"gpu_memory_used": used / GIGABYTE, "gpu_memory_peak": peak / GIGABYTE}
+
+    def close(self) -> None:
+        """Let the model go."""
+        self._model = None
+        if self._device.type == "cuda":
+            torch.cuda.empty_cache()
+
+    @property
+    def _loaded(self) -> LatentModel:
+        if self._model is None:
+            raise RuntimeError(f"engine {self.info.key} was used after it was closed")
+        return self._model
+
+    def _noise(self, generator: torch.Generator) -> Tensor:
+        """Standard normal noise of the latents' shape, [channels, frames]."""
+        spec = self._loaded.spec
+        return torch.randn(spec.channels, spec.frames, generator=generator).to(self._device)
+
+
+def _work(stage: Literal["conditioning", "decoding"], do: Callable[[], T]) -> Work:
+    """Work that may be done in any thread: inference mode is a thread's own."""
+
+    def inferring() -> T:
+        with torch.inference_mode():
+            return do()
+
+    return Work(stage, inferring)
+
+
+def _finished(encoding: Encoding) -> Generator[Work, Any, Gaussian]:
+    """What an encoding returns, a piece of its work at a time."""
+
+    def go_on() -> Gaussian | None:
+        try:
+            next(encoding)
+        except StopIteration as end:
+            distribution: Gaussian = end.value
+            return distribution
+        return None
+
+    while True:
+        distribution = yield _work("conditioning", go_on)
+        if isinstance(distribution, Gaussian):
+            return distribution
+
+
+def _decoded(decoding: Decoding) -> Generator[Work, Any, list[NDArray[np.float32]]]:
+    """All pieces of a decoding, one at a time."""
+
+    def one_more() -> NDArray[np.float32] | None:
+        piece = next(decoding, None)
+        return None if piece is None else piece.float().cpu().numpy()
+
+    pieces = []
+    while (piece := (yield _work("decoding", one_more))) is not None:
+        pieces.append(piece)
+    return pieces
+
+
+def _curve(keep: Keep, spec: LatentSpec) -> NDArray[np.float32]:
+    """The mask at the centre of each latent frame, [frames]."""
+    seconds = (np.arange(spec.frames) + 0.5) * spec.hop / spec.sample_rate
+    seconds = seconds if keep.period is None else seconds % keep.period
+    points = np.array(keep.points)
+    curve: NDArray[np.float32] = np.interp(seconds, points[:, 0], points[:, 1]).astype(np.float32)
+    return curve
