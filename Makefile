@@ -41,10 +41,11 @@ pocket: $(INSTALLED)
 	$(TRAIN).denoiser & $(TRAIN).encoder; wait
 	$(TRAIN).export
 	$(TRAIN).references
-	$(TRAIN).takes new
-	$(TRAIN).evaluate new
+	$(TRAIN).takes v0
+	$(TRAIN).takes new training/state/new
+	$(TRAIN).evaluate v0 new
 	$(TRAIN).copies
-	$(TRAIN).pictures new
+	$(TRAIN).pictures v0 new
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis dist

@@ -7,8 +7,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from loopwright.model.pocket.model import load_pocket
 from training.latents import read, shards, statistics
+from training.model.model import load_pocket_from
+from training.stage import STATE
 from training.takes import FRAMES, made, prompted
 
 BINS = 43
@@ -30,7 +31,7 @@ def nearest(some: NDArray[np.float32], all_of_them: NDArray[np.float32]) -> NDAr
 @torch.inference_mode()
 def main() -> None:
     """Print both distributions."""
-    model, (mean, spread) = load_pocket(), statistics()
+    model, (mean, spread) = load_pocket_from(STATE / "new"), statistics()
     held_out, *training = [
         np.stack([described((torch.from_numpy(one).float() - mean) / spread) for one in read(path)[1]])
         for path in shards()

@@ -13,9 +13,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from loopwright.model.pocket.denoiser import Denoiser
 from training.latents import CHANNELS, read, shards, statistics
 from training.loops import Loop, draw_loop
+from training.model.denoiser import Denoiser
 from training.stage import Stage, one_thread
 from training.words import VOCABULARY_SIZE, caption
 
@@ -59,8 +59,8 @@ class Latents:
 
 
 def flow_loss(model: Denoiser, latents: Tensor, tokens: Tensor, bpm: Tensor, drawn: np.random.Generator) -> Tensor:
-    """Mean square of the velocity's error, [rows]. Times are logit-normal, a little more often noisy than not."""
-    t = torch.sigmoid(torch.from_numpy(drawn.standard_normal(len(latents))).float() + 0.2)
+    """Mean square of the velocity's error, [rows]. Times are logit-normal, mostly noisy: what is played is decided there."""
+    t = torch.sigmoid(torch.from_numpy(drawn.standard_normal(len(latents))).float() * 1.2 + 1.0)
     noise = torch.from_numpy(drawn.standard_normal(latents.shape, dtype=np.float32))
     mixed = (1 - t)[:, None, None] * latents + t[:, None, None] * noise
     velocity = model(mixed, t, tokens, bpm)

@@ -13,8 +13,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from loopwright.model.pocket.drums import DrumDecoder
-from loopwright.model.pocket.encoder import Encoder
+from training.model.drums import DrumDecoder
+from training.model.encoder import Encoder
 from training.spectral import SIZES, SpectralDistance
 from training.stage import STATE, Stage, counted, one_thread
 from training.synth.drums import draw_drums, render_drums

@@ -13,19 +13,19 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from loopwright.model.pocket.encoder import Encoder
-from loopwright.model.pocket.layers import FINE_PER_LATENT, HOP
-from loopwright.model.pocket.tones import CONTROLS, NOTES
 from training.drum_codec import DRUM_CHANNELS
 from training.latents import CHANNELS, Teachers, statistics
 from training.loops import draw_loop, loop_controls, silence, tonal_audio
+from training.model.encoder import Encoder
+from training.model.layers import FINE_PER_LATENT, HOP
+from training.model.tones import CONTROLS, NOTES
 from training.stage import STATE, Stage, counted, one_thread
 from training.synth.drums import draw_drums, render_drums
 from training.tone_codec import apart, wanted
 
-DRUM_LOOPS, TONAL_LOOPS = 200, 140
+DRUM_LOOPS, TONAL_LOOPS = 240, 320
 DRUM_SEED, TONAL_SEED = 4_000_000, 5_000_000
-CLIP = 128
+CLIP = 96
 """Latent frames of a clip of tones."""
 CROP = 40
 MARGIN = 4

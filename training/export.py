@@ -1,4 +1,4 @@
-"""Stage `export`: the stages' weights, as one file in half precision and its configuration, where the package has them."""
+"""Stage `export`: the stages' weights, as one file in half precision and its configuration."""
 
 from __future__ import annotations
 
@@ -9,15 +9,13 @@ from pathlib import Path
 from safetensors.torch import save_file
 from torch import Tensor
 
-from loopwright.model.pocket.layers import HOP
 from training.denoiser import SHAPE
 from training.drum_codec import DRUM_CHANNELS
 from training.latents import statistics
-from training.stage import finished
+from training.model.layers import HOP
+from training.stage import STATE, finished
 from training.tone_codec import FRAMES
 from training.words import VOCABULARY
-
-PACKAGE = Path(__file__).parents[1] / "src" / "loopwright" / "weights" / "pocket"
 
 
 def weights() -> dict[str, Tensor]:
@@ -37,7 +35,7 @@ def weights() -> dict[str, Tensor]:
 def main() -> None:
     """Write it."""
     options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("--to", type=Path, default=PACKAGE)
+    options.add_argument("--to", type=Path, default=STATE / "new")
     chosen = options.parse_args()
     chosen.to.mkdir(parents=True, exist_ok=True)
     config = {

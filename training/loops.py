@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from loopwright.model.pocket.layers import FINE_HOP
+from training.model.layers import FINE_HOP
 from training.synth.drum_sounds import SAMPLE_RATE, Drawn
 from training.synth.drums import DrumScore, draw_drums, render_drums
 from training.synth.genres import GENRES, Genre
@@ -104,7 +104,7 @@ def loop_controls(loop: Loop, steps: int) -> Controls:
 
 def silence(steps: int) -> Controls:
     """No tones."""
-    from loopwright.model.pocket.tones import GROUPS, NOTES, REGISTERS
+    from training.model.tones import GROUPS, NOTES, REGISTERS
 
     return Controls(np.zeros((steps, NOTES)), np.zeros((steps, REGISTERS, GROUPS)), np.zeros((steps, REGISTERS)))
 

@@ -7,14 +7,14 @@ import json
 import numpy as np
 from numpy.typing import NDArray
 
-from loopwright.model.pocket.layers import HOP
 from training.loops import Loop, draw_loop, drum_audio, tonal_audio
+from training.model.layers import HOP
 from training.stage import STATE, counted
 
 SEED, DATA_SEED = 9_100_000, 9_200_000
 COUNTS = {"drums": 20, "bass": 8, "chords": 12, "mix": 20}
 FRAMES, DATA_FRAMES = 128, 172
-DATA = 32
+DATA = 24
 """Loops of every kind for the rows of the data, and for the classifier of kinds."""
 
 

@@ -1,7 +1,6 @@
 """What a model makes of the evaluation's prompts and sounds, written as audio; nothing is measured here.
 
-It knows the model only by ``LatentModel``, so that it also runs with an earlier version of the package before this one
-on the path: ``PYTHONPATH=<its src>:. python -m training.takes <name>``.
+It knows a model only by ``LatentModel``: `takes v0` is of the package's model, `takes new training/state/new` of new weights.
 """
 
 from __future__ import annotations
@@ -18,13 +17,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from loopwright.model.base import TextPrompt
+from loopwright.model.base import LatentModel, TextPrompt
 from loopwright.model.flow_samplers import euler
 from loopwright.model.guidance import guided
-from loopwright.model.pocket.layers import HOP, SAMPLE_RATE
-from loopwright.model.pocket.model import PocketModel, load_pocket, load_pocket_from
-from loopwright.model.schedules import linear_times
+from loopwright.model.pocket.model import load_pocket
+from loopwright.model.schedules import linear_times, log_snr_times
 from loopwright.music.prompt import LoopType, words_for
+from training.model.layers import HOP, SAMPLE_RATE
+from training.model.model import load_pocket_from
 
 STATE = Path(__file__).parent / "state"
 FRAMES = 172
@@ -63,7 +63,7 @@ MIX_WORDS = (
     "techno drums with acid bass and chord stabs",
 )
 TEMPI = {"techno": 132, "house": 124, "dnb": 174, "trap": 140, "ambient": 80, "hip-hop": 88}
-UNDECIDED = ("techno 130bpm", "house groove 124bpm", "dnb 174bpm", "hip-hop 88bpm", "dark ambient 80bpm", "trap 140bpm")
+UNDECIDED = ("techno 130bpm", "house groove 124bpm", "dnb 174bpm", "hip-hop 88bpm", "dark ambient 80bpm")
 STYLE_PROMPTS = ("aggressive techno drums {bpm}bpm", "breakbeat drums {bpm}bpm")
 STRENGTHS = (0.3, 0.6, 1.0)
 
@@ -121,7 +121,7 @@ def restyled(sources: list[dict[str, object]]) -> Iterator[Take]:
 
 
 @torch.inference_mode()
-def made(model: PocketModel, take: Take, sources: NDArray[np.float32]) -> Tensor:
+def made(model: LatentModel, take: Take, sources: NDArray[np.float32]) -> Tensor:
     """The take's latents, [channels, frames]."""
     words = words_for(take.loop_type, take.prompt, None)
     text = TextPrompt(words.prompt, words.negative_prompt, FRAMES * HOP / SAMPLE_RATE, take.bpm)
@@ -129,7 +129,8 @@ def made(model: PocketModel, take: Take, sources: NDArray[np.float32]) -> Tensor
     if take.source is not None:
         latents = encoded(model, sources[take.source])
         x = latents * (1 - take.strength) + x[:, : latents.shape[1]] * take.strength
-    walk = guided(euler(x, linear_times(STEPS, take.strength)), *model.condition(text), GUIDANCE)
+    times_of = linear_times if model.spec.schedule == "linear" else log_snr_times
+    walk = guided(euler(x, times_of(STEPS, take.strength)), *model.condition(text), GUIDANCE)
     rows = next(walk)
     while True:
         try:
@@ -140,13 +141,13 @@ def made(model: PocketModel, take: Take, sources: NDArray[np.float32]) -> Tensor
             return made_of_noise
 
 
-def decoded(model: PocketModel, latents: Tensor) -> NDArray[np.float32]:
+def decoded(model: LatentModel, latents: Tensor) -> NDArray[np.float32]:
     """latents: [channels, frames] -> [2, samples]"""
     pieces = list(model.decode(latents, latents.shape[1] * HOP, torch.Generator().manual_seed(0)))
     return torch.cat(pieces, -1).numpy()
 
 
-def encoded(model: PocketModel, audio: NDArray[np.float32]) -> Tensor:
+def encoded(model: LatentModel, audio: NDArray[np.float32]) -> Tensor:
     """[2, samples], whole frames -> latents, [channels, frames]"""
     encoding = model.encode(torch.from_numpy(audio), audio.shape[1] // HOP)
     while True:
@@ -161,7 +162,7 @@ def encoded(model: PocketModel, audio: NDArray[np.float32]) -> Tensor:
 def main() -> None:
     """``takes NAME [FOLDER]``: of the embedded model, or of the weights in a folder."""
     name, *folder = sys.argv[1:]
-    model = load_pocket_from(Path(folder[0])) if folder else load_pocket()
+    model: LatentModel = load_pocket_from(Path(folder[0])) if folder else load_pocket()
     with np.load(STATE / "references.npz") as held:
         sources, facts = held["audio"], json.loads(str(held["facts"]))
     started = time.monotonic()

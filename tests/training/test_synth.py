@@ -7,15 +7,15 @@ import pytest
 import torch
 from training.loops import draw_loop, drum_audio, loop_controls, tonal_audio
 from training.measures import in_key, peaks_found
+from training.model.layers import FINE_HOP
+from training.model.tokens import FIRST_WORD, NULL, PAD
+from training.model.tones import ToneDecoder, Tones, parted
 from training.synth.drums import draw_drums, render_drums
 from training.synth.genres import BY_NAME, GENRES, STEPS, chances
 from training.synth.instruments import BASSES, CHORDS
 from training.tone_codec import wanted
 from training.words import TOKENS, VOCABULARY, VOCABULARY_SIZE, caption
 
-from loopwright.model.pocket.layers import FINE_HOP
-from loopwright.model.pocket.tokens import FIRST_WORD, NULL, PAD
-from loopwright.model.pocket.tones import ToneDecoder, Tones, parted
 from tests.listen import onsets, share_on_grid
 
 SAMPLES = 64 * 2048

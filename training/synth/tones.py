@@ -13,8 +13,8 @@ import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
 
-from loopwright.model.pocket.layers import FINE_HOP
-from loopwright.model.pocket.tones import (
+from training.model.layers import FINE_HOP
+from training.model.tones import (
     GROUPS,
     HARMONIC_GROUPS,
     NOTES,

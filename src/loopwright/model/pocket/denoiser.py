@@ -1,8 +1,7 @@
 """The embedded model's denoiser: a diffusion transformer that is told where in the bar each frame is.
 
 Knows: latents, tokens, tempo. The position in periods of ¼ … 16 beats, as sines and cosines beside the latents, is what
-puts onsets on the grid. Words are few and their order says nothing, so they are added up. Predicts the velocity of a
-rectified flow (Liu et al. 2022): noise minus data.
+puts onsets on the grid. Predicts the velocity of a rectified flow (Liu et al. 2022): noise minus data.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from loopwright.model.pocket.layers import HOP, SAMPLE_RATE
-from loopwright.model.pocket.tokens import PAD
+from loopwright.model.pocket.tokens import MAX_TOKENS, PAD
 
 PERIODS_IN_BEATS = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
 POSITION_CHANNELS = 2 * len(PERIODS_IN_BEATS)
@@ -22,8 +21,6 @@ TIME_FEATURES = 64
 TEMPO_FEATURES = 16
 ROTARY_BASE = 200
 HIGHEST_TIME_FREQUENCY = 1000
-CONDITION = 128
-"""Width of what time, tempo and words come to; a narrow one, since every block has a matrix of its own on it."""
 
 
 def musical_position(bpm: Tensor, frames: int) -> Tensor:
@@ -42,7 +39,7 @@ def rotary(positions: int, width: int, device: torch.device) -> tuple[Tensor, Te
 
 
 class Block(nn.Module):
-    """Attention over time, then a network per frame; the condition scales, shifts and gates both (Peebles and Xie 2023)."""
+    """Attention over time, attention to the words, a network per frame; time, tempo and words scale and shift them."""
 
     def __init__(self, width: int, heads: int, inner: int) -> None:
         super().__init__()
@@ -52,16 +49,21 @@ class Block(nn.Module):
         self.query_norm = nn.LayerNorm(width // heads)
         self.key_norm = nn.LayerNorm(width // heads)
         self.self_output = nn.Linear(width, width)
+        self.cross_norm = nn.LayerNorm(width)
+        self.cross_query = nn.Linear(width, width, bias=False)
+        self.cross_key_value = nn.Linear(width, 2 * width, bias=False)
+        self.cross_output = nn.Linear(width, width)
         self.inner_norm = nn.LayerNorm(width, elementwise_affine=False)
         self.mix = nn.Conv1d(width, width, 3, padding=1, groups=width)
         self.widen = nn.Linear(width, inner)
         self.narrow = nn.Linear(inner, width)
-        self.modulation = nn.Linear(CONDITION, 6 * width)
+        self.modulation = nn.Linear(width, 6 * width)
 
-    def forward(self, x: Tensor, condition: Tensor, turn: tuple[Tensor, Tensor]) -> Tensor:
-        """x: [rows, patches, width], condition: [rows, CONDITION]."""
+    def forward(self, x: Tensor, condition: Tensor, words: Tensor, mask: Tensor, turn: tuple[Tensor, Tensor]) -> Tensor:
+        """x: [rows, patches, width], condition: [rows, width], words: [rows, tokens, width], mask: [rows, tokens], added."""
         modulation = self.modulation(condition)[:, None].chunk(6, -1)
         x = x + (1 + modulation[2]) * self._attend(self.self_norm(x) * (1 + modulation[0]) + modulation[1], turn) * 0.5
+        x = x + self._read(self.cross_norm(x), words, mask)
         inner = self.inner_norm(x) * (1 + modulation[3]) + modulation[4]
         inner = inner + self.mix(inner.transpose(1, 2)).transpose(1, 2)
         out: Tensor = self.narrow(F.gelu(self.widen(inner), approximate="tanh"))
@@ -77,9 +79,18 @@ class Block(nn.Module):
         output: Tensor = self.self_output(attended.transpose(1, 2).reshape(x.shape))
         return output
 
+    def _read(self, x: Tensor, words: Tensor, mask: Tensor) -> Tensor:
+        rows, _, width = x.shape
+        query = self.cross_query(x).reshape(rows, -1, self.heads, width // self.heads).transpose(1, 2)
+        shape = (rows, -1, 2, self.heads, width // self.heads)
+        key, value = self.cross_key_value(words).reshape(shape).permute(2, 0, 3, 1, 4)
+        attended = F.scaled_dot_product_attention(query, key, value, attn_mask=mask[:, None, None])
+        output: Tensor = self.cross_output(attended.transpose(1, 2).reshape(x.shape))
+        return output
+
 
 class Denoiser(nn.Module):
-    """The whole denoiser. words: tokens in the vocabulary; patch: latent frames taken together as one position."""
+    """The whole denoiser. patch: latent frames taken together as one position."""
 
     def __init__(self, words: int, channels: int, width: int, depth: int, heads: int, inner: int, patch: int) -> None:
         super().__init__()
@@ -87,10 +98,11 @@ class Denoiser(nn.Module):
         self.head_width = width // heads
         self.input = nn.Linear(patch * (channels + POSITION_CHANNELS), width)
         self.words = nn.Embedding(words, width)
+        self.word_positions = nn.Parameter(torch.zeros(MAX_TOKENS, width))
+        self.words_norm = nn.LayerNorm(width)
+        self.words_pooled = nn.Linear(width, width)
         self.time = nn.Sequential(nn.Linear(2 * TIME_FEATURES, width), nn.SiLU(), nn.Linear(width, width))
         self.tempo = nn.Sequential(nn.Linear(2 * TEMPO_FEATURES, width), nn.SiLU(), nn.Linear(width, width))
-        self.said = nn.Sequential(nn.Linear(width, width), nn.SiLU(), nn.Linear(width, width))
-        self.condition = nn.Linear(width, CONDITION)
         self.blocks = nn.ModuleList([Block(width, heads, inner) for _ in range(depth)])
         self.norm = nn.LayerNorm(width)
         self.output = nn.Linear(width, patch * channels)
@@ -99,21 +111,24 @@ class Denoiser(nn.Module):
         """x: [rows, frames, channels], frames a multiple of the patch; t: [rows]; tokens: [rows, MAX_TOKENS]; bpm: [rows]."""
         rows, frames, channels = x.shape
         placed = torch.cat([x, musical_position(bpm, frames)], -1)
-        condition = self._condition(t, tokens, bpm)
-        hidden = self.input(placed.reshape(rows, frames // self.patch, -1)) + condition[:, None]
-        narrow = F.silu(self.condition(F.silu(condition)))
+        hidden = self.input(placed.reshape(rows, frames // self.patch, -1))
+        mask = torch.where(tokens == PAD, -torch.inf, 0.0)
+        words = self.words_norm(self.words(tokens) + self.word_positions)
+        condition = F.silu(self._condition(t, tokens, bpm))
         turn = rotary(hidden.shape[1], self.head_width, x.device)
         for block in self.blocks:
-            hidden = block(hidden, narrow, turn)
+            hidden = block(hidden, condition, words, mask, turn)
         output: Tensor = self.output(self.norm(hidden))
         return output.reshape(rows, frames, channels)
 
     def _condition(self, t: Tensor, tokens: Tensor, bpm: Tensor) -> Tensor:
         """Time, tempo and the sum of the words, [rows, width]."""
-        said = (self.words(tokens) * (tokens != PAD)[..., None]).sum(1)
+        is_word = (tokens != PAD)[..., None]
+        pooled = (self.words(tokens) * is_word).sum(1) / is_word.sum(1) ** 0.5
         frequencies = torch.exp(torch.linspace(0, math.log(HIGHEST_TIME_FREQUENCY), TIME_FEATURES, device=t.device))
         octaves = torch.log2(bpm / 60)[:, None] * torch.arange(1, TEMPO_FEATURES + 1, device=t.device) * (math.pi / 2)
-        total: Tensor = self.time(_waves(t[:, None] * frequencies)) + self.tempo(_waves(octaves)) + self.said(said)
+        parts = self.time(_waves(t[:, None] * frequencies)), self.tempo(_waves(octaves)), self.words_pooled(pooled)
+        total: Tensor = parts[0] + parts[1] + parts[2]
         return total
 
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from loopwright.model.pocket.layers import FINE_HOP, FINE_PER_LATENT, HOP, SAMPLE_RATE, blocks, frames, mel_bands
+from loopwright.model.pocket.layers import FINE_HOP, FINE_PER_LATENT, SAMPLE_RATE, blocks, frames, mel_bands
 
 MEL_BANDS = 96
 TRANSIENT_BANDS = 32
@@ -16,12 +15,8 @@ LOW_BINS = 41
 """Bins of the 1024-sample spectrum, up to 1.7 kHz, whose phase is a feature too."""
 FEATURES = MEL_BANDS + PITCH_BANDS + 4 * TRANSIENT_BANDS + 2 * LOW_BINS + MEL_BANDS + PITCH_BANDS // 2
 
-LONG_FFT = 16384
-"""372 ms: tells a semitone from the next down to 46 Hz."""
-LONG_BANDS, LONG_BANDS_PER_OCTAVE, LOWEST_LONG_HZ = 288, 36, 32.4
-
 # Roughly the root of each Hann window's energy: spectra of all sizes come out alike.
-GAIN_512, GAIN_1024, GAIN_4096, GAIN_LONG = 1 / 13.9, 1 / 19.6, 1 / 39.2, 1 / 78.4
+GAIN_512, GAIN_1024, GAIN_4096 = 1 / 13.9, 1 / 19.6, 1 / 39.2
 FLOOR = 2e-3
 
 
@@ -39,7 +34,7 @@ class Features(nn.Module):
         super().__init__()
         fixed = {
             "mel": mel_bands(1024, MEL_BANDS, 30.0),
-            "pitch": _pitch_bands(4096, PITCH_BANDS, PITCH_BANDS_PER_OCTAVE, LOWEST_PITCH_HZ),
+            "pitch": _pitch_bands(4096),
             "transients": mel_bands(512, TRANSIENT_BANDS, 30.0),
             "window_512": torch.hann_window(512),
             "window_1024": torch.hann_window(1024),
@@ -64,60 +59,30 @@ class Features(nn.Module):
         return torch.cat([mel[:rows], pitch[:rows], transients, low, mel[rows:], side_pitch], -1)
 
 
-class LongFeatures(nn.Module):
-    """Log spectrum of mid in sixths of a tone, once a latent frame, as far above its mean as the ear would say."""
-
-    bands: Tensor
-    window: Tensor
-
-    def __init__(self) -> None:
-        super().__init__()
-        bands = _pitch_bands(LONG_FFT, LONG_BANDS, LONG_BANDS_PER_OCTAVE, LOWEST_LONG_HZ)
-        self.register_buffer("bands", bands, persistent=False)
-        self.register_buffer("window", torch.hann_window(LONG_FFT), persistent=False)
-
-    def forward(self, audio: Tensor) -> Tensor:
-        """audio: [rows, 2, samples] -> [rows, samples // HOP, 2 * LONG_BANDS]: levels, and how far bands stand out."""
-        spectrum = torch.fft.rfft(frames(audio.mean(1), LONG_FFT, HOP) * self.window).abs() * GAIN_LONG
-        level = (_log(spectrum @ self.bands.T) + 3) / 1.5
-        around = F.avg_pool1d(level, 25, 1, 12, count_include_pad=False)
-        return torch.cat([level, level - around], -1)
-
-
 class Encoder(nn.Module):
-    """The features of four fine frames become one latent frame.
-
-    outputs: numbers a latent frame. hears_pitch: whether it has the long features too.
-    """
+    """The features of four fine frames become one latent frame."""
 
     mean: Tensor
     std: Tensor
 
-    def __init__(
-        self, outputs: int, fine_width: int = 256, coarse_width: int = 384, *, hears_pitch: bool = True
-    ) -> None:
+    def __init__(self, channels: int, fine_width: int = 256, coarse_width: int = 384) -> None:
         super().__init__()
         self.features = Features()
-        self.long = LongFeatures() if hears_pitch else None
         self.register_buffer("mean", torch.zeros(FEATURES))
         self.register_buffer("std", torch.ones(FEATURES))
         self.input = nn.Linear(FEATURES, fine_width)
         self.fine = blocks(2, fine_width, 2, 7)
         self.down = nn.Linear(FINE_PER_LATENT * fine_width, coarse_width)
-        if hears_pitch:
-            self.pitches = nn.Linear(2 * LONG_BANDS, coarse_width)
         self.coarse = blocks(3, coarse_width, 2, 5)
         self.norm = nn.LayerNorm(coarse_width)
-        self.output = nn.Linear(coarse_width, outputs)
+        self.output = nn.Linear(coarse_width, 2 * channels)
 
-    def forward(self, audio: Tensor) -> Tensor:
-        """audio: [rows, 2, samples] -> [rows, frames, outputs]."""
+    def forward(self, audio: Tensor) -> tuple[Tensor, Tensor]:
+        """audio: [rows, 2, samples] -> mean and log variance, each [rows, frames, channels]."""
         fine = self.fine(self.input((self.features(audio) - self.mean) / self.std))
-        joined = self.down(fine.reshape(fine.shape[0], fine.shape[1] // FINE_PER_LATENT, -1))
-        if self.long is not None:
-            joined = joined + self.pitches(self.long(audio))
-        output: Tensor = self.output(self.norm(self.coarse(joined)))
-        return output
+        joined = fine.reshape(fine.shape[0], fine.shape[1] // FINE_PER_LATENT, -1)
+        mean, log_variance = self.output(self.norm(self.coarse(self.down(joined)))).chunk(2, -1)
+        return mean, log_variance.clamp(-8, 2)
 
 
 def _log(magnitude: Tensor) -> Tensor:
@@ -130,10 +95,10 @@ def _compressed(spectrum: Tensor) -> Tensor:
     return torch.cat([compressed.real, compressed.imag], -1)
 
 
-def _pitch_bands(fft_size: int, bands: int, per_octave: int, lowest_hz: float) -> Tensor:
-    """Triangular bands on a scale of pitch, at least a bin wide, each summing to 1: [bands, fft_size // 2 + 1]."""
+def _pitch_bands(fft_size: int) -> Tensor:
+    """Triangular bands on a scale of quarter tones, at least a bin wide, each summing to 1: [bands, fft_size // 2 + 1]."""
     bins = torch.linspace(0, SAMPLE_RATE / 2, fft_size // 2 + 1)
-    centres = lowest_hz * 2 ** (torch.arange(bands) / per_octave)
-    widths = (centres * (2 ** (1 / per_octave) - 1)).clamp(min=SAMPLE_RATE / fft_size)
+    centres = LOWEST_PITCH_HZ * 2 ** (torch.arange(PITCH_BANDS) / PITCH_BANDS_PER_OCTAVE)
+    widths = (centres * (2 ** (1 / PITCH_BANDS_PER_OCTAVE) - 1)).clamp(min=SAMPLE_RATE / fft_size)
     weights = (1 - (bins[None] - centres[:, None]).abs() / widths[:, None]).clamp(min=0)
     return weights / weights.sum(1, keepdim=True)

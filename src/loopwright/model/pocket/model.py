@@ -15,15 +15,11 @@ from torch import Tensor, nn
 
 from loopwright.model.base import Conditioning, Decoding, Encoding, Gaussian, LatentSpec, TextPrompt
 from loopwright.model.checkpoint import load_strictly, read_tensors
+from loopwright.model.pocket.decoder import Decoder
 from loopwright.model.pocket.denoiser import Denoiser
-from loopwright.model.pocket.drums import DrumDecoder
 from loopwright.model.pocket.encoder import Encoder
 from loopwright.model.pocket.layers import HOP, SAMPLE_RATE
-from loopwright.model.pocket.tokens import DEFAULT_BPM, NOTHING, Tokens, tokenize
-from loopwright.model.pocket.tones import ToneDecoder
-
-MARGIN = 16
-"""Latent frames after the last one wanted that may still change it: the networks' and the longest window's reach."""
+from loopwright.model.pocket.tokens import DEFAULT_BPM, NOTHING, UNKNOWN, Tokens, tokenize
 
 
 @dataclass(frozen=True)
@@ -35,35 +31,30 @@ class PocketConditioning(Conditioning):
 
 
 class PocketModel(nn.Module):
-    """Implements ``LatentModel``. A latent frame's first channels are about drums, the others about tones.
+    """Implements ``LatentModel``. latent_scale: the standard deviation of the codec's latents; the denoiser's have 1."""
 
-    latent_mean, latent_spread: of the codec's latents, [channels]; the denoiser's have mean 0 and spread 1.
-    """
-
-    latent_mean: Tensor
-    latent_spread: Tensor
+    latent_scale: float
 
     def __init__(self, config: Mapping[str, Any]) -> None:
         super().__init__()
         self.vocabulary: Mapping[str, int] = config["vocabulary"]
-        self.drum_channels: int = config["drum_channels"]
+        self.latent_scale = config["latent_scale"]
         channels = config["denoiser"]["channels"]
         self.spec = LatentSpec(
             SAMPLE_RATE, config["window_samples"], channels, HOP, "rectified_flow", schedule="linear"
         )
         self.denoiser = Denoiser(**config["denoiser"])
         self.encoder = Encoder(channels)
-        self.drums = DrumDecoder(self.drum_channels)
-        self.tones = ToneDecoder(channels - self.drum_channels)
-        self.register_buffer("latent_mean", torch.zeros(channels))
-        self.register_buffer("latent_spread", torch.ones(channels))
+        self.decoder = Decoder(channels)
 
     def condition(self, text: TextPrompt) -> tuple[Conditioning, Conditioning]:
         """The prompt's words and tempo; its opposite has the negative prompt's words, or none, at the same tempo."""
         positive = tokenize(text.prompt, self.vocabulary)
         negative = tokenize(text.negative_prompt, self.vocabulary) if text.negative_prompt else NOTHING
         bpm = text.bpm or positive.bpm or DEFAULT_BPM
-        return self._conditioning(positive, bpm), self._conditioning(negative, bpm)
+        return self._conditioning(positive, bpm), self._conditioning(
+            negative if _says_something(negative) else NOTHING, bpm
+        )
 
     def unknown_words(self, prompt: str) -> tuple[str, ...]:
         """The words of a prompt that the model has never seen."""
@@ -79,23 +70,19 @@ class PocketModel(nn.Module):
         return velocity.transpose(1, 2)[..., :frames]
 
     def encode(self, audio: Tensor, frames: int) -> Encoding:
-        """At once: it takes a few hundredths of a second. The encoder is sure of its latents."""
+        """The whole window is encoded at once: it takes a few hundredths of a second."""
         yield from ()
-        heard = min(frames + MARGIN, self.spec.frames) * HOP
-        padded = F.pad(audio[:, :heard], (0, max(0, heard - audio.shape[1])))
-        latents = (self.encoder(padded[None])[0, :frames] - self.latent_mean) / self.latent_spread
-        return Gaussian(latents.T, torch.zeros_like(latents.T))
+        window = F.pad(audio, (0, self.spec.frames * HOP - audio.shape[1]))
+        mean, log_variance = (part[0, :frames].T for part in self.encoder(window[None]))
+        return Gaussian(mean / self.latent_scale, torch.exp(0.5 * log_variance) / self.latent_scale)
 
     def decode(self, latents: Tensor, samples: int, generator: torch.Generator) -> Decoding:
-        """At once, as far as it is wanted; the generator gives the noise of the drums."""
-        wanted = latents[:, : -(-samples // HOP) + MARGIN]
-        codec = wanted.T[None] * self.latent_spread + self.latent_mean
-        about_drums, about_tones = codec[..., : self.drum_channels], codec[..., self.drum_channels :]
-        mid, side = (self.drums(about_drums, generator) + self.tones(about_tones))[0]
-        yield torch.stack([mid + side, mid - side])[:, :samples]
+        """The whole window is decoded at once; the generator gives the noise of the noise bands."""
+        audio: Tensor = self.decoder(latents.T[None] * self.latent_scale, generator)
+        yield audio[0, :, :samples]
 
     def _conditioning(self, tokens: Tokens, bpm: float) -> PocketConditioning:
-        device = self.latent_mean.device
+        device = self.encoder.mean.device
         return PocketConditioning(torch.tensor(tokens.ids, device=device), torch.tensor(bpm, device=device))
 
 
@@ -110,3 +97,7 @@ def load_pocket_from(folder: Path) -> PocketModel:
     model = PocketModel(json.loads((folder / "config.json").read_text()))
     load_strictly(model, read_tensors(folder / "model.safetensors"))
     return model.eval().requires_grad_(requires_grad=False)
+
+
+def _says_something(tokens: Tokens) -> bool:
+    return any(token > UNKNOWN for token in tokens.ids)

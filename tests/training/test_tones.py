@@ -5,9 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-
-from loopwright.model.pocket.layers import FINE_HOP, SAMPLE_RATE
-from loopwright.model.pocket.tones import (
+from training.model.layers import FINE_HOP, SAMPLE_RATE
+from training.model.tones import (
     CONTROLS,
     GROUPS,
     HARMONIC_GROUPS,
