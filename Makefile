@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 REFERENCE := bench/reference/.venv/.installed
 
-.PHONY: install serve test test-slow check format bench clean
+.PHONY: install serve test test-slow check format bench pocket clean
 
 install: $(INSTALLED)
 
@@ -40,6 +40,21 @@ bench: $(INSTALLED) $(REFERENCE)
 $(REFERENCE): bench/reference/install.sh constraints.txt
 	PYTHON=$(PYTHON) bench/reference/install.sh
 	touch $@
+
+# The embedded model from nothing: see training/README.md. Started again, it goes on where it was.
+TRAIN := PYTHONPATH=. OMP_NUM_THREADS=1 $(BIN)/python -m training
+
+pocket: $(INSTALLED)
+	$(TRAIN).drum_codec & $(TRAIN).tone_codec && $(TRAIN).encoder --only-bank; wait
+	$(TRAIN).latents --part 0 --parts 2 & $(TRAIN).latents --part 1 --parts 2; wait
+	$(TRAIN).denoiser & $(TRAIN).encoder; wait
+	$(TRAIN).export
+	$(TRAIN).references
+	$(TRAIN).takes v0
+	$(TRAIN).takes new training/state/new
+	$(TRAIN).evaluate v0 new
+	$(TRAIN).copies
+	$(TRAIN).pictures v0 new
 
 clean:
 	rm -rf $(VENV) bench/reference/.venv bench/.cache .mypy_cache .ruff_cache .pytest_cache .hypothesis dist

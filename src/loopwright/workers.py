@@ -80,6 +80,15 @@ class Workers:
             self._all.discard(worker)
 
 
+def check_may_start() -> None:
+    """Raises RuntimeError in a process that is only now importing its program, where a new one would run the same again.
+
+    Python says so itself, but not before a lock that the first one holds is waited for.
+    """
+    if getattr(multiprocessing.current_process(), "_inheriting", False):
+        raise RuntimeError('work that starts processes must be under `if __name__ == "__main__":`')
+
+
 def with_all_memory(seconds: float, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
     """Run a function once, in a process that takes what memory it needs and gives it back. Raises as ``Workers.call``."""
     workers = Workers(count=1, memory_bytes=None)

@@ -18,7 +18,7 @@ import structlog
 
 from loopwright.engine.base import Precision
 from loopwright.engine.model_source import ModelSource
-from loopwright.workers import with_all_memory
+from loopwright.workers import check_may_start, with_all_memory
 
 if TYPE_CHECKING:
     import openvino
@@ -52,6 +52,7 @@ def converted(source: ModelSource, cache: Path, precision: Precision) -> Path:
     if _missing(folder, precision):
         from filelock import FileLock
 
+        check_may_start()
         folder.mkdir(parents=True, exist_ok=True)
         with FileLock(folder / "lock"):
             missing = _missing(folder, precision)

@@ -1,0 +1,88 @@
+"""The loops the embedded model learns from: do sounds, controls and words agree?"""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from training.loops import draw_loop, drum_audio, loop_controls, tonal_audio
+from training.measures import in_key, peaks_found
+from training.model.layers import FINE_HOP
+from training.model.tokens import FIRST_WORD, NULL, PAD
+from training.model.tones import ToneDecoder, Tones, parted
+from training.synth.drums import draw_drums, render_drums
+from training.synth.genres import BY_NAME, GENRES, STEPS, chances
+from training.synth.instruments import BASSES, CHORDS
+from training.tone_codec import wanted
+from training.words import TOKENS, VOCABULARY, VOCABULARY_SIZE, caption
+
+from tests.listen import onsets, share_on_grid
+
+SAMPLES = 64 * 2048
+
+
+def as_sound(controls: torch.Tensor) -> np.ndarray:
+    """What the model's oscillators make of exact controls."""
+    presence, level, share, width = parted(controls[None])
+    mid, side = ToneDecoder(1).sound(Tones(presence * torch.exp(level), torch.exp(share), width))[0]
+    return torch.stack([mid + side, mid - side]).numpy()
+
+
+@pytest.mark.parametrize("number", [11, 12, 13, 14])
+@pytest.mark.parametrize("kind", ["bass", "chords", "tones"])
+def test_controls_say_what_the_sound_is(kind: str, number: int) -> None:
+    loop = draw_loop(number, kind)
+    sound = tonal_audio(loop, SAMPLES)
+    again = as_sound(wanted(loop_controls(loop, SAMPLES // FINE_HOP)))
+    assert np.sqrt(np.mean(again**2)) == pytest.approx(np.sqrt(np.mean(sound**2)), rel=0.12)
+    recall, precision = peaks_found(sound, again)
+    assert recall > 0.9
+    assert precision > 0.9
+
+
+def test_tones_are_in_their_key() -> None:
+    for number in range(4):
+        loop = draw_loop(number, "chords")
+        assert in_key(tonal_audio(loop, SAMPLES), loop.harmony.root, minor=loop.harmony.minor) > 0.75
+
+
+def test_a_number_is_a_loop() -> None:
+    assert np.array_equal(drum_audio(draw_loop(3, "drums"), SAMPLES), drum_audio(draw_loop(3, "drums"), SAMPLES))
+    assert draw_loop(3).grid == draw_loop(3).grid
+    assert not np.array_equal(drum_audio(draw_loop(3, "drums"), SAMPLES), drum_audio(draw_loop(4, "drums"), SAMPLES))
+
+
+@pytest.mark.parametrize("genre", ["techno", "dnb", "trap"])
+def test_drums_are_whole_bars_on_the_grid(genre: str) -> None:
+    score = draw_drums(5, BY_NAME[genre], 140.0, 0.0)
+    audio = render_drums(score)
+    assert audio.shape == (2, round(score.bars * 240 / 140 * 44100))
+    assert np.abs(audio).max() < 1
+    tolerance = 0.025 if genre != "trap" else 0.04  # rolls are between sixteenths
+    assert share_on_grid(onsets(audio, 44100), 140.0, tolerance) > 0.9
+
+
+def test_genres_name_what_there_is() -> None:
+    for genre in GENRES:
+        for pattern in (genre.kick, genre.snare, genre.hat, genre.open_hat, genre.percussion):
+            assert len(chances(pattern)) == len(pattern) == STEPS
+        assert set(genre.basses) <= set(BASSES)
+        assert set(genre.chords) <= set(CHORDS)
+        assert genre.name in TOKENS
+
+
+def test_captions_say_only_what_is_true() -> None:
+    drawn = np.random.default_rng(0)
+    for number in range(300):
+        loop = draw_loop(number)
+        said = {token for token in caption(loop, drawn) if token not in {PAD, NULL}}
+        assert all(token < VOCABULARY_SIZE for token in said)
+        if loop.drums is None:
+            assert TOKENS["drums"] not in said
+        if not loop.parts:
+            assert not said & {TOKENS[name] for name in ("bass", "chords", "tones", "piano")}
+            assert min(said, default=FIRST_WORD) >= FIRST_WORD  # drums have no key
+
+
+def test_every_word_has_one_meaning() -> None:
+    assert set(VOCABULARY.values()) == set(TOKENS.values())

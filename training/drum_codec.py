@@ -1,0 +1,131 @@
+"""Stage `drum_codec`: an encoder and a decoder of drum loops.
+
+The encoder is only a teacher: it says what the latents of drums are, for the denoiser and for the encoder that ships.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from training.model.drums import DrumDecoder
+from training.model.encoder import Encoder
+from training.spectral import SIZES, SpectralDistance
+from training.stage import STATE, Stage, counted, one_thread
+from training.synth.drums import draw_drums, render_drums
+
+DRUM_CHANNELS = 24
+LOOPS = 500
+FIRST_SEED = 1_000_000
+CROP = 32768
+ROWS = 4
+SILENT_SHARE = 0.05
+"""Of crops; loops without drums have silence's latents."""
+KL_WEIGHT = 1e-4
+"""A nat of latents against the spectral distance. Three times as much lets all but twelve dimensions collapse."""
+STEPS = 3000
+RATE = 8e-4
+
+
+class DrumCodec(nn.Module):
+    """Both halves."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.encoder = Encoder(2 * DRUM_CHANNELS, hears_pitch=False)
+        self.decoder = DrumDecoder(DRUM_CHANNELS)
+
+    def encode(self, audio: Tensor) -> tuple[Tensor, Tensor]:
+        """audio: [rows, 2, samples] -> the latents' mean and log variance, each [rows, frames, DRUM_CHANNELS]."""
+        mean, log_variance = self.encoder(audio).chunk(2, -1)
+        return mean, log_variance.clamp(-8, 2)
+
+
+class Crops:
+    """Random pieces of tiled loops, at random gains, some with left and right exchanged."""
+
+    def __init__(self) -> None:
+        self.loops = [_as_int16(render_drums(draw_drums(FIRST_SEED + number))) for number in counted(LOOPS)]
+
+    def batch(self, drawn: np.random.Generator) -> Tensor:
+        """[ROWS, 2, CROP]"""
+        return torch.from_numpy(np.stack([self._crop(drawn) for _ in range(ROWS)]))
+
+    def _crop(self, drawn: np.random.Generator) -> NDArray[np.float32]:
+        if drawn.random() < SILENT_SHARE:
+            return np.zeros((2, CROP), np.float32)
+        loop = self.loops[drawn.integers(len(self.loops))]
+        start = drawn.integers(loop.shape[1])
+        piece = loop.take(range(start, start + CROP), axis=1, mode="wrap").astype(np.float32) / 32768
+        piece = piece if drawn.random() < 0.5 else piece[::-1]
+        return (piece * drawn.uniform(0.6, 1.1)).astype(np.float32)
+
+
+def _as_int16(audio: NDArray[np.float32]) -> NDArray[np.int16]:
+    return (np.clip(audio, -1, 1) * 32767).astype(np.int16)
+
+
+def mid_and_side(audio: Tensor) -> Tensor:
+    """[rows, 2, samples], left and right -> mid and side."""
+    left, right = audio.unbind(1)
+    return torch.stack([(left + right) * 0.5, (left - right) * 0.5], 1)
+
+
+def prepare(codec: DrumCodec, crops: Crops) -> None:
+    """The features' mean and spread, once."""
+    drawn = np.random.default_rng(0)
+    with torch.no_grad():
+        features = torch.cat([codec.encoder.features(crops.batch(drawn)) for _ in range(16)]).flatten(0, 1)
+        codec.encoder.mean.copy_(features.mean(0))
+        codec.encoder.std.copy_(features.std(0) + 0.05)
+
+
+def start_from(codec: DrumCodec, path: str) -> None:
+    """Weights of an earlier codec, whatever fits."""
+    held = torch.load(path, weights_only=True)
+    missing = codec.load_state_dict(held, strict=False)
+    print("started from", path, "but for", missing.missing_keys, flush=True)
+
+
+def main() -> None:
+    """Train it."""
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--steps", type=int, default=STEPS)
+    options.add_argument("--start", help="a file of weights to start from")
+    options.add_argument(
+        "--decoder-only", action="store_true", help="keep the encoder, and so the latents, as they are"
+    )
+    chosen = options.parse_args()
+    one_thread(0)
+    codec, distance, crops = DrumCodec(), SpectralDistance(), Crops()
+    if chosen.start:
+        start_from(codec, chosen.start)
+    else:
+        prepare(codec, crops)
+    stage = Stage("drum_codec", codec, chosen.steps, RATE, average=0.995)
+    if chosen.decoder_only:
+        codec.load_state_dict(stage.averaged)
+        codec.encoder.requires_grad_(requires_grad=False)
+
+    def loss_of(step: int) -> tuple[Tensor, Mapping[str, float]]:
+        drawn = np.random.default_rng([4, step])
+        audio = crops.batch(drawn)
+        mean, log_variance = codec.encode(audio)
+        latents = mean + torch.exp(0.5 * log_variance) * torch.randn_like(mean)
+        made = codec.decoder(latents, torch.Generator().manual_seed(step))
+        sizes = tuple(int(size) for size in drawn.choice(SIZES, 2, replace=False))
+        apart = distance(made, mid_and_side(audio), sizes)
+        nats = 0.5 * (mean**2 + log_variance.exp() - log_variance - 1).sum(-1).mean()
+        return apart + KL_WEIGHT * nats, {"distance": float(apart.detach()), "nats": float(nats.detach())}
+
+    STATE.mkdir(exist_ok=True)
+    stage.run(loss_of)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,145 @@
+"""Stage `encoder`: the encoder that ships. It hears drums and tones together, and is to say what both teachers say apart.
+
+The drum teacher has heard the drums alone; the tone teacher has seen the controls. So nothing but the sum is hard.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from training.drum_codec import DRUM_CHANNELS
+from training.latents import CHANNELS, Teachers, statistics
+from training.loops import draw_loop, loop_controls, silence, tonal_audio
+from training.model.encoder import Encoder
+from training.model.layers import FINE_PER_LATENT, HOP
+from training.model.tones import CONTROLS, NOTES
+from training.stage import STATE, Stage, counted, one_thread
+from training.synth.drums import draw_drums, render_drums
+from training.tone_codec import apart, wanted
+
+DRUM_LOOPS, TONAL_LOOPS = 240, 320
+DRUM_SEED, TONAL_SEED = 4_000_000, 5_000_000
+CLIP = 96
+"""Latent frames of a clip of tones."""
+CROP = 40
+MARGIN = 4
+"""Latent frames at either end of a crop that are heard but not judged: there the sound is cut."""
+ROWS = 8
+STEPS = 1800
+RATE = 1e-3
+TONE_WEIGHT = 0.5
+
+Sound = NDArray[np.int16]
+
+
+class Bank:
+    """Drum loops; clips of tones with the controls that made them."""
+
+    def __init__(self) -> None:
+        self.drums = [_as_int16(render_drums(draw_drums(DRUM_SEED + one))) for one in counted(DRUM_LOOPS)]
+        path = STATE / "tonal_clips.npz"
+        if not path.exists():
+            _render_tones()
+        with np.load(path) as held:
+            self.tones, self.controls = held["audio"], held["controls"]
+        self.silence = wanted(silence(CROP * FINE_PER_LATENT))
+
+    def batch(self, drawn: np.random.Generator) -> tuple[Tensor, Tensor, Tensor]:
+        """Drums and tones apart, each [ROWS, 2, samples], and the tones' controls [ROWS, steps, CONTROLS]."""
+        rows = [self._row(drawn) for _ in range(ROWS)]
+        drums, tones, controls = (torch.stack(column) for column in zip(*rows, strict=True))
+        return drums, tones, controls
+
+    def _row(self, drawn: np.random.Generator) -> tuple[Tensor, Tensor, Tensor]:
+        kind = drawn.choice(["mix", "drums", "tones"], p=[0.5, 0.2, 0.3])
+        drums, tones, controls = torch.zeros(2, CROP * HOP), torch.zeros(2, CROP * HOP), self.silence
+        if kind != "tones":
+            drums = self._drums(drawn)
+        if kind != "drums":
+            tones, controls = self._tones(drawn, quieter=0.45 if kind == "mix" else 0.0)
+        return drums, tones, controls
+
+    def _drums(self, drawn: np.random.Generator) -> Tensor:
+        loop = self.drums[drawn.integers(len(self.drums))]
+        start = drawn.integers(loop.shape[1])
+        piece = loop.take(range(start, start + CROP * HOP), axis=1, mode="wrap").astype(np.float32) / 32768
+        return torch.from_numpy(piece * np.float32(drawn.uniform(0.6, 1.15)))
+
+    def _tones(self, drawn: np.random.Generator, quieter: float) -> tuple[Tensor, Tensor]:
+        which, start = drawn.integers(len(self.tones)), drawn.integers(CLIP - CROP + 1)
+        gain = float(np.exp(drawn.uniform(-0.4, 0.3) - quieter * drawn.random()))
+        audio = self.tones[which, :, start * HOP : (start + CROP) * HOP].astype(np.float32) / 32768
+        controls = torch.from_numpy(
+            self.controls[which, start * FINE_PER_LATENT : (start + CROP) * FINE_PER_LATENT]
+        ).float()
+        controls[:, NOTES : 2 * NOTES] += np.log(gain)
+        return torch.from_numpy(audio * np.float32(gain)), controls
+
+
+def _render_tones() -> None:
+    kinds = ("bass", "chords", "chords", "tones")
+    audio = np.zeros((TONAL_LOOPS, 2, CLIP * HOP), np.int16)
+    controls = np.zeros((TONAL_LOOPS, CLIP * FINE_PER_LATENT, CONTROLS), np.float16)
+    for number in counted(TONAL_LOOPS):
+        loop = draw_loop(TONAL_SEED + number, kinds[number % len(kinds)])
+        audio[number] = _as_int16(tonal_audio(loop, CLIP * HOP))
+        controls[number] = wanted(loop_controls(loop, CLIP * FINE_PER_LATENT)).half().numpy()
+    np.savez(STATE / "tonal_clips.npz", audio=audio, controls=controls)
+
+
+def _as_int16(audio: NDArray[np.float32]) -> Sound:
+    return (np.clip(audio, -1, 1) * 32767).astype(np.int16)
+
+
+def main() -> None:
+    """Train it. ``--only-bank`` renders its sounds, which needs no teachers."""
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--steps", type=int, default=STEPS)
+    options.add_argument("--only-bank", action="store_true")
+    chosen = options.parse_args()
+    one_thread(0)
+    bank = Bank()
+    if chosen.only_bank:
+        return
+    teachers, encoder = Teachers(), Encoder(CHANNELS)
+    _begin_as_teacher(encoder, teachers)
+    _, spread = statistics()
+    teachers.tones.decoder.requires_grad_(requires_grad=False)
+    stage = Stage("encoder", encoder, chosen.steps, RATE, average=0.995)
+    judged = slice(MARGIN, CROP - MARGIN)
+
+    def loss_of(step: int) -> tuple[Tensor, Mapping[str, float]]:
+        drums, tones, controls = bank.batch(np.random.default_rng([9, step]))
+        with torch.no_grad():
+            teacher = torch.cat([teachers.drums.encode(drums)[0], teachers.tones.encoder(controls)[0]], -1)
+        latents = encoder(drums + tones)
+        off = ((latents - teacher)[:, judged] / spread).square()
+        of_drums, of_tones = off[..., :DRUM_CHANNELS].mean(), off[..., DRUM_CHANNELS:].mean()
+        made = teachers.tones.decoder.controls(latents[..., DRUM_CHANNELS:])
+        fine = slice(MARGIN * FINE_PER_LATENT, (CROP - MARGIN) * FINE_PER_LATENT)
+        heard = torch.stack(list(apart(made[:, fine], controls[:, fine]).values())).sum()
+        said = {"drums": float(of_drums.detach()), "tones": float(of_tones.detach()), "heard": float(heard.detach())}
+        return 2 * of_drums + of_tones + TONE_WEIGHT * heard, said
+
+    stage.run(loss_of)
+
+
+def _begin_as_teacher(encoder: Encoder, teachers: Teachers) -> None:
+    """All but the output is the drum teacher's to begin with; the long features say nothing yet."""
+    own = teachers.drums.encoder.state_dict()
+    encoder.load_state_dict({name: value for name, value in own.items() if not name.startswith("output")}, strict=False)
+    with torch.no_grad():
+        for part in ("weight", "bias"):
+            theirs, ours = getattr(teachers.drums.encoder.output, part), getattr(encoder.output, part)
+            ours[DRUM_CHANNELS:] *= 0.2
+            ours[:DRUM_CHANNELS] = theirs[:DRUM_CHANNELS]
+
+
+if __name__ == "__main__":
+    main()

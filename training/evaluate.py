@@ -1,0 +1,243 @@
+"""Stage `evaluate`: measures the takes of one or more models, beside the data, and prints the tables as Markdown.
+
+`python -m training.evaluate v0 new` reads what `training.takes` wrote under those names.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import librosa
+import numpy as np
+from numpy.typing import NDArray
+
+from training import measures as heard
+from training.measures import Audio, Numbers
+from training.stage import STATE
+
+KINDS = ("drums", "bass", "chords", "mix")
+Facts = Mapping[str, Any]
+Row = dict[str, float]
+
+
+@dataclass(frozen=True)
+class Sounds:
+    """Some audio and what is known of each piece."""
+
+    audio: list[Audio]
+    facts: list[Facts]
+
+    def where(self, **wanted: object) -> Sounds:
+        """Those of which all this is so."""
+        chosen = [
+            number
+            for number, facts in enumerate(self.facts)
+            if all(facts[name] == value for name, value in wanted.items())
+        ]
+        return Sounds([self.audio[one] for one in chosen], [self.facts[one] for one in chosen])
+
+
+def read(name: str) -> Sounds:
+    """References or data."""
+    with np.load(STATE / f"{name}.npz") as held:
+        return Sounds(list(held["audio"]), json.loads(str(held["facts"])))
+
+
+def read_takes(name: str) -> tuple[Sounds, list[Audio]]:
+    """A model's takes; the references as it reproduced them."""
+    with np.load(STATE / f"takes_{name}.npz") as held:
+        facts = json.loads((STATE / f"takes_{name}.json").read_text())
+        for one in facts:
+            one["bpm"] = float(one["prompt"].rsplit(" ", 1)[-1].removesuffix("bpm"))
+        return Sounds([held[f"take{number}"].astype(np.float32) for number in range(len(facts))], facts), list(
+            held["again"].astype(np.float32)
+        )
+
+
+def mean(values: list[float]) -> float:
+    """Without what could not be measured."""
+    return float(np.nanmean(values)) if values else float("nan")
+
+
+def codec_row(references: Sounds, again: list[Audio], kind: str) -> Row:
+    """How well a kind's held-out loops are reproduced."""
+    pairs = [
+        (one, other)
+        for one, other, facts in zip(references.audio, again, references.facts, strict=True)
+        if facts["kind"] == kind
+    ]
+    peaks = [heard.peaks_found(one, other) for one, other in pairs]
+    times = [(heard.onsets(one)[0], heard.onsets(other)[0]) for one, other in pairs]
+    return {
+        "peaks' recall": mean([recall for recall, _ in peaks]),
+        "precision": mean([precision for _, precision in peaks]),
+        "mel distance, dB": mean([heard.mel_distance(one, other) for one, other in pairs]),
+        "onsets' recall": mean([heard.share_kept(one, other, 0.025) for one, other in times]),
+    }
+
+
+def rhythm_row(sounds: Sounds) -> Row:
+    """How drums sit on the grid, and their tempo."""
+    found = [heard.onsets(audio) for audio in sounds.audio]
+    bpm = [float(facts["bpm"]) for facts in sounds.facts]
+    seconds = sounds.audio[0].shape[1] / 44100
+    return {
+        "within 25 ms": mean(
+            [heard.share_on_grid(times, one, 0.025) for (times, _), one in zip(found, bpm, strict=True)]
+        ),
+        "within 12.5 ms": mean(
+            [heard.share_on_grid(times, one, 0.0125) for (times, _), one in zip(found, bpm, strict=True)]
+        ),
+        "tempo right": mean(
+            [float(heard.same_tempo(heard.tempo(envelope), one)) for (_, envelope), one in zip(found, bpm, strict=True)]
+        ),
+        "onsets a second": mean([len(times) / seconds for times, _ in found]),
+        "a bar later alike": mean([_repeats(envelope, one) for (_, envelope), one in zip(found, bpm, strict=True)]),
+        "flatness": mean([float(librosa.feature.spectral_flatness(y=audio.mean(0)).mean()) for audio in sounds.audio]),
+    }
+
+
+def _repeats(envelope: Numbers, bpm: float) -> float:
+    """Correlation of the onset envelope with itself a bar later."""
+    lag, centred = round(240 / bpm * 44100 / heard.ONSET_HOP), envelope - envelope.mean()
+    one, other = centred[:-lag], centred[lag:]
+    return float((one * other).sum() / np.sqrt((one**2).sum() * (other**2).sum() + 1e-9))
+
+
+def key_row(sounds: Sounds) -> Row:
+    """Shares of energy in the asked key; in a key a tritone off, for comparison; and how tonal it is at all."""
+    asked = [
+        (audio, int(facts["root"]), bool(facts["minor"]))
+        for audio, facts in zip(sounds.audio, sounds.facts, strict=True)
+    ]
+    return {
+        "in key": mean([heard.in_key(audio, root, minor=minor) for audio, root, minor in asked]),
+        "in the key a tritone off": mean([heard.in_key(audio, root + 6, minor=minor) for audio, root, minor in asked]),
+        "tonal share": mean([heard.tonal_energy(audio) / (_loudness(audio) + 1e-6) for audio in sounds.audio]),
+    }
+
+
+def _loudness(audio: Audio) -> float:
+    return float(np.sqrt(np.mean(audio**2)))
+
+
+class Kinds:
+    """A linear classifier of kinds (ridge regression to one number a kind) on descriptions, taught by data."""
+
+    def __init__(self, data: Sounds) -> None:
+        described = np.stack([heard.description(audio) for audio in data.audio])
+        self.middle, self.spread = described.mean(0), described.std(0) + 1e-6
+        known = np.eye(len(KINDS))[[KINDS.index(facts["kind"]) for facts in data.facts]]
+        given = self._given(described)
+        held_out = np.arange(len(given)) % 4 == 0
+        half = _ridge(given[~held_out], known[~held_out])
+        self.right_on_data = float(np.mean((given[held_out] @ half).argmax(1) == known[held_out].argmax(1)))
+        self.weights = _ridge(given, known)
+
+    def right(self, sounds: Sounds) -> float:
+        """The share whose kind is found."""
+        described = np.stack([heard.description(audio) for audio in sounds.audio])
+        said = (self._given(described) @ self.weights).argmax(1)
+        return float(np.mean([KINDS[one] == facts["kind"] for one, facts in zip(said, sounds.facts, strict=True)]))
+
+    def _given(self, described: Numbers) -> Numbers:
+        normal = (described - self.middle) / self.spread
+        return np.append(normal, np.ones((len(normal), 1)), 1)
+
+
+def _ridge(given: Numbers, known: Numbers) -> Numbers:
+    return np.asarray(np.linalg.solve(given.T @ given + 2.0 * np.eye(given.shape[1]), given.T @ known), np.float64)
+
+
+def types_row(takes: Sounds) -> dict[str, Row]:
+    """Drums' and tones' energy for each loop type."""
+    rows = {}
+    for kind in ("auto", "drums", "instruments"):
+        own = takes.where(group="types", loop_type=kind)
+        rows[kind] = {
+            "percussive": 1000 * mean([heard.percussive_energy(audio) for audio in own.audio]),
+            "tonal": 1000 * mean([heard.tonal_energy(audio) for audio in own.audio]),
+        }
+    return rows
+
+
+def styles_row(takes: Sounds, references: Sounds, strength: float) -> Row:
+    """What a restyled drum loop keeps of its source."""
+    own = takes.where(group="styles", strength=strength)
+    pairs = [(references.audio[facts["source"]], audio) for audio, facts in zip(own.audio, own.facts, strict=True)]
+    times = [(heard.onsets(one)[0], heard.onsets(other)[0]) for one, other in pairs]
+    return {
+        "onsets kept": mean([heard.share_kept(one, other, 0.025) for one, other in times]),
+        "likeness": mean([likeness(one, other) for one, other in pairs]),
+    }
+
+
+def likeness(one: Audio, other: Audio) -> float:
+    """Correlation of two log mel spectrograms over time and bands, each band's mean taken off."""
+    spectra: list[NDArray[np.float64]] = []
+    length = min(one.shape[1], other.shape[1])
+    for audio in (one, other):
+        mel = librosa.feature.melspectrogram(y=audio.mean(0)[:length], sr=44100, n_fft=1024, hop_length=512, n_mels=40)
+        level: Numbers = np.log(mel.astype(np.float64) + 1e-3)
+        spectra.append((level - level.mean(1, keepdims=True)).ravel())
+    return float(np.corrcoef(spectra[0], spectra[1])[0, 1])
+
+
+def variety_row(takes: Sounds) -> Row:
+    """Likeness between seeds of one drum prompt, and between prompts."""
+    drums = takes.where(group="prompted", kind="drums")
+    same, different = [], []
+    for number, facts in enumerate(drums.facts):
+        for other in range(number + 1, len(drums.facts)):
+            if facts["bpm"] == drums.facts[other]["bpm"] and facts["prompt"] == drums.facts[other]["prompt"]:
+                same.append(likeness(drums.audio[number], drums.audio[other]))
+            elif other % 7 == 0:
+                different.append(likeness(drums.audio[number], drums.audio[other]))
+    return {"seeds alike": mean(same), "prompts alike": mean(different)}
+
+
+def table(title: str, rows: Mapping[str, Row]) -> None:
+    """As Markdown."""
+    names = list(next(iter(rows.values())))
+    print(f"\n**{title}**\n\n| | {' | '.join(names)} |\n|---|{'---|' * len(names)}")
+    for name, row in rows.items():
+        print(
+            f"| {name} | {' | '.join(f'{row[one]:.3f}' if abs(row[one]) < 1 else f'{row[one]:.2f}' for one in names)} |",
+            flush=True,
+        )
+
+
+def main() -> None:
+    """Every table."""
+    names, references, data = sys.argv[1:], read("references"), read("data")
+    models = {name: read_takes(name) for name in names}
+    table(
+        "Held-out loops reproduced",
+        {f"{kind}, {name}": codec_row(references, models[name][1], kind) for kind in KINDS for name in names},
+    )
+    straight = data.where(kind="drums", swing=0)
+    prompted = {name: takes.where(group="prompted") for name, (takes, _) in models.items()}
+    of = {kind: {name: takes.where(kind=kind) for name, takes in prompted.items()} for kind in KINDS}
+    table("Drums' rhythm", {"data": rhythm_row(straight)} | {name: rhythm_row(of["drums"][name]) for name in names})
+    for kind in ("bass", "chords", "mix"):
+        rows = {"data": data.where(kind=kind)} | of[kind]
+        table(f"{kind} in key", {name: key_row(sounds) for name, sounds in rows.items()})
+    kinds = Kinds(data)
+    found = {name: {kind: kinds.right(of[kind][name]) for kind in KINDS} for name in names}
+    table(f"Kind as asked (data held out from the classifier: {kinds.right_on_data:.3f})", found)
+    for name, (takes, _) in models.items():
+        table(f"Loop types, {name}", types_row(takes))
+    for strength in (0.3, 0.6, 1.0):
+        table(
+            f"Style transfer at {strength}",
+            {name: styles_row(takes, references, strength) for name, (takes, _) in models.items()},
+        )
+    table("Variety (likeness, 1 is the same)", {name: variety_row(takes) for name, (takes, _) in models.items()})
+
+
+if __name__ == "__main__":
+    main()

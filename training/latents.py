@@ -1,0 +1,115 @@
+"""Stage `latents`: loops as the teachers' latents, in shards, for the denoiser to learn from.
+
+Run with ``--part 0 --parts 2`` and ``--part 1 --parts 2`` for two processes. Shards that are there are left alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from training.drum_codec import DRUM_CHANNELS, DrumCodec
+from training.loops import Loop, draw_loop, drum_audio, loop_controls
+from training.model.layers import FINE_PER_LATENT, HOP
+from training.stage import STATE, finished, one_thread
+from training.tone_codec import FRAMES, TONE_CHANNELS, ToneCodec, wanted
+
+LOOPS = 4000
+FIRST_SEED = 3_000_000
+HELD_OUT_SEED = 9_000_000
+SHARD = 50
+LEAST_SPREAD = 0.8
+"""Posteriors are about as wide as the prior where means hardly vary: such dimensions are not blown up."""
+CHANNELS = DRUM_CHANNELS + TONE_CHANNELS
+"""Drums first."""
+
+
+class Teachers:
+    """Both teachers, from their stages' checkpoints."""
+
+    def __init__(self) -> None:
+        self.drums, self.tones = DrumCodec(), ToneCodec()
+        self.drums.load_state_dict(finished("drum_codec"))
+        self.tones.load_state_dict(finished("tone_codec"))
+        self._no_drums: Tensor | None = None
+        self._no_tones: Tensor | None = None
+
+    @torch.inference_mode()
+    def latents(self, loop: Loop) -> Tensor:
+        """[FRAMES, CHANNELS]: the means of both posteriors."""
+        return torch.cat([self._of_drums(loop), self._of_tones(loop)], -1)
+
+    def _of_drums(self, loop: Loop) -> Tensor:
+        if loop.drums is None and self._no_drums is not None:
+            return self._no_drums
+        latents: Tensor = self.drums.encode(torch.from_numpy(drum_audio(loop, FRAMES * HOP))[None])[0][0]
+        if loop.drums is None:
+            self._no_drums = latents
+        return latents
+
+    def _of_tones(self, loop: Loop) -> Tensor:
+        if not loop.parts and self._no_tones is not None:
+            return self._no_tones
+        latents: Tensor = self.tones.encoder(wanted(loop_controls(loop, FRAMES * FINE_PER_LATENT))[None])[0][0]
+        if not loop.parts:
+            self._no_tones = latents
+        return latents
+
+
+def shards() -> list[Path]:
+    """Those there are."""
+    return sorted((STATE / "latents").glob("*.npz"))
+
+
+def read(path: Path) -> tuple[NDArray[np.int64], NDArray[np.float16]]:
+    """Numbers of loops, and their latents, [loops, FRAMES, CHANNELS]."""
+    with np.load(path) as held:
+        return held["numbers"], held["latents"]
+
+
+def statistics() -> tuple[Tensor, Tensor]:
+    """Mean and spread of every dimension, [CHANNELS] each: measured once, since all that comes later depends on them."""
+    path = STATE / "statistics.pt"
+    if not path.exists():
+        some = torch.from_numpy(np.concatenate([read(one)[1] for one in shards()[1:21]])).float().flatten(0, 1)
+        torch.save({"mean": some.mean(0), "spread": some.std(0).clamp(min=LEAST_SPREAD)}, path)
+    held = torch.load(path, weights_only=True)
+    return held["mean"], held["spread"]
+
+
+def write_shard(teachers: Teachers, number: int) -> None:
+    """One shard; the first of all is of loops that training never sees."""
+    path = STATE / "latents" / f"{number:05d}.npz"
+    if path.exists():
+        return
+    first = HELD_OUT_SEED if number == 0 else FIRST_SEED + number * SHARD
+    numbers = np.arange(first, first + SHARD)
+    latents = torch.stack([teachers.latents(draw_loop(int(one))) for one in numbers]).half().numpy()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f"new-{number}.tmp")
+    with beside.open("wb") as file:
+        np.savez(file, numbers=numbers, latents=latents)
+    beside.replace(path)
+    print(path.name, flush=True)
+
+
+def main() -> None:
+    """Make them."""
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--loops", type=int, default=LOOPS)
+    options.add_argument("--part", type=int, default=0)
+    options.add_argument("--parts", type=int, default=1)
+    chosen = options.parse_args()
+    one_thread(0)
+    teachers = Teachers()
+    for number in range(chosen.part, chosen.loops // SHARD, chosen.parts):
+        write_shard(teachers, number)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,137 @@
+"""A loop by its number: its kind, genre, drums, parts and levels; its controls, its sound and the words that are true of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training.model.layers import FINE_HOP
+from training.synth.drum_sounds import SAMPLE_RATE, Drawn
+from training.synth.drums import DrumScore, draw_drums, render_drums
+from training.synth.genres import GENRES, Genre
+from training.synth.instruments import BASSES, CHORDS, MELODIC
+from training.synth.scores import Harmony, Part, bass_part, chord_part, draw_harmony
+from training.synth.tones import Controls, Floats, Grid, part_audio, part_controls
+
+KINDS = ("drums", "bass", "chords", "tones", "mix")
+SHARES = (0.32, 0.17, 0.22, 0.07, 0.22)
+ALONE = {"bass": 0.14, "chords": 0.12}
+"""Root mean squares of parts by themselves; drums have 0.14."""
+TOGETHER = {"bass": 0.085, "chords": 0.065}
+ODD_TEMPO = 0.1
+"""The share of loops at a tempo that is not their genre's, so that any tempo can be asked for."""
+
+
+@dataclass(frozen=True)
+class Loop:
+    """Everything a loop is decided by. gains: root mean squares, one a part. ducked: how far tones give way on every beat."""
+
+    number: int
+    kind: str
+    genre: str
+    grid: Grid
+    harmony: Harmony
+    drums: DrumScore | None
+    parts: tuple[Part, ...]
+    gains: tuple[float, ...]
+    bright: float
+    dense: float
+    space: float
+    ducked: float
+
+
+def draw_loop(number: int, kind: str | None = None) -> Loop:
+    """The loop of a number."""
+    drawn = np.random.default_rng([6, number])
+    drawn_kind = str(drawn.choice(KINDS, p=np.array(SHARES)))
+    kind = kind or drawn_kind
+    genre = _genre(drawn)
+    drums = draw_drums(number, genre, _tempo(drawn, genre))
+    if kind == "mix":
+        drums = replace(drums, only=())
+    harmony, traits = draw_harmony(drawn), (drums.bright, drums.dense, drums.space)
+    names = _parts(drawn, kind, genre)
+    parts = tuple(
+        (bass_part if name in BASSES else chord_part)(drawn, name, harmony, drums.bars, traits) for name in names
+    )
+    levels = ALONE if kind in ("bass", "chords") else TOGETHER
+    gains = tuple(levels["bass" if name in BASSES else "chords"] * drawn.uniform(0.85, 1.15) for name in names)
+    if kind == "tones":
+        gains = tuple(gain * 1.5 for gain in gains)
+    pumping = kind == "mix" and genre.name in ("house", "techno") and drawn.random() < 0.5
+    return Loop(
+        number, kind, genre.name, Grid(drums.bpm, drums.swing, drums.bars), harmony,
+        drums if kind in ("drums", "mix") else None, parts, gains, *traits, ducked=0.7 if pumping else 0.0,
+    )  # fmt: skip
+
+
+def _genre(drawn: Drawn) -> Genre:
+    shares = np.array([one.share for one in GENRES])
+    return GENRES[drawn.choice(len(GENRES), p=shares / shares.sum())]
+
+
+def _tempo(drawn: Drawn, genre: Genre) -> float:
+    lowest, highest = genre.bpm if drawn.random() > ODD_TEMPO else (62, 180)
+    return float(drawn.integers(lowest, highest + 1))
+
+
+def _parts(drawn: Drawn, kind: str, genre: Genre) -> tuple[str, ...]:
+    usual = drawn.random() < 0.6
+    bass = str(drawn.choice(genre.basses if usual else list(BASSES)))
+    chords = str(drawn.choice(genre.chords if usual else list(CHORDS)))
+    if kind in ("tones", "mix"):
+        which = int(drawn.integers(4)) if kind == "mix" else 3
+        melody = str(drawn.choice(sorted(MELODIC)))
+        both = (bass, chords) if kind == "tones" or drawn.random() < 0.7 else (chords, melody)
+        return ((bass,), (chords,), both, both)[which]
+    return {"bass": (bass,), "chords": (chords,)}.get(kind, ())
+
+
+def loop_controls(loop: Loop, steps: int) -> Controls:
+    """What the tones of a loop are told, step by step."""
+    total: Controls | None = None
+    for part, gain in zip(loop.parts, loop.gains, strict=True):
+        controls = part_controls(part, loop.grid, steps)
+        controls = controls.louder(gain / _level(controls))
+        total = controls if total is None else total + controls
+    if total is None:
+        return silence(steps)
+    return total.louder(_ducking(loop, (np.arange(steps) + 0.5) * FINE_HOP)) if loop.ducked else total
+
+
+def silence(steps: int) -> Controls:
+    """No tones."""
+    from training.model.tones import GROUPS, NOTES, REGISTERS
+
+    return Controls(np.zeros((steps, NOTES)), np.zeros((steps, REGISTERS, GROUPS)), np.zeros((steps, REGISTERS)))
+
+
+def tonal_audio(loop: Loop, samples: int) -> NDArray[np.float32]:
+    """The loop's tones, [2, samples], from its beginning on."""
+    total = np.zeros((2, samples), np.float32)
+    for number, (part, gain) in enumerate(zip(loop.parts, loop.gains, strict=True)):
+        level = _level(part_controls(part, loop.grid, samples // FINE_HOP))
+        total += part_audio(part, loop.grid, samples, loop.number + number) * np.float32(gain / level)
+    return total * _ducking(loop, np.arange(samples)).astype(np.float32) if loop.ducked else total
+
+
+def drum_audio(loop: Loop, samples: int) -> NDArray[np.float32]:
+    """The loop's drums, [2, samples]; silence if it has none."""
+    if loop.drums is None:
+        return np.zeros((2, samples), np.float32)
+    once = render_drums(loop.drums)
+    return np.tile(once, -(-samples // once.shape[1]))[:, :samples]
+
+
+def _level(controls: Controls) -> float:
+    return float(np.sqrt(np.mean(controls.power.sum(1) + controls.side.sum(1))) + 1e-9)
+
+
+def _ducking(loop: Loop, samples: NDArray[Any]) -> Floats:
+    """Gain of the tones at samples: low on the beat, back within it."""
+    seconds = (samples / SAMPLE_RATE) % (60 / loop.grid.bpm)
+    gain: Floats = 1 - loop.ducked * np.exp(-seconds / 0.11)
+    return gain

@@ -1,0 +1,158 @@
+"""What is measured of a loop's sound. Audio is [2, samples] at 44100 Hz."""
+
+from __future__ import annotations
+
+import librosa
+import numpy as np
+import scipy.signal
+from numpy.typing import NDArray
+
+from training.synth.drum_sounds import SAMPLE_RATE
+from training.synth.scores import MAJOR, MINOR
+
+Audio = NDArray[np.float32]
+Numbers = NDArray[np.float64]
+
+PEAK_FFT, PEAK_HOP = 8192, 2048
+PEAK_CENTS = 40
+LOWEST_PEAK_HZ, HIGHEST_PEAK_HZ = 45.0, 8000.0
+FAINTEST, FAINTEST_SHARE = 1e-3, 0.03
+"""A peak below either, the second against the loudest of its time, is none."""
+
+ONSET_HOP, SILENCE = 128, 32 * 128
+TEMPI = np.arange(60, 181, 0.5)
+
+
+def onsets(audio: Audio) -> tuple[Numbers, Numbers]:
+    """Seconds of the strong onsets, and the onset envelope at ONSET_HOP. Silence is put before the audio."""
+    padded = np.pad(audio.mean(0), (SILENCE, 0))
+    strength = librosa.onset.onset_strength(y=padded, sr=SAMPLE_RATE, hop_length=ONSET_HOP, n_fft=1024)
+    floor = max(0.25 * np.percentile(strength, 99.5), strength.mean() + strength.std() / 2)
+    peaks, _ = scipy.signal.find_peaks(strength, height=floor, distance=int(0.05 * SAMPLE_RATE / ONSET_HOP))
+    return np.maximum((peaks * ONSET_HOP - SILENCE) / SAMPLE_RATE, 0.0), strength[SILENCE // ONSET_HOP :]
+
+
+def share_on_grid(times: Numbers, bpm: float, tolerance: float) -> float:
+    """The share of times within ``tolerance`` seconds of a sixteenth."""
+    sixteenth = 15 / bpm
+    return (
+        float(np.mean(np.abs(times - np.round(times / sixteenth) * sixteenth) <= tolerance)) if len(times) else np.nan
+    )
+
+
+def share_kept(source: Numbers, made: Numbers, tolerance: float) -> float:
+    """The share of a source's onsets that are found again within ``tolerance`` seconds."""
+    if not len(source):
+        return np.nan
+    return float(np.mean([np.min(np.abs(made - time), initial=9.0) <= tolerance for time in source]))
+
+
+def tempo(envelope: Numbers) -> float:
+    """The tempo whose beats, halves and quarters the onset envelope repeats by most."""
+    centred, seconds = envelope - envelope.mean(), np.arange(len(envelope)) * ONSET_HOP / SAMPLE_RATE
+    turns = np.exp(-2j * np.pi * seconds[None] * (TEMPI[:, None] / 60))
+    scores = sum((np.abs((centred * turns**times).sum(1)) for times in (1, 2, 4)), np.zeros(len(TEMPI)))
+    return float(TEMPI[int(np.argmax(scores))])
+
+
+def same_tempo(found: float, asked: float) -> bool:
+    """Within 2 %, or so for half or double the tempo."""
+    return any(abs(found / asked - ratio) < 0.02 * ratio for ratio in (0.5, 1.0, 2.0))
+
+
+def mel_distance(one: Audio, other: Audio) -> float:
+    """Root mean square over bands of the difference of two log mel spectra, meaned over time, dB."""
+    first, second = (_mel_level(audio) for audio in (one, other))
+    return float(np.sqrt(((first - second) ** 2).mean(0)).mean())
+
+
+def _mel_level(audio: Audio) -> Numbers:
+    power = librosa.feature.melspectrogram(
+        y=audio.mean(0), sr=SAMPLE_RATE, n_fft=2048, hop_length=512, n_mels=96, fmax=18000
+    )
+    level: Numbers = librosa.power_to_db(power + 1e-6, top_db=None)
+    return level
+
+
+def tonal_peaks(audio: Audio) -> list[tuple[Numbers, Numbers]]:
+    """Frame by frame, the frequencies (Hz) and amplitudes of peaks of mid's spectrum that last two frames (93 ms)."""
+    window = scipy.signal.get_window("hann", PEAK_FFT)
+    frames = librosa.util.frame(audio.mean(0), frame_length=PEAK_FFT, hop_length=PEAK_HOP).T
+    spectra = np.abs(np.fft.rfft(frames * window)) * 2 / window.sum()
+    found = [_peaks(spectrum) for spectrum in spectra]
+    nothing = np.zeros(0), np.zeros(0)
+    kept = []
+    for number, (hz, amplitude) in enumerate(found):
+        before = found[number - 1][0] if number else nothing[0]
+        after = found[number + 1][0] if number + 1 < len(found) else nothing[0]
+        lasts = _near(hz, before) | _near(hz, after)
+        kept.append((hz[lasts], amplitude[lasts]))
+    return kept
+
+
+def _peaks(spectrum: Numbers) -> tuple[Numbers, Numbers]:
+    bins, _ = scipy.signal.find_peaks(spectrum, height=max(FAINTEST, FAINTEST_SHARE * spectrum.max()))
+    around = np.log(np.stack([spectrum[bins - 1], spectrum[bins], spectrum[bins + 1]]) + 1e-12)
+    shift = (
+        0.5 * (around[0] - around[2]) / (around[0] - 2 * around[1] + around[2] - 1e-12)
+    )  # a parabola through three bins
+    hz = (bins + shift) * SAMPLE_RATE / PEAK_FFT
+    inside = (hz > LOWEST_PEAK_HZ) & (hz < HIGHEST_PEAK_HZ)
+    return hz[inside], spectrum[bins][inside]
+
+
+def _near(hz: Numbers, others: Numbers) -> NDArray[np.bool_]:
+    """Which have another within PEAK_CENTS, or within half a bin."""
+    if not len(others) or not len(hz):
+        return np.zeros(len(hz), bool)
+    tolerance = np.maximum(hz * (2 ** (PEAK_CENTS / 1200) - 1), 0.5 * SAMPLE_RATE / PEAK_FFT)
+    near: NDArray[np.bool_] = np.abs(hz[:, None] - others[None]).min(1) <= tolerance
+    return near
+
+
+def peaks_found(source: Audio, made: Audio) -> tuple[float, float]:
+    """Recall and precision of tonal peaks, each weighted by its amplitude."""
+    found = wanted = right = given = 0.0
+    for (hz, amplitude), (made_hz, made_amplitude) in zip(tonal_peaks(source), tonal_peaks(made), strict=True):
+        found += float(amplitude[_near(hz, made_hz)].sum())
+        wanted += float(amplitude.sum())
+        right += float(made_amplitude[_near(made_hz, hz)].sum())
+        given += float(made_amplitude.sum())
+    return found / max(wanted, 1e-9), right / max(given, 1e-9)
+
+
+def in_key(audio: Audio, root: int, *, minor: bool) -> float:
+    """The share of a constant-Q chromagram's energy in the notes of a key."""
+    chroma = librosa.feature.chroma_cqt(
+        y=audio.mean(0), sr=SAMPLE_RATE, hop_length=2048, fmin=32.7, n_octaves=6, norm=None
+    )
+    energy = chroma.mean(1) ** 2
+    return float(energy[[(root + one) % 12 for one in (MINOR if minor else MAJOR)]].sum() / (energy.sum() + 1e-12))
+
+
+def tonal_energy(audio: Audio) -> float:
+    """Root of the energy of the lasting peaks, meaned over time."""
+    return float(np.sqrt(np.mean([np.square(amplitude).sum() for _, amplitude in tonal_peaks(audio)]) + 1e-12))
+
+
+def percussive_energy(audio: Audio) -> float:
+    """Root mean square of what is percussive (median filtering, Fitzgerald 2010), above 200 Hz."""
+    spectrum = librosa.stft(audio.mean(0), n_fft=2048, hop_length=512)
+    _, percussive = librosa.decompose.hpss(spectrum, margin=2.0)
+    power = np.abs(percussive[10:]).astype(np.float64) ** 2
+    return float(np.sqrt(power.sum(0).mean()) / 2048)
+
+
+def description(audio: Audio) -> Numbers:
+    """What the classifier of kinds hears: levels in bands, flatness, tonality, onsets and their sharpness."""
+    level = _mel_level(audio)
+    bands = level.mean(1).reshape(12, 8).mean(1)
+    spread = level.std(1).reshape(12, 8).mean(1)
+    flat = librosa.feature.spectral_flatness(y=audio.mean(0), n_fft=2048, hop_length=1024)[0]
+    times, envelope = onsets(audio)
+    peaks = tonal_peaks(audio)
+    lowest = np.mean([hz.min(initial=2000) for hz, _ in peaks])
+    loud = float(np.sqrt(np.mean(audio**2)) + 1e-9)
+    ratios = np.log([tonal_energy(audio) / loud + 1e-4, percussive_energy(audio) / loud + 1e-4])
+    few = [np.log(flat + 1e-6).mean(), np.log(flat + 1e-6).std(), len(times), envelope.std(), np.log(lowest)]
+    return np.concatenate([bands, spread, few, ratios, [np.mean([len(hz) for hz, _ in peaks])]])

@@ -1,0 +1,151 @@
+"""What every training stage does alike: a seed, a time or step budget, a log, checkpoints, and going on where it stopped.
+
+A checkpoint is one file with the networks, the optimiser and the step; it is written to the side and moved into place,
+so an interruption never leaves half of one.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+STATE = Path(__file__).parent / "state"
+"""Everything heavy: rendered loops, latents, checkpoints, logs. Not in git; `make pocket` remakes it."""
+
+CHECKPOINT_SECONDS = 240.0
+LOG_EVERY = 50
+WARM_UP = 100
+
+
+@dataclass
+class Stage:
+    """One network in training. steps: in all. rate: the learning rate's peak; it rises over WARM_UP and falls as a cosine."""
+
+    name: str
+    networks: nn.Module
+    steps: int
+    rate: float
+    weight_decay: float = 1e-3
+    average: float = 0.0
+    step: int = 0
+    _sums: dict[str, float] = field(default_factory=dict)
+    _counted: int = 0
+
+    def __post_init__(self) -> None:
+        parameters = [one for one in self.networks.parameters() if one.requires_grad]
+        self.optimiser = torch.optim.AdamW(
+            parameters, lr=self.rate, betas=(0.9, 0.98), weight_decay=self.weight_decay, fused=True
+        )
+        self.averaged = {name: value.clone() for name, value in self.networks.state_dict().items()}
+        if self.path.exists():
+            self._resume()
+
+    @property
+    def path(self) -> Path:
+        """The checkpoint."""
+        return STATE / f"{self.name}.pt"
+
+    def run(self, loss_of: Callable[[int], tuple[Tensor, Mapping[str, float]]]) -> None:
+        """Train to the last step. loss_of: gives a step's loss and what to log of it."""
+        started, saved, begun = time.monotonic(), time.monotonic(), self.step
+        while self.step < self.steps:
+            self._take(loss_of)
+            if self.step % LOG_EVERY == 0:
+                self._log((time.monotonic() - started) / (self.step - begun))
+            if time.monotonic() - saved > CHECKPOINT_SECONDS:
+                self.save()
+                saved = time.monotonic()
+        self.save()
+
+    def _take(self, loss_of: Callable[[int], tuple[Tensor, Mapping[str, float]]]) -> None:
+        for group in self.optimiser.param_groups:
+            group["lr"] = self.rate * self._schedule()
+        loss, said = loss_of(self.step)
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(self.networks.parameters(), 1.0)
+        self.optimiser.step()
+        self.step += 1
+        self._average()
+        for name, value in {"loss": float(loss.detach()), **said}.items():
+            self._sums[name] = self._sums.get(name, 0.0) + value
+        self._counted += 1
+
+    def _schedule(self) -> float:
+        warm = min(1.0, (self.step + 1) / WARM_UP)
+        return warm * max(0.02, 0.5 * (1 + math.cos(math.pi * self.step / self.steps)))
+
+    def _average(self) -> None:
+        """The exponential average of the weights, which is what ships."""
+        keep = min(self.average, (self.step + 1) / (self.step + 20))
+        if not self.average:
+            return
+        with torch.no_grad():
+            for name, value in self.networks.state_dict().items():
+                self.averaged[name].lerp_(value, 1 - keep) if value.is_floating_point() else None
+
+    def _log(self, seconds: float) -> None:
+        means = {name: round(total / self._counted, 5) for name, total in self._sums.items()}
+        line = json.dumps({"step": self.step, "seconds_a_step": round(seconds, 3), **means})
+        with (STATE / f"{self.name}.log").open("a") as log:
+            log.write(line + "\n")
+        print(self.name, line, flush=True)
+        self._sums, self._counted = {}, 0
+
+    def weights(self) -> dict[str, Tensor]:
+        """What ships: the averaged weights, or the plain ones where there is no average."""
+        return self.averaged if self.average else dict(self.networks.state_dict())
+
+    def save(self) -> None:
+        """Write the checkpoint."""
+        STATE.mkdir(exist_ok=True)
+        held: dict[str, Any] = {
+            "step": self.step,
+            "networks": self.networks.state_dict(),
+            "averaged": self.averaged,
+            "weights": self.weights(),
+            "optimiser": self.optimiser.state_dict(),
+            "random": torch.get_rng_state(),
+        }
+        beside = self.path.with_suffix(".new")
+        torch.save(held, beside)
+        beside.replace(self.path)
+
+    def _resume(self) -> None:
+        held = torch.load(self.path, weights_only=True)
+        self.networks.load_state_dict(held["networks"])
+        self.averaged = held["averaged"]
+        self.optimiser.load_state_dict(held["optimiser"])
+        torch.set_rng_state(held["random"])
+        self.step = held["step"]
+        print(f"{self.name}: going on at step {self.step}", flush=True)
+
+
+def finished(name: str) -> dict[str, Tensor]:
+    """The weights a stage ended with (or has so far)."""
+    held = torch.load(STATE / f"{name}.pt", weights_only=True)
+    weights: dict[str, Tensor] = held["weights"]
+    return weights
+
+
+def one_thread(seed: int) -> None:
+    """One thread a process, and a seed."""
+    torch.set_num_threads(1)
+    torch.set_flush_denormal(True)
+    torch.manual_seed(seed)
+
+
+def counted(count: int) -> Iterator[int]:
+    """0 … count - 1, saying how far it is."""
+    for number in range(count):
+        if number % 100 == 0:
+            print(f"{number} of {count}", flush=True)
+        yield number

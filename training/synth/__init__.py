@@ -1,0 +1,1 @@
+"""Loops made from scratch, with words that are true of them. Nothing is recorded or downloaded."""

@@ -1,0 +1,150 @@
+"""One hit of each drum, in six kits. Everything is sines, noise, envelopes, filters and distortion.
+
+Times are in seconds, frequencies in Hz, levels around 1. ``Drawn`` is numpy's generator: each call makes a new drum.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.signal
+from numpy.typing import NDArray
+
+SAMPLE_RATE = 44100
+Sound = NDArray[np.float32]
+Drawn = np.random.Generator
+
+
+@dataclass(frozen=True)
+class Kit:
+    """The ranges a kit's drums are drawn from: kick's length, end and start, its drive and click; snare; hats."""
+
+    kick_seconds: tuple[float, float]
+    kick_hz: tuple[float, float]
+    kick_sweep: tuple[float, float]
+    kick_drive: tuple[float, float]
+    click: tuple[float, float]
+    snare_hz: tuple[float, float]
+    snare_noise: tuple[float, float]
+    hat_hz: tuple[float, float]
+    hat_metal: tuple[float, float]
+    crush: bool = False
+
+
+KITS = {
+    "808": Kit((0.5, 1.0), (40, 54), (90, 200), (1, 1.6), (0.02, 0.12), (170, 210), (0.5, 0.8), (7000, 8500), (0.7, 1)),
+    "909": Kit((0.25, 0.42), (45, 56), (180, 380), (1.2, 2.5), (0.15, 0.4), (180, 230), (0.7, 1.1), (6500, 8500), (0.3, 0.7)),
+    "acoustic": Kit((0.14, 0.28), (52, 68), (100, 190), (1, 1.5), (0.1, 0.3), (170, 240), (0.7, 1.2), (5500, 7500), (0.1, 0.4)),
+    "dusty": Kit(
+        (0.14, 0.28), (52, 66), (100, 180), (1.5, 3), (0.05, 0.2), (160, 220), (0.6, 1), (5000, 6500), (0.1, 0.4), crush=True,
+    ),
+    "electronic": Kit((0.2, 0.4), (42, 60), (160, 420), (1, 2), (0.1, 0.4), (190, 300), (0.5, 1.1), (6500, 9500), (0.4, 0.9)),
+    "industrial": Kit((0.25, 0.45), (44, 58), (200, 450), (3, 7), (0.2, 0.6), (150, 260), (0.8, 1.4), (5000, 8000), (0.5, 1)),
+}  # fmt: skip
+
+
+def kick(drawn: Drawn, kit: Kit, drive: float) -> Sound:
+    """A falling sine, distorted, and a click. drive: 0…1, how much harder than the kit's usual."""
+    length, end, start = drawn.uniform(*kit.kick_seconds), drawn.uniform(*kit.kick_hz), drawn.uniform(*kit.kick_sweep)
+    fall, t = drawn.uniform(0.012, 0.045), _times(length * 1.3)
+    angle = 2 * np.pi * (end * t + (start - end) * fall * (1 - np.exp(-t / fall)))
+    body = np.sin(angle) * np.exp(-t / (length * 0.35)) * np.minimum(1, t / 0.0008)
+    click = _band(_noise(drawn, len(t)), drawn.uniform(1500, 4000), None) * np.exp(-t / 0.004)
+    gain = drawn.uniform(*kit.kick_drive) * (1 + 1.5 * drive)
+    sound = np.tanh((body + click * drawn.uniform(*kit.click)) * gain) / np.tanh(gain)
+    return _ended(sound, 800)
+
+
+def snare(drawn: Drawn, kit: Kit, drive: float) -> Sound:
+    """Two sines and a band of noise."""
+    t = _times(drawn.uniform(0.16, 0.34))
+    pitch, fall = drawn.uniform(*kit.snare_hz), drawn.uniform(0.03, 0.07)
+    body = np.sin(2 * np.pi * pitch * t + 3 * np.exp(-t / 0.008)) * 0.8 + np.sin(2 * np.pi * pitch * 1.6 * t) * 0.4
+    noise = _band(_noise(drawn, len(t)), drawn.uniform(900, 2500), drawn.uniform(7000, 14000))
+    noise = noise * np.exp(-t / (t[-1] * drawn.uniform(0.18, 0.3))) * drawn.uniform(*kit.snare_noise)
+    return _ended(np.tanh((body * np.exp(-t / fall) * drawn.uniform(0.4, 0.9) + noise) * (1.3 + 2 * drive)), 600)
+
+
+def clap(drawn: Drawn, _kit: Kit, drive: float) -> Sound:
+    """Three short bursts and a longer one."""
+    t, gap, tail = _times(drawn.uniform(0.18, 0.34)), drawn.uniform(0.008, 0.012), drawn.uniform(0.03, 0.06)
+    envelope = sum((np.where(t >= k * gap, np.exp(-(t - k * gap) / 0.004), 0.0) for k in range(3)), np.zeros_like(t))
+    envelope = envelope + np.where(t >= 3 * gap, np.exp(-(t - 3 * gap) / tail), 0.0)
+    noise = _band(_noise(drawn, len(t)), drawn.uniform(700, 1100), drawn.uniform(3000, 7000))
+    return _ended(np.tanh(noise * envelope * (1.2 + drive)), 600)
+
+
+def rim(drawn: Drawn, _kit: Kit, _drive: float) -> Sound:
+    """A rim shot: two short sines and a tick."""
+    t = _times(drawn.uniform(0.05, 0.1))
+    tones = np.sin(2 * np.pi * drawn.uniform(420, 600) * t) + np.sin(2 * np.pi * drawn.uniform(1500, 1900) * t)
+    tick = _band(_noise(drawn, len(t)), 2000, None) * np.exp(-t / 0.003)
+    return _ended((tones * 0.5 * np.exp(-t / 0.012) + 0.6 * tick) * 0.9, 300)
+
+
+def hat(drawn: Drawn, kit: Kit, drive: float, *, is_open: bool = False) -> Sound:
+    """Six squares and noise above a cut-off; open ones ring."""
+    length = drawn.uniform(0.25, 0.5) if is_open else drawn.uniform(0.04, 0.1)
+    t, pitch = _times(length), drawn.uniform(320, 440)
+    ratios = np.array([1.0, 1.34, 1.68, 1.97, 2.3, 2.9])
+    metal = np.sign(np.sin(2 * np.pi * pitch * ratios[:, None] * t)).mean(0) * drawn.uniform(*kit.hat_metal)
+    sound = _band(metal + _noise(drawn, len(t)) * drawn.uniform(0.3, 0.7), drawn.uniform(*kit.hat_hz), None)
+    return _ended(sound * np.exp(-t / (length * 0.28)) * (1 + drive), 400)
+
+
+def shaker(drawn: Drawn, _kit: Kit, _drive: float) -> Sound:
+    """Noise that swells for 20 ms."""
+    t = _times(drawn.uniform(0.08, 0.16))
+    return _ended(_band(_noise(drawn, len(t)), 4000, 10000) * np.minimum(1, t / 0.02) * np.exp(-t / 0.03), 400)
+
+
+def tom(drawn: Drawn, _kit: Kit, _drive: float) -> Sound:
+    """A lower or higher tom, or a conga: a sine that falls a little."""
+    length, pitch = drawn.uniform(0.15, 0.35), drawn.uniform(85, 380)
+    t = _times(length)
+    tone = np.sin(2 * np.pi * (pitch * t + pitch * 0.5 * 0.03 * (1 - np.exp(-t / 0.03))))
+    return _ended(tone * np.exp(-t / (length * 0.3)) + 0.2 * _noise(drawn, len(t)) * np.exp(-t / 0.004), 400)
+
+
+def cowbell(drawn: Drawn, _kit: Kit, _drive: float) -> Sound:
+    """Two squares through a band."""
+    t = _times(drawn.uniform(0.15, 0.3))
+    pitch = drawn.uniform(500, 600)
+    tones = np.sign(np.sin(2 * np.pi * pitch * t)) + np.sign(np.sin(2 * np.pi * pitch * 1.48 * t))
+    return _ended(_band(tones * 0.35, 500, 4500) * np.exp(-t / (t[-1] * 0.22)), 400)
+
+
+def click_hit(drawn: Drawn, _kit: Kit, _drive: float) -> Sound:
+    """A wood block or a click: a very short high sine."""
+    t = _times(drawn.uniform(0.06, 0.12))
+    tone = np.sin(2 * np.pi * drawn.uniform(1100, 2200) * t) * np.exp(-t / 0.012)
+    return _ended(tone + 0.3 * _noise(drawn, len(t)) * np.exp(-t / 0.005), 400)
+
+
+PERCUSSION: dict[str, Callable[[Drawn, Kit, float], Sound]] = {
+    "tom": tom, "shaker": shaker, "cowbell": cowbell, "click": click_hit, "rim": rim, "conga": tom,
+}  # fmt: skip
+
+
+def _times(seconds: float) -> NDArray[np.float64]:
+    return np.arange(int(seconds * SAMPLE_RATE)) / SAMPLE_RATE
+
+
+def _noise(drawn: Drawn, samples: int) -> NDArray[np.float64]:
+    return drawn.standard_normal(samples)
+
+
+def _band(sound: NDArray[np.float64], low: float, high: float | None) -> NDArray[np.float64]:
+    """Second-order Butterworth, high-pass or band-pass."""
+    kind, edges = ("high", low) if high is None else ("band", (low, high))
+    filtered: NDArray[np.float64] = scipy.signal.sosfilt(
+        scipy.signal.butter(2, edges, kind, fs=SAMPLE_RATE, output="sos"), sound
+    )
+    return filtered
+
+
+def _ended(sound: NDArray[np.float64], samples: int) -> Sound:
+    """Faded to zero over its last samples."""
+    return (sound * np.minimum(1, (len(sound) - np.arange(len(sound))) / samples)).astype(np.float32)

@@ -1,0 +1,198 @@
+"""A drum loop: a pattern drawn from its genre, played by a kit, in a room; and which words are true of it.
+
+The audio of a loop is whole bars, and what rings over its end is in its beginning, so it can be tiled.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.fft
+import scipy.signal
+from numpy.typing import NDArray
+
+from training.synth import drum_sounds as sounds
+from training.synth.drum_sounds import KITS, PERCUSSION, SAMPLE_RATE, Drawn, Kit, Sound
+from training.synth.genres import BY_NAME, STEPS, Genre, chances
+
+Stereo = NDArray[np.float32]
+"""[2, samples]"""
+
+ELEMENTS = ("kick", "snare", "hat", "percussion")
+LOUDNESS = 0.14
+"""Root mean square of every drum loop. Captions say nothing of loudness, so it does not vary."""
+
+
+@dataclass(frozen=True)
+class DrumScore:
+    """Everything a drum loop is decided by. drive, bright, dense, space: 0…1. only: the elements heard; all if empty."""
+
+    seed: int
+    genre: str
+    bpm: float
+    bars: int
+    kit: str
+    swing: float
+    drive: float
+    bright: float
+    dense: float
+    space: float
+    only: tuple[str, ...] = ()
+
+
+def draw_drums(
+    seed: int, genre: Genre | None = None, bpm: float | None = None, swing: float | None = None
+) -> DrumScore:
+    """A score at random; what is given stays so."""
+    from training.synth.genres import GENRES
+
+    drawn = np.random.default_rng([1, seed])
+    shares = np.array([one.share for one in GENRES])
+    genre = genre or GENRES[drawn.choice(len(GENRES), p=shares / shares.sum())]
+    bpm = bpm or float(drawn.integers(genre.bpm[0], genre.bpm[1] + 1))
+    swings = genre.swing * drawn.uniform(0.3, 1) * (drawn.random() < 0.5)
+    kit = str(drawn.choice(list(KITS))) if drawn.random() < 0.15 else str(drawn.choice(genre.kits))
+    only = ELEMENTS_ALONE[drawn.integers(len(ELEMENTS_ALONE))] if drawn.random() < 0.12 else ()
+    drive, bright, dense, space = drawn.uniform(0, 1, 4)
+    return DrumScore(
+        seed, genre.name, bpm, 2 if bpm < 90 else 4, kit, swings if swing is None else swing,
+        drive, bright, dense, space, only,
+    )  # fmt: skip
+
+
+ELEMENTS_ALONE: tuple[tuple[str, ...], ...] = (
+    ("hat",), ("percussion",), ("kick",), ("kick", "snare"), ("kick", "hat"), ("snare", "hat"), ("hat", "percussion"),
+)  # fmt: skip
+
+
+class _Tape:
+    """Where hits are laid: a ring of whole bars."""
+
+    def __init__(self, score: DrumScore) -> None:
+        self.samples = round(score.bars * 240 / score.bpm * SAMPLE_RATE)
+        self.step = 15 / score.bpm * SAMPLE_RATE
+        self.swing = score.swing
+        self.audio = np.zeros((2, self.samples), np.float32)
+
+    def hit(self, sound: Sound, step: float, gain: float, pan: float = 0.0) -> None:
+        """step: sixteenths from the start; odd ones are late by the swing. pan: -1…1."""
+        late = self.swing if step % 2 == 1 else 0.0
+        at = round((step + late) * self.step) % self.samples
+        gains = gain * np.sqrt(2) * np.array([np.cos((pan + 1) * np.pi / 4), np.sin((pan + 1) * np.pi / 4)])
+        while len(sound):
+            count = min(len(sound), self.samples - at)
+            self.audio[:, at : at + count] += (gains[:, None] * sound[:count]).astype(np.float32)
+            sound, at = sound[count:], 0
+
+
+def render_drums(score: DrumScore) -> Stereo:
+    """The loop's audio, [2, samples], at LOUDNESS."""
+    drawn, genre, kit = np.random.default_rng([2, score.seed]), BY_NAME[score.genre], KITS[score.kit]
+    dry, wet = _Tape(score), _Tape(score)
+    players = {"kick": _kick, "snare": _snare, "hat": _hats, "percussion": _percussion}
+    for element, play in players.items():
+        own = np.random.default_rng([3, score.seed, ELEMENTS.index(element)])
+        if not score.only or element in score.only:
+            play(own, dry if element == "kick" else wet, score, genre, kit)
+    audio = dry.audio + _in_room(drawn, wet.audio, score.space)
+    return _levelled(_toned(audio, score, kit))
+
+
+def _bars(drawn: Drawn, score: DrumScore, pattern: str, *, vary: float = 0.35) -> NDArray[np.bool_]:
+    """[bars * STEPS]: two bars in turn, the second sometimes another draw of the same chances."""
+    likely = np.clip(np.array(chances(pattern)), 0, 1)
+    likely = np.where(likely < 1, likely * (0.35 + 1.1 * score.dense), 1.0)
+    first = drawn.random(STEPS) < likely
+    second = drawn.random(STEPS) < likely if drawn.random() < vary else first
+    return np.concatenate([second if bar % 2 else first for bar in range(score.bars)])
+
+
+def _kick(drawn: Drawn, tape: _Tape, score: DrumScore, genre: Genre, kit: Kit) -> None:
+    sound, gain = sounds.kick(drawn, kit, score.drive), drawn.uniform(0.8, 1.0)
+    for step in np.flatnonzero(_bars(drawn, score, genre.kick)):
+        tape.hit(sound, int(step), gain * (1 if step % 4 == 0 else 0.85))
+
+
+def _snare(drawn: Drawn, tape: _Tape, score: DrumScore, genre: Genre, kit: Kit) -> None:
+    claps = drawn.random() < genre.claps
+    sound = sounds.clap(drawn, kit, score.drive) if claps else sounds.snare(drawn, kit, score.drive)
+    if drawn.random() < 0.2:
+        sound = _together(sound, sounds.clap(drawn, kit, score.drive), 0.6)
+    hits, gain = _bars(drawn, score, genre.snare), drawn.uniform(0.5, 0.8)
+    if genre.name == "techno" and "snare" not in score.only and drawn.random() < 0.3:
+        hits[:] = False
+    for hit in np.flatnonzero(hits):
+        tape.hit(sound, int(hit), gain)
+    if drawn.random() < 0.25 * (0.5 + score.dense):  # a fill on the last beat
+        for step in range(len(hits) - 4, len(hits)):
+            if drawn.random() < 0.6 and not hits[step]:
+                tape.hit(sound, step, gain * 0.5)
+
+
+def _hats(drawn: Drawn, tape: _Tape, score: DrumScore, genre: Genre, kit: Kit) -> None:
+    closed, ringing = sounds.hat(drawn, kit, score.drive), sounds.hat(drawn, kit, score.drive, is_open=True)
+    closed_hits, open_hits = _bars(drawn, score, genre.hat), _bars(drawn, score, genre.open_hat)
+    if drawn.random() < 0.35:
+        closed_hits[::2] = True
+    accents = np.tile([1, 0.55, 0.8, 0.55] if drawn.random() < 0.7 else [0.7, 0.5, 1, 0.5], 4 * score.bars)
+    gain, ringing_gain, pan = drawn.uniform(0.2, 0.42), drawn.uniform(0.2, 0.38), drawn.uniform(-0.3, 0.3)
+    rolls = set(drawn.choice(len(closed_hits), drawn.integers(1, 3) * score.bars)) if genre.rolls else set()
+    for step in range(len(closed_hits)):
+        if open_hits[step]:
+            tape.hit(ringing, step, ringing_gain, pan)
+        elif closed_hits[step]:
+            tape.hit(closed, step, gain * accents[step], pan)
+            for part in ((1 / 3, 2 / 3) if step % 2 else (0.5,)) if step in rolls else ():
+                tape.hit(closed, step + part, gain * 0.6, pan)
+
+
+def _percussion(drawn: Drawn, tape: _Tape, score: DrumScore, genre: Genre, kit: Kit) -> None:
+    alone = score.only == ("percussion",) or "percussion" in score.only
+    pattern = "4243424342434243" if alone or drawn.random() < 0.15 else genre.percussion
+    for _ in range(3 if alone else 2):
+        name = str(drawn.choice(list(PERCUSSION)))
+        sound, gain, pan = PERCUSSION[name](drawn, kit, score.drive), drawn.uniform(0.2, 0.45), drawn.uniform(-0.6, 0.6)
+        for step in np.flatnonzero(_bars(drawn, score, pattern)):
+            tape.hit(sound, int(step), gain * drawn.uniform(0.7, 1), pan)
+
+
+def _together(one: Sound, other: Sound, gain: float) -> Sound:
+    length = max(len(one), len(other))
+    return np.pad(one, (0, length - len(one))) * 0.8 + np.pad(other, (0, length - len(other))) * np.float32(gain)
+
+
+def _in_room(drawn: Drawn, audio: Stereo, space: float) -> Stereo:
+    """With a reverberation of noise that falls by 60 dB; none below a third of the scale. Wraps around the loop."""
+    if space < 0.33:
+        return audio
+    seconds, wet = 0.2 + 1.6 * (space - 0.33), 0.05 + 0.45 * (space - 0.33)
+    count = min(audio.shape[1], int(seconds * SAMPLE_RATE))
+    t = np.arange(count) / SAMPLE_RATE
+    response = drawn.standard_normal((2, count)) * np.exp(-t * 6.9 / seconds) * (t > 0.008)
+    response[:, 1:] = 0.6 * response[:, 1:] + 0.4 * response[:, :-1]
+    response *= wet / np.sqrt((response**2).sum(1, keepdims=True))
+    spectrum = scipy.fft.rfft(audio) * scipy.fft.rfft(response.astype(np.float32), n=audio.shape[1])
+    reverberation: Stereo = scipy.fft.irfft(spectrum, n=audio.shape[1]).astype(np.float32)
+    return audio + reverberation
+
+
+def _toned(audio: Stereo, score: DrumScore, kit: Kit) -> Stereo:
+    """Darkened below a third of brightness and for dusty kits, which are also distorted."""
+    ceiling = 7000.0 if kit.crush else 18000.0
+    if score.bright < 0.33:
+        ceiling = min(ceiling, 3500 + 9000 * score.bright / 0.33)
+    if ceiling < 18000:
+        low = scipy.signal.butter(2, ceiling, "low", fs=SAMPLE_RATE, output="sos")
+        twice = np.tile(audio, 2)  # filtered in its second lap, the loop stays one
+        audio = scipy.signal.sosfilt(low, twice)[:, audio.shape[1] :].astype(np.float32)
+    if score.drive > 0.66:
+        level = 1.5 + 4 * (score.drive - 0.66)
+        audio = np.tanh(audio * level) / np.float32(level)
+    return audio
+
+
+def _levelled(audio: Stereo) -> Stereo:
+    audio = audio * (LOUDNESS / (np.sqrt(np.mean(audio**2)) + 1e-9))
+    peak = float(np.abs(audio).max())
+    return (np.tanh(audio) / np.tanh(peak) * 0.95 if peak > 0.95 else audio).astype(np.float32)

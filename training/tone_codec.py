@@ -1,0 +1,160 @@
+"""Stage `tone_codec`: an encoder of controls (a teacher, it does not ship) and the decoder of tones.
+
+It hears nothing: its data are the controls the synthesiser gives, exact and free of flicker.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from training.loops import draw_loop, loop_controls, silence
+from training.model.layers import FINE_PER_LATENT, blocks
+from training.model.tones import CONTROLS, NOTES, ToneDecoder, by_registers, parted
+from training.stage import Stage, counted, one_thread
+from training.synth.tones import Controls
+
+TONE_CHANNELS = 40
+LOOPS = 2000
+FIRST_SEED = 2_000_000
+FRAMES = 256
+"""Latent frames of a whole window."""
+CROP = 32
+ROWS = 24
+SILENT_SHARE = 0.06
+QUIETEST, QUIETEST_SHARE = 2e-3, 0.03
+"""A note below either, the second against the loudest at that time, is none."""
+STEPS = 5000
+RATE = 1.5e-3
+KL_WEIGHT = 1.5e-3
+
+
+def wanted(controls: Controls) -> Tensor:
+    """What the decoder should give, [steps, CONTROLS]: presence 0 or 1, log levels, log shares, widths 0…1."""
+    level = torch.from_numpy(np.sqrt(2 * controls.power)).float()
+    loudest = F.max_pool1d(level.amax(-1)[None, None], 3, 1, 1)[0, 0, :, None]
+    presence = (level > torch.clamp(QUIETEST_SHARE * loudest, min=QUIETEST)).float()
+    register = by_registers(torch.from_numpy(controls.power).float()).sum(-1)
+    share = torch.from_numpy(controls.group_power).float() / (register[..., None] + 1e-12)
+    width = (torch.from_numpy(controls.side).float() / (register + 1e-12)).clamp(0, 1).sqrt()
+    parts = presence, torch.log(level + 1e-4), 0.5 * torch.log(share + 1e-6).flatten(1), width
+    return torch.cat(parts, -1)
+
+
+class ControlEncoder(nn.Module):
+    """Controls to latents' mean and log variance."""
+
+    def __init__(self, width: int = 320) -> None:
+        super().__init__()
+        self.input = nn.Linear(FINE_PER_LATENT * CONTROLS, width)
+        self.network = blocks(3, width, 2, 5)
+        self.norm = nn.LayerNorm(width)
+        self.output = nn.Linear(width, 2 * TONE_CHANNELS)
+
+    def forward(self, controls: Tensor) -> tuple[Tensor, Tensor]:
+        """controls: [rows, steps, CONTROLS] -> each [rows, frames, TONE_CHANNELS]."""
+        presence, level, share, width = parted(controls)
+        sounds = (by_registers(presence).amax(-1) > 0).float()
+        given = (
+            presence, presence * (level + 5) / 2, ((share + 3) / 2 * sounds[..., None]).flatten(-2), width * sounds
+        )  # fmt: skip
+        joined = torch.cat(given, -1).reshape(controls.shape[0], -1, FINE_PER_LATENT * CONTROLS)
+        mean, log_variance = self.output(self.norm(self.network(self.input(joined)))).chunk(2, -1)
+        return mean, log_variance.clamp(-8, 2)
+
+
+class ToneCodec(nn.Module):
+    """Both halves."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.encoder = ControlEncoder()
+        self.decoder = ToneDecoder(TONE_CHANNELS)
+        with torch.no_grad():  # silence to begin with
+            self.decoder.output.bias.reshape(FINE_PER_LATENT, CONTROLS)[:, :NOTES] = -4.0
+            self.decoder.output.bias.reshape(FINE_PER_LATENT, CONTROLS)[:, NOTES : 2 * NOTES] = -4.0
+
+
+def apart(made: Tensor, target: Tensor) -> dict[str, Tensor]:
+    """The parts of the loss. made: as the decoder gives, target: as ``wanted`` gives, both [rows, steps, CONTROLS]."""
+    presence, level, share, width = parted(made)
+    is_there, target_level, target_share, target_width = parted(target)
+    loud = is_there * torch.exp(target_level)
+    weight = 1 + is_there * (1 + 30 * loud)
+    register = by_registers(loud).sum(-1)
+    sounds = (register > 0).float() * (0.2 + 5 * register)
+    audible = sounds[..., None] * (0.03 + torch.exp(0.7 * target_share))
+    on = torch.sigmoid(presence)
+    steady = (is_there[:, 1:] == is_there[:, :-1]).float()
+    return {
+        "presence": 12 * F.binary_cross_entropy_with_logits(presence, is_there, weight=weight),
+        "level": 0.8
+        * ((level - target_level).abs() * is_there * (0.2 + 5 * loud)).sum()
+        / (is_there * (0.2 + 5 * loud)).sum().clamp(min=1),
+        "share": 0.6 * ((share - target_share).abs() * audible).sum() / audible.sum().clamp(min=1),
+        "width": 0.2 * ((torch.sigmoid(width) - target_width).abs() * sounds).sum() / sounds.sum().clamp(min=1),
+        "flicker": 4 * ((on[:, 1:] - on[:, :-1]).abs() * steady).mean(),
+    }
+
+
+def measured(made: Tensor, target: Tensor) -> dict[str, float]:
+    """Recall and precision of notes weighted by amplitude."""
+    presence, level, *_ = parted(made)
+    is_there, target_level, *_ = parted(target)
+    found, loud, made_loud = (presence > 0).float(), is_there * torch.exp(target_level), torch.exp(level)
+    return {
+        "recall": float((loud * found).sum() / loud.sum().clamp(min=1e-6)),
+        "precision": float((made_loud * found * is_there).sum() / (made_loud * found).sum().clamp(min=1e-6)),
+    }
+
+
+def control_bank(first: int, count: int) -> Tensor:
+    """Loops with tones, [count, steps, CONTROLS], in half precision."""
+    kinds = ("bass", "chords", "chords", "tones", "mix")
+    steps = FRAMES * FINE_PER_LATENT
+    loops = (draw_loop(first + number, kinds[number % len(kinds)]) for number in counted(count))
+    return torch.stack([wanted(loop_controls(loop, steps)).half() for loop in loops])
+
+
+def crops(bank: Tensor, drawn: np.random.Generator) -> Tensor:
+    """[ROWS, CROP steps' worth, CONTROLS]: random pieces at random gains, a few of them silent."""
+    quiet = wanted(silence(CROP * FINE_PER_LATENT))
+    rows = []
+    for _ in range(ROWS):
+        start = FINE_PER_LATENT * drawn.integers(FRAMES - CROP + 1)
+        row = bank[drawn.integers(len(bank)), start : start + CROP * FINE_PER_LATENT].float()
+        row[:, NOTES : 2 * NOTES] += float(drawn.uniform(-0.5, 0.2))
+        rows.append(quiet if drawn.random() < SILENT_SHARE else row)
+    return torch.stack(rows)
+
+
+def main() -> None:
+    """Train it."""
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--steps", type=int, default=STEPS)
+    chosen = options.parse_args()
+    one_thread(0)
+    bank = control_bank(FIRST_SEED, LOOPS)
+    codec = ToneCodec()
+    stage = Stage("tone_codec", codec, chosen.steps, RATE, average=0.995)
+
+    def loss_of(step: int) -> tuple[Tensor, Mapping[str, float]]:
+        target = crops(bank, np.random.default_rng([7, step]))
+        mean, log_variance = codec.encoder(target)
+        made = codec.decoder.controls(mean + torch.exp(0.5 * log_variance) * torch.randn_like(mean))
+        losses = apart(made, target)
+        nats = 0.5 * (mean**2 + log_variance.exp() - log_variance - 1).sum(-1).mean()
+        said = {name: float(one.detach()) for name, one in losses.items()}
+        total = torch.stack(list(losses.values())).sum() + KL_WEIGHT * nats
+        return total, {**said, "nats": float(nats.detach()), **measured(made.detach(), target)}
+
+    stage.run(loss_of)
+
+
+if __name__ == "__main__":
+    main()

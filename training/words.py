@@ -1,0 +1,135 @@
+"""Which words are true of a loop, and all the words that mean them.
+
+A caption is a few meanings, drawn anew each time a loop is seen. A meaning has a token and any number of spellings.
+"""
+
+from __future__ import annotations
+
+from training.loops import Loop
+from training.model.tokens import FIRST_WORD, MAX_TOKENS, NULL, PAD, key_token
+from training.synth.drum_sounds import Drawn
+from training.synth.instruments import BASSES, MELODIC
+
+MEANINGS: dict[str, str] = {
+    # genres
+    "techno": "techno tech minimal-techno",
+    "house": "house deep-house disco",
+    "hip-hop": "hip-hop hip boom-bap boom bap rap r&b lo-fi-hip-hop",
+    "trap": "trap drill phonk",
+    "dnb": "dnb jungle liquid neurofunk",
+    "breakbeat": "breakbeat break breaks big-beat",
+    "ambient": "ambient downtempo cinematic drone",
+    "dubstep": "dubstep dub grime",
+    "reggaeton": "reggaeton dembow dancehall latin afrobeat",
+    "funk": "funk funky soul groove groovy",
+    # what plays
+    "drums": "drums drum beat drumbeat drumloop",
+    "kick": "kick kickdrum bassdrum",
+    "snare": "snare clap",
+    "hat": "hi-hat hat cymbal",
+    "percussion": "percussion percussive perc shaker conga bongo tom cowbell",
+    "bass": "bass bassline basslines",
+    "chords": "chord chords harmony harmonic progression",
+    "melody": "melody melodic tune topline",
+    "tones": "tones tonal pitched instrument instruments instrumental synth synthesizer",
+    "sub": "sub subbass sub-bass",
+    "acid": "acid 303 squelchy",
+    "reese": "reese growling growl wobble neuro",
+    "fm": "fm metallic",
+    "pick": "picked pick finger fingered slap",
+    "pad": "pad pads",
+    "strings": "strings string violin violins orchestral",
+    "piano": "piano pianos grand",
+    "keys": "keys keyboard epiano wurlitzer",
+    "rhodes": "rhodes",
+    "organ": "organ hammond",
+    "brass": "brass horn horns trumpet",
+    "stab": "stab stabs",
+    "pluck": "pluck plucked plucks",
+    "guitar": "guitar",
+    "arpeggio": "arpeggio arp arpeggiated arpeggiator sequence",
+    "lead": "lead",
+    "bell": "bell bells glockenspiel chime vibraphone marimba",
+    "flute": "flute whistle woodwind pan-flute",
+    # kits
+    "808": "808",
+    "909": "909",
+    "acoustic": "acoustic live organic",
+    "dusty": "dusty lo-fi vintage vinyl old",
+    "industrial": "industrial mechanical",
+    "electronic": "electronic electro digital",
+    # how it sounds
+    "dark": "dark warm deep mellow muted muffled dull moody",
+    "bright": "bright crisp shiny airy brilliant sharp",
+    "hard": "hard aggressive heavy distorted driving punchy raw intense angry brutal",
+    "soft": "soft gentle calm chill relaxed smooth clean quiet light laid-back chilled",
+    "sparse": "sparse minimal simple stripped empty slow",
+    "busy": "busy energetic fast rolling complex upbeat dense frantic",
+    "spacious": "spacious dreamy atmospheric reverb ethereal wide lush hazy wet",
+    "dry": "dry tight close",
+    "swing": "swing swung shuffle shuffled",
+}
+TOKENS = {meaning: FIRST_WORD + number for number, meaning in enumerate(MEANINGS)}
+VOCABULARY = {word: TOKENS[meaning] for meaning, words in MEANINGS.items() for word in words.split()}
+VOCABULARY_SIZE = FIRST_WORD + len(MEANINGS)
+
+NO_CAPTION = 0.1
+"""The share of loops seen without any words, for guidance."""
+
+
+def caption(loop: Loop, drawn: Drawn) -> tuple[int, ...]:
+    """Tokens of some of what is true of a loop, MAX_TOKENS of them, padded."""
+    if drawn.random() < NO_CAPTION:
+        return (NULL,) + (PAD,) * (MAX_TOKENS - 1)
+    meanings = [loop.genre] if drawn.random() < 0.85 else []
+    if drawn.random() > 0.04 or not meanings:
+        meanings += _playing(loop, drawn)
+        meanings += [one for one in _sounding(loop) if drawn.random() < 0.5]
+    ids = [TOKENS[one] for one in dict.fromkeys(meanings)]
+    if loop.parts and drawn.random() < 0.75:
+        ids.append(_key(loop, drawn))
+    ids = ids[:MAX_TOKENS]
+    return (*ids, *(PAD,) * (MAX_TOKENS - len(ids)))
+
+
+def _key(loop: Loop, drawn: Drawn) -> int:
+    which = drawn.random()
+    root = loop.harmony.root if which < 0.95 else None
+    return key_token(root, loop.harmony.minor if which < 0.8 or root is None else None)
+
+
+def _playing(loop: Loop, drawn: Drawn) -> list[str]:
+    said = _drums(loop, drawn) if loop.drums else []
+    for part in loop.parts:
+        if part.name in BASSES:
+            said += ["bass"] * (drawn.random() < 0.95)
+            own = {"synth": "tones"}.get(part.name, part.name)
+            said += [own] * (drawn.random() < (0.3 if own == "tones" else 0.75))
+        else:
+            said += [part.name] * (drawn.random() < 0.85)
+            generic = "melody" if part.name in MELODIC else "chords"
+            said += [generic] * (drawn.random() < 0.4)
+    if loop.kind != "mix" and loop.parts and (drawn.random() < 0.12 or not said):
+        said += ["tones"] if drawn.random() < 0.5 else ["melody", "chords", "tones"]
+    return said
+
+
+def _drums(loop: Loop, drawn: Drawn) -> list[str]:
+    assert loop.drums
+    said = list(loop.drums.only)
+    if not said and drawn.random() < 0.1:
+        said = ["percussion", "kick", "snare", "hat"]
+    if not loop.drums.only or drawn.random() < 0.4:
+        said.append("drums")
+    return said + ([loop.drums.kit] if drawn.random() < 0.4 else [])
+
+
+def _sounding(loop: Loop) -> list[str]:
+    """Adjectives that are true: the lower and upper fifth of each trait."""
+    drive = loop.drums.drive if loop.drums else 0.5
+    traits = {
+        ("dark", "bright"): loop.bright, ("soft", "hard"): drive, ("sparse", "busy"): loop.dense,
+        ("dry", "spacious"): loop.space,
+    }  # fmt: skip
+    said = [low if level < 0.2 else high for (low, high), level in traits.items() if not 0.2 <= level <= 0.8]
+    return said + (["swing"] if loop.grid.swing > 0.08 else [])
