@@ -13,11 +13,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from loopwright.model.pocket.layers import FINE_PER_LATENT, HOP
 from training.drum_codec import DRUM_CHANNELS
 from training.latents import CHANNELS, Teachers, statistics
 from training.loops import draw_loop, loop_controls, silence, tonal_audio
 from training.model.encoder import Encoder
-from training.model.layers import FINE_PER_LATENT, HOP
 from training.model.tones import CONTROLS, NOTES
 from training.stage import STATE, Stage, counted, one_thread
 from training.synth.drums import draw_drums, render_drums

@@ -9,10 +9,10 @@ from pathlib import Path
 from safetensors.torch import save_file
 from torch import Tensor
 
+from loopwright.model.pocket.layers import HOP
 from training.denoiser import SHAPE
 from training.drum_codec import DRUM_CHANNELS
 from training.latents import statistics
-from training.model.layers import HOP
 from training.stage import STATE, finished
 from training.tone_codec import FRAMES
 from training.words import VOCABULARY

@@ -13,9 +13,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from loopwright.model.pocket.layers import FINE_PER_LATENT, HOP
 from training.drum_codec import DRUM_CHANNELS, DrumCodec
 from training.loops import Loop, draw_loop, drum_audio, loop_controls
-from training.model.layers import FINE_PER_LATENT, HOP
 from training.stage import STATE, finished, one_thread
 from training.tone_codec import FRAMES, TONE_CHANNELS, ToneCodec, wanted
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from training.model.layers import FINE_HOP
+from loopwright.model.pocket.layers import FINE_HOP
 from training.synth.drum_sounds import SAMPLE_RATE, Drawn
 from training.synth.drums import DrumScore, draw_drums, render_drums
 from training.synth.genres import GENRES, Genre

@@ -7,8 +7,8 @@ import json
 import numpy as np
 from numpy.typing import NDArray
 
+from loopwright.model.pocket.layers import HOP
 from training.loops import Loop, draw_loop, drum_audio, tonal_audio
-from training.model.layers import HOP
 from training.stage import STATE, counted
 
 SEED, DATA_SEED = 9_100_000, 9_200_000

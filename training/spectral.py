@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from training.model.layers import SAMPLE_RATE, mel_bands
+from loopwright.model.pocket.layers import SAMPLE_RATE, mel_bands
 
 SIZES = (128, 256, 512, 1024, 2048, 4096)
 FLOOR = 2e-3

@@ -20,10 +20,10 @@ from torch import Tensor
 from loopwright.model.base import LatentModel, TextPrompt
 from loopwright.model.flow_samplers import euler
 from loopwright.model.guidance import guided
+from loopwright.model.pocket.layers import HOP, SAMPLE_RATE
 from loopwright.model.pocket.model import load_pocket
 from loopwright.model.schedules import linear_times, log_snr_times
 from loopwright.music.prompt import LoopType, words_for
-from training.model.layers import HOP, SAMPLE_RATE
 from training.model.model import load_pocket_from
 
 STATE = Path(__file__).parent / "state"

@@ -13,8 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from loopwright.model.pocket.layers import FINE_PER_LATENT, blocks
 from training.loops import draw_loop, loop_controls, silence
-from training.model.layers import FINE_PER_LATENT, blocks
 from training.model.tones import CONTROLS, NOTES, ToneDecoder, by_registers, parted
 from training.stage import Stage, counted, one_thread
 from training.synth.tones import Controls

@@ -7,7 +7,6 @@ import pytest
 import torch
 from training.loops import draw_loop, drum_audio, loop_controls, tonal_audio
 from training.measures import in_key, peaks_found
-from training.model.layers import FINE_HOP
 from training.model.tokens import FIRST_WORD, NULL, PAD
 from training.model.tones import ToneDecoder, Tones, parted
 from training.synth.drums import draw_drums, render_drums
@@ -16,6 +15,7 @@ from training.synth.instruments import BASSES, CHORDS
 from training.tone_codec import wanted
 from training.words import TOKENS, VOCABULARY, VOCABULARY_SIZE, caption
 
+from loopwright.model.pocket.layers import FINE_HOP
 from tests.listen import onsets, share_on_grid
 
 SAMPLES = 64 * 2048

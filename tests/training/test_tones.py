@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from training.model.layers import FINE_HOP, SAMPLE_RATE
 from training.model.tones import (
     CONTROLS,
     GROUPS,
@@ -19,6 +18,8 @@ from training.model.tones import (
     parted,
     settled,
 )
+
+from loopwright.model.pocket.layers import FINE_HOP, SAMPLE_RATE
 
 STEPS = 128
 

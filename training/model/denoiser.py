@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from training.model.layers import HOP, SAMPLE_RATE
+from loopwright.model.pocket.layers import HOP, SAMPLE_RATE
 from training.model.tokens import PAD
 
 PERIODS_IN_BEATS = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0)

@@ -10,7 +10,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from training.model.layers import FINE_HOP, FINE_PER_LATENT, blocks, mel_bands, overlap_add
+from loopwright.model.pocket.layers import FINE_HOP, FINE_PER_LATENT, blocks, mel_bands, overlap_add
 
 NOISE_BANDS, NOISE_FFT, NOISE_HOP = 32, 512, FINE_HOP // 4
 SPECTRUM_FFT, SPECTRUM_HOP = 1024, FINE_HOP // 2

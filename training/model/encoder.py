@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from training.model.layers import FINE_HOP, FINE_PER_LATENT, HOP, SAMPLE_RATE, blocks, frames, mel_bands
+from loopwright.model.pocket.layers import FINE_HOP, FINE_PER_LATENT, HOP, SAMPLE_RATE, blocks, frames, mel_bands
 
 MEL_BANDS = 96
 TRANSIENT_BANDS = 32

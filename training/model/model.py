@@ -14,10 +14,10 @@ from torch import Tensor, nn
 
 from loopwright.model.base import Conditioning, Decoding, Encoding, Gaussian, LatentSpec, TextPrompt
 from loopwright.model.checkpoint import load_strictly, read_tensors
+from loopwright.model.pocket.layers import HOP, SAMPLE_RATE
 from training.model.denoiser import Denoiser
 from training.model.drums import DrumDecoder
 from training.model.encoder import Encoder
-from training.model.layers import HOP, SAMPLE_RATE
 from training.model.tokens import DEFAULT_BPM, NOTHING, Tokens, tokenize
 from training.model.tones import ToneDecoder
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from training.model.layers import FINE_HOP, FINE_PER_LATENT, SAMPLE_RATE, blocks, overlap_add
+from loopwright.model.pocket.layers import FINE_HOP, FINE_PER_LATENT, SAMPLE_RATE, blocks, overlap_add
 
 LOWEST_NOTE = 24
 """The MIDI number of the lowest note, C1: 32.7 Hz."""

@@ -11,7 +11,7 @@ import math
 import numba
 import numpy as np
 
-from training.model.layers import FINE_HOP
+from loopwright.model.pocket.layers import FINE_HOP
 from training.model.tones import HIGHEST_HZ, LOWEST_NOTE, NOTES_A_REGISTER
 from training.synth.drum_sounds import SAMPLE_RATE
 

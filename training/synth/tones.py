@@ -13,7 +13,7 @@ import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
 
-from training.model.layers import FINE_HOP
+from loopwright.model.pocket.layers import FINE_HOP
 from training.model.tones import (
     GROUPS,
     HARMONIC_GROUPS,
