@@ -25,8 +25,7 @@ log = structlog.get_logger()
 
 def assemble(settings: Settings) -> Service:
     """The service these settings ask for, with nothing loaded yet. Raises InvalidInput for a model that cannot be."""
-    wishes = Wishes(settings.engine, settings.precision, settings.device)
-    hub = make_hub(settings)
+    wishes, hub = wishes_of(settings), make_hub(settings)
     choice = choose(settings.model, hub)
     say = log.warning if choice.key.source == POCKET else log.info
     say("model chosen", model=str(choice.key), because=choice.reason)
@@ -40,6 +39,17 @@ def assemble(settings: Settings) -> Service:
     )
     models = Models(registry, hub, choice.key)
     return Service(models, Scheduler(), make_sources(settings), settings.queue_size + MAX_RUNNING)
+
+
+def check(settings: Settings) -> None:
+    """Raises InvalidInput for what can be told to be wrong before anything is started."""
+    wishes_of(settings)
+    choose(settings.model, make_hub(settings))
+
+
+def wishes_of(settings: Settings) -> Wishes:
+    """What the model is to be computed by. Raises InvalidInput for what does not go together, or is not installed."""
+    return Wishes(settings.engine, settings.precision, settings.device)
 
 
 def make_sources(settings: Settings) -> Sources:

@@ -87,3 +87,19 @@ def test_every_setting_is_a_flag_of_serve() -> None:
     for name in {field.name for field in fields(Settings)} - WITHOUT_FLAGS:
         assert f"--{name.replace('_', '-')}" in said
         assert f"LOOPWRIGHT_{name.upper()}" in said.replace("\n", "")
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (["--engine", "openvino", "--device", "cuda"], "device must be auto or cpu, got 'cuda'"),
+        (["--model", "./no-such-folder"], "model must be a folder with model_config.json, got './no-such-folder'"),
+        (["--engine", "abacus"], "setting engine cannot be 'abacus'"),
+    ],
+)
+def test_a_server_that_cannot_be_is_refused_in_a_sentence(flags: list[str], said: str) -> None:
+    command = [sys.executable, "-m", "loopwright", "serve", "--port", "0", *flags]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr

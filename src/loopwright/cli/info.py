@@ -8,8 +8,8 @@ from rich.console import Console
 from rich.table import Table
 
 from loopwright import __version__
-from loopwright.assemble import make_hub
-from loopwright.engine.backend import Backend, Wishes, choose_backend
+from loopwright.assemble import make_hub, wishes_of
+from loopwright.engine.backend import Backend, choose_backend
 from loopwright.engine.choose import POCKET, choose
 from loopwright.engine.loader import limitations
 from loopwright.settings import Settings
@@ -18,7 +18,7 @@ from loopwright.settings import Settings
 def run(settings: Settings) -> None:
     """Print it as a table."""
     choice = choose(settings.model, make_hub(settings))
-    backend = choose_backend(Wishes(settings.engine, settings.precision, settings.device))
+    backend = choose_backend(wishes_of(settings))
     if choice.key.source == POCKET:
         backend = Backend("torch", backend.device, "f32")
     table = Table.grid(padding=(0, 2))

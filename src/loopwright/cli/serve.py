@@ -8,7 +8,7 @@ from contextlib import suppress
 import structlog
 import uvicorn
 
-from loopwright.assemble import assemble
+from loopwright.assemble import assemble, check
 from loopwright.errors import Conflict
 from loopwright.http.app import create_app
 from loopwright.logs import configure_logs
@@ -20,8 +20,9 @@ GRACE_SECONDS = 5
 
 
 def run(settings: Settings) -> None:
-    """Serve until stopped. Raises Conflict if the port is taken."""
+    """Serve until stopped. Raises InvalidInput for settings that cannot be, Conflict if the port is taken."""
     configure_logs(settings.log_level, settings.log_format)
+    check(settings)
     listener = _listen(settings.host, settings.port)
     host, port = listener.getsockname()[:2]
     log.info("listening", url=f"http://{host}:{port}{settings.root_path}", docs="/docs")
