@@ -47,14 +47,13 @@ TRAIN := PYTHONPATH=. OMP_NUM_THREADS=1 $(BIN)/python -m training
 pocket: $(INSTALLED)
 	$(TRAIN).drum_codec & $(TRAIN).tone_codec && $(TRAIN).encoder --only-bank; wait
 	$(TRAIN).latents --part 0 --parts 2 & $(TRAIN).latents --part 1 --parts 2; wait
-	$(TRAIN).denoiser & $(TRAIN).encoder; wait
+	$(TRAIN).denoiser & $(TRAIN).encoder && $(TRAIN).drum_bodies && $(TRAIN).drum_codec --decoder-only; wait
 	$(TRAIN).export
 	$(TRAIN).references
-	$(TRAIN).takes v0
 	$(TRAIN).takes new training/state/new
-	$(TRAIN).evaluate v0 new
+	$(TRAIN).evaluate new
 	$(TRAIN).copies
-	$(TRAIN).pictures v0 new
+	$(TRAIN).pictures new
 
 clean:
 	rm -rf $(VENV) bench/reference/.venv bench/.cache .mypy_cache .ruff_cache .pytest_cache .hypothesis dist

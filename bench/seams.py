@@ -21,7 +21,7 @@ from loopwright.model.base import Sampler, TextPrompt
 from loopwright.model.guidance import guided
 from loopwright.model.pocket.layers import HOP, SAMPLE_RATE
 from loopwright.model.pocket.model import PocketModel, load_pocket
-from loopwright.model.schedules import linear_times
+from loopwright.model.schedules import log_snr_times
 from loopwright.music.tempo import loop_samples
 
 STYLES = ("aggressive techno drums", "house drum loop", "hip-hop beat", "dnb drums", "techno drums with acid bass")
@@ -33,7 +33,7 @@ Audio = NDArray[np.float32]
 
 def euler(x: Tensor, wrap: Callable[[Tensor], Tensor]) -> Sampler:
     """Euler steps, with something done to the latents after each."""
-    for t, t_next in pairwise(linear_times(STEPS, 1.0)):
+    for t, t_next in pairwise(log_snr_times(STEPS, 1.0)):
         x = wrap(x + (t_next - t) * (yield x, t))
     return x
 

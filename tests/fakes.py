@@ -31,6 +31,7 @@ LIMITS = ModelLimits(
 )
 KEY = ModelKey("fake/model")
 DECODE_PIECES = 3
+UNKNOWN_WORDS = ("zydeco", "theremin")
 
 
 def info(key: ModelKey = KEY, memory_bytes: int = 1) -> ModelInfo:
@@ -71,6 +72,9 @@ class FakeEngine:
             yield Work("decoding", lambda: time.sleep(self.decode_seconds))
         audio: Audio = yield Work("decoding", lambda: self._decode(plan, state))
         return audio
+
+    def unknown_words(self, text: str) -> tuple[str, ...]:
+        return tuple(word for word in text.split() if word in UNKNOWN_WORDS)
 
     def forward(self, rows: Sequence[Any]) -> Sequence[Any]:
         if self.gate is not None:

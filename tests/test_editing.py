@@ -53,17 +53,17 @@ def test_a_guided_loop_keeps_the_first_bar_and_makes_the_rest_new(
     request = GuidedLoopRequest.model_validate({**PROMPT, "seed": 51, "guidance_mask": "first_bar"})
     kept, *rest = by_bar(source, make(service, request, source))
     anything = by_bar(source, unrelated)
-    assert kept > 0.97
+    assert kept > 0.95
     assert max(rest) < 0.9
     assert abs(np.mean(rest) - np.mean(anything)) < 0.08  # no nearer to the source than a loop that never saw it
 
 
 def test_fade_keeps_less_and_less_and_full_keeps_all(service: Service, source: Generation) -> None:
     faded = by_bar(source, make(service, GuidedLoopRequest.model_validate({**PROMPT, "seed": 51}), source))
-    assert faded[0] > 0.97
+    assert faded[0] > 0.95
     assert faded[0] > faded[2] > faded[3]
     request = GuidedLoopRequest.model_validate({**PROMPT, "seed": 51, "guidance_mask": "full"})
-    assert min(by_bar(source, make(service, request, source))) > 0.97
+    assert min(by_bar(source, make(service, request, source))) > 0.95
 
 
 def test_style_strength_goes_from_the_source_to_something_else(
@@ -78,6 +78,12 @@ def test_style_strength_goes_from_the_source_to_something_else(
             assert share_kept(onsets(source.audio, 44100), onsets(made.audio, 44100), 0.025) > 0.9
     assert likenesses[0] > likenesses[1] > likenesses[2]
     assert likenesses[2] == pytest.approx(likeness(source.audio, unrelated.audio, 44100), abs=0.02)
+
+
+def test_free_of_the_source_at_full_strength(service: Service, source: Generation, unrelated: Generation) -> None:
+    request = LoopRequest.model_validate({**PROMPT, "seed": 51, "style_strength": 1.0})
+    of_one, of_another = make(service, request, source), make(service, request, unrelated)
+    assert np.abs(of_one.audio - of_another.audio).max() < 1e-4
 
 
 def test_inpainting_makes_the_bar_new_and_keeps_the_rest(service: Service, source: Generation) -> None:

@@ -68,7 +68,7 @@ def server() -> Iterator[httpx.Client]:
 def test_health_says_which_model_and_what_it_cannot_do(server: httpx.Client) -> None:
     said = server.get("/health").json()
     assert (said["status"], said["model"], said["device"]) == ("healthy", "pocket", "cpu")
-    assert any("hardly any pitch" in sentence for sentence in said["limitations"])
+    assert any("no voices" in sentence for sentence in said["limitations"])
     assert server.get("/model/info").json()["model_name"] == "pocket"
 
 

@@ -1,11 +1,13 @@
-"""Does the embedded model make drum loops? Heard with numbers."""
+"""Does the embedded model make loops of what is asked for? Heard with numbers."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
+from training.measures import in_key, percussive_energy, tonal_energy
 
 from loopwright.assemble import assemble
 from loopwright.generation import Generation
@@ -23,18 +25,23 @@ PROMPTS = [
 FIRST_ONSET_SECONDS = 0.03
 
 
-@pytest.fixture(scope="module")
-def loops() -> list[Generation]:
-    async def make() -> list[Generation]:
+KEYS = [("f# minor", 6, True), ("c major", 0, False), ("a minor", 9, True), ("d# major", 3, False)]
+
+
+def make(requests: Sequence[LoopRequest]) -> list[Generation]:
+    async def one_by_one() -> list[Generation]:
         service = assemble(Settings(model="pocket"))
         try:
-            return [
-                await service.generate_one(LoopRequest(prompt=prompt, seed=seed)) for seed, prompt in enumerate(PROMPTS)
-            ]
+            return [await service.generate_one(request) for request in requests]
         finally:
             service.close()
 
-    return asyncio.run(make())
+    return asyncio.run(one_by_one())
+
+
+@pytest.fixture(scope="module")
+def loops() -> list[Generation]:
+    return make([LoopRequest(prompt=prompt, seed=seed) for seed, prompt in enumerate(PROMPTS)])
 
 
 def test_every_loop_is_whole(loops: list[Generation]) -> None:
@@ -58,3 +65,27 @@ def test_onsets_sit_on_the_sixteenth_grid(loops: list[Generation]) -> None:
 def test_the_first_onset_is_at_the_start(loops: list[Generation]) -> None:
     for loop in loops:
         assert onsets(loop.audio, loop.sample_rate)[0] <= FIRST_ONSET_SECONDS, loop.plan.original_prompt
+
+
+@pytest.mark.parametrize("words", ["house piano chords", "trap sub bass"])
+def test_tones_are_in_the_key_that_is_asked_for(words: str) -> None:
+    made = make([LoopRequest(prompt=f"{words} in {key} 130bpm", bars=4, seed=5) for key, _, _ in KEYS])
+    for loop, (key, root, minor) in zip(made, KEYS, strict=True):
+        asked, another = (in_key(loop.audio, tonic, minor=minor) for tonic in (root, root + 6))
+        assert asked > 0.8, key
+        assert asked > another + 0.2, key
+
+
+def test_loop_types_leave_out_the_other_half() -> None:
+    prompt = "house groove in a minor 124bpm"
+    drums, instruments = make([LoopRequest(prompt=prompt, seed=3, loop_type=kind) for kind in ("drums", "instruments")])
+    of_drums, of_instruments = (
+        percussive_energy(loop.audio) / tonal_energy(loop.audio) for loop in (drums, instruments)
+    )
+    assert of_instruments < 0.3 * of_drums
+
+
+def test_words_it_does_not_know_are_named_and_do_no_harm() -> None:
+    (loop,) = make([LoopRequest(prompt="zydeco accordion techno drums 130bpm", seed=3)])
+    assert any("zydeco, accordion" in warning for warning in loop.warnings)
+    assert share_on_grid(onsets(loop.audio, loop.sample_rate), 130.0, 0.025) >= 0.9

@@ -7,8 +7,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from loopwright.model.pocket.model import load_pocket_from
 from training.latents import read, shards, statistics
-from training.model.model import load_pocket_from
 from training.stage import STATE
 from training.takes import FRAMES, made, prompted
 

@@ -7,24 +7,32 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from loopwright.model.pocket.denoiser import Denoiser
+from training.drum_codec import DRUM_CHANNELS
 from training.latents import CHANNELS, read, shards, statistics
 from training.loops import Loop, draw_loop
-from training.model.denoiser import Denoiser
 from training.stage import Stage, one_thread
 from training.words import VOCABULARY_SIZE, caption
 
-SHAPE = {"words": VOCABULARY_SIZE, "channels": CHANNELS, "width": 256, "depth": 6, "heads": 4, "inner": 640, "patch": 2}
+SHAPE = {
+    "words": VOCABULARY_SIZE, "channels": CHANNELS, "drum_channels": DRUM_CHANNELS, "width": 256, "depth": 6, "heads": 4,
+    "inner": 640, "patch": 2,
+}  # fmt: skip
 ROWS = 16
-STEPS = 6000
+STEPS = 12500
 RATE = 1.2e-3
 LENGTHS, LENGTH_SHARES = (128, 192, 256), (0.75, 0.15, 0.1)
 """Latent frames learnt from, always from the loop's beginning: shorter ones are quicker, and a loop is rarely longer."""
+LEAST_TIME_JUDGED = 0.1
+LOG_SNR = (-6.5, 3.0)
+"""Of the times learnt at: those of ``log_snr_times``, and a little more."""
 LOOK_EVERY = 100
 """Steps between looks for new shards."""
 
@@ -59,22 +67,35 @@ class Latents:
 
 
 def flow_loss(model: Denoiser, latents: Tensor, tokens: Tensor, bpm: Tensor, drawn: np.random.Generator) -> Tensor:
-    """Mean square of the velocity's error, [rows]. Times are logit-normal, mostly noisy: what is played is decided there."""
-    t = torch.sigmoid(torch.from_numpy(drawn.standard_normal(len(latents))).float() * 1.2 + 1.0)
+    """Mean square of the velocity's error, [rows]. Times are spaced as a run's steps are: half of those are nearly noise,
+    and what is played is decided there."""
+    t = torch.sigmoid(-torch.from_numpy(drawn.uniform(*LOG_SNR, len(latents))).float())
     noise = torch.from_numpy(drawn.standard_normal(latents.shape, dtype=np.float32))
     mixed = (1 - t)[:, None, None] * latents + t[:, None, None] * noise
-    velocity = model(mixed, t, tokens, bpm)
-    squares: Tensor = (velocity - (noise - latents)).square().mean((1, 2))
+    off = (model.clean(mixed, t, tokens, bpm) - latents).square().mean((1, 2))
+    squares: Tensor = off / t.clamp(min=LEAST_TIME_JUDGED).square()
     return squares
+
+
+def start_from(model: Denoiser, path: Path) -> None:
+    """Weights of an earlier denoiser, those of the same name and shape."""
+    own = model.state_dict()
+    held: dict[str, Tensor] = torch.load(path, weights_only=True)["weights"]
+    fitting = {name: value for name, value in held.items() if name in own and own[name].shape == value.shape}
+    model.load_state_dict(fitting, strict=False)
+    print(f"started with {len(fitting)} of {len(own)} tensors of {path}", flush=True)
 
 
 def main() -> None:
     """Train it."""
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--steps", type=int, default=STEPS)
+    options.add_argument("--start", type=Path, help="a file of weights to start from, as far as they fit")
     chosen = options.parse_args()
     one_thread(0)
     data, model = Latents(), Denoiser(**SHAPE)
+    if chosen.start:
+        start_from(model, chosen.start)
     stage = Stage("denoiser", model, chosen.steps, RATE, weight_decay=0.01, average=0.998)
 
     def loss_of(step: int) -> tuple[Tensor, Mapping[str, float]]:

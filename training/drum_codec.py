@@ -1,6 +1,9 @@
 """Stage `drum_codec`: an encoder and a decoder of drum loops.
 
 The encoder is only a teacher: it says what the latents of drums are, for the denoiser and for the encoder that ships.
+What rings in drums is learnt in a stage of its own, ``drum_bodies``, once the latents are settled. Then
+``drum_codec --decoder-only`` goes on with the decoder, as the stage `drum_decoder`, so that the spectrum leaves to the bodies
+what is theirs.
 """
 
 from __future__ import annotations
@@ -13,23 +16,24 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from training.model.drums import DrumDecoder
-from training.model.encoder import Encoder
+from loopwright.model.pocket.drums import DrumDecoder
+from loopwright.model.pocket.encoder import Encoder
 from training.spectral import SIZES, SpectralDistance
-from training.stage import STATE, Stage, counted, one_thread
+from training.stage import STATE, Stage, counted, finished, one_thread
 from training.synth.drums import draw_drums, render_drums
 
 DRUM_CHANNELS = 24
 LOOPS = 500
 FIRST_SEED = 1_000_000
-CROP = 32768
-ROWS = 4
+CROP = 49152
+ROWS = 3
 SILENT_SHARE = 0.05
 """Of crops; loops without drums have silence's latents."""
 KL_WEIGHT = 1e-4
 """A nat of latents against the spectral distance. Three times as much lets all but twelve dimensions collapse."""
 STEPS = 3000
 RATE = 8e-4
+DECODER_STEPS, DECODER_RATE = 1250, 6e-4
 
 
 class DrumCodec(nn.Module):
@@ -37,7 +41,7 @@ class DrumCodec(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.encoder = Encoder(2 * DRUM_CHANNELS, hears_pitch=False)
+        self.encoder = Encoder(2 * DRUM_CHANNELS)
         self.decoder = DrumDecoder(DRUM_CHANNELS)
 
     def encode(self, audio: Tensor) -> tuple[Tensor, Tensor]:
@@ -85,32 +89,31 @@ def prepare(codec: DrumCodec, crops: Crops) -> None:
         codec.encoder.std.copy_(features.std(0) + 0.05)
 
 
-def start_from(codec: DrumCodec, path: str) -> None:
-    """Weights of an earlier codec, whatever fits."""
-    held = torch.load(path, weights_only=True)
-    missing = codec.load_state_dict(held, strict=False)
-    print("started from", path, "but for", missing.missing_keys, flush=True)
+def begun(*, decoder_only: bool, crops: Crops) -> DrumCodec:
+    """A codec to train: a new one, or one whose encoder and bodies are learnt."""
+    codec = DrumCodec()
+    if decoder_only:
+        codec.load_state_dict(finished("drum_codec") | finished("drum_bodies"))
+    else:
+        prepare(codec, crops)
+    codec.decoder.bodies.requires_grad_(requires_grad=False)
+    codec.encoder.requires_grad_(requires_grad=not decoder_only)
+    return codec
 
 
 def main() -> None:
     """Train it."""
     options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("--steps", type=int, default=STEPS)
-    options.add_argument("--start", help="a file of weights to start from")
-    options.add_argument(
-        "--decoder-only", action="store_true", help="keep the encoder, and so the latents, as they are"
-    )
+    options.add_argument("--steps", type=int)
+    options.add_argument("--decoder-only", action="store_true", help="the second half: see above")
     chosen = options.parse_args()
     one_thread(0)
-    codec, distance, crops = DrumCodec(), SpectralDistance(), Crops()
-    if chosen.start:
-        start_from(codec, chosen.start)
-    else:
-        prepare(codec, crops)
-    stage = Stage("drum_codec", codec, chosen.steps, RATE, average=0.995)
-    if chosen.decoder_only:
-        codec.load_state_dict(stage.averaged)
-        codec.encoder.requires_grad_(requires_grad=False)
+    crops, distance = Crops(), SpectralDistance()
+    codec = begun(decoder_only=chosen.decoder_only, crops=crops)
+    name, steps, rate = (
+        ("drum_decoder", DECODER_STEPS, DECODER_RATE) if chosen.decoder_only else ("drum_codec", STEPS, RATE)
+    )
+    stage = Stage(name, codec, chosen.steps or steps, rate, average=0.995)
 
     def loss_of(step: int) -> tuple[Tensor, Mapping[str, float]]:
         drawn = np.random.default_rng([4, step])

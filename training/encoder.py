@@ -13,17 +13,17 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from loopwright.model.pocket.encoder import Listener
 from loopwright.model.pocket.layers import FINE_PER_LATENT, HOP
+from loopwright.model.pocket.tones import CONTROLS, NOTES
 from training.drum_codec import DRUM_CHANNELS
-from training.latents import CHANNELS, Teachers, statistics
+from training.latents import Teachers, statistics
 from training.loops import draw_loop, loop_controls, silence, tonal_audio
-from training.model.encoder import Encoder
-from training.model.tones import CONTROLS, NOTES
 from training.stage import STATE, Stage, counted, one_thread
 from training.synth.drums import draw_drums, render_drums
-from training.tone_codec import apart, wanted
+from training.tone_codec import apart, measured, wanted
 
-DRUM_LOOPS, TONAL_LOOPS = 240, 320
+DRUM_LOOPS, TONAL_LOOPS = 400, 900
 DRUM_SEED, TONAL_SEED = 4_000_000, 5_000_000
 CLIP = 96
 """Latent frames of a clip of tones."""
@@ -31,9 +31,9 @@ CROP = 40
 MARGIN = 4
 """Latent frames at either end of a crop that are heard but not judged: there the sound is cut."""
 ROWS = 8
-STEPS = 1800
+STEPS = 5600
 RATE = 1e-3
-TONE_WEIGHT = 0.5
+DRUM_WEIGHT, TONE_WEIGHT = 6.0, 0.5
 
 Sound = NDArray[np.int16]
 
@@ -107,7 +107,7 @@ def main() -> None:
     bank = Bank()
     if chosen.only_bank:
         return
-    teachers, encoder = Teachers(), Encoder(CHANNELS)
+    teachers, encoder = Teachers(), Listener(DRUM_CHANNELS)
     _begin_as_teacher(encoder, teachers)
     _, spread = statistics()
     teachers.tones.decoder.requires_grad_(requires_grad=False)
@@ -117,7 +117,7 @@ def main() -> None:
     def loss_of(step: int) -> tuple[Tensor, Mapping[str, float]]:
         drums, tones, controls = bank.batch(np.random.default_rng([9, step]))
         with torch.no_grad():
-            teacher = torch.cat([teachers.drums.encode(drums)[0], teachers.tones.encoder(controls)[0]], -1)
+            teacher = torch.cat([teachers.drums.encode(drums)[0], teachers.tones.encode(controls)], -1)
         latents = encoder(drums + tones)
         off = ((latents - teacher)[:, judged] / spread).square()
         of_drums, of_tones = off[..., :DRUM_CHANNELS].mean(), off[..., DRUM_CHANNELS:].mean()
@@ -125,13 +125,14 @@ def main() -> None:
         fine = slice(MARGIN * FINE_PER_LATENT, (CROP - MARGIN) * FINE_PER_LATENT)
         heard = torch.stack(list(apart(made[:, fine], controls[:, fine]).values())).sum()
         said = {"drums": float(of_drums.detach()), "tones": float(of_tones.detach()), "heard": float(heard.detach())}
-        return 2 * of_drums + of_tones + TONE_WEIGHT * heard, said
+        said |= measured(made[:, fine].detach(), controls[:, fine])
+        return DRUM_WEIGHT * of_drums + of_tones + TONE_WEIGHT * heard, said
 
     stage.run(loss_of)
 
 
-def _begin_as_teacher(encoder: Encoder, teachers: Teachers) -> None:
-    """All but the output is the drum teacher's to begin with; the long features say nothing yet."""
+def _begin_as_teacher(encoder: Listener, teachers: Teachers) -> None:
+    """All but the output is the drum teacher's to begin with; notes are quiet and say nothing yet."""
     own = teachers.drums.encoder.state_dict()
     encoder.load_state_dict({name: value for name, value in own.items() if not name.startswith("output")}, strict=False)
     with torch.no_grad():
@@ -139,6 +140,8 @@ def _begin_as_teacher(encoder: Encoder, teachers: Teachers) -> None:
             theirs, ours = getattr(teachers.drums.encoder.output, part), getattr(encoder.output, part)
             ours[DRUM_CHANNELS:] *= 0.2
             ours[:DRUM_CHANNELS] = theirs[:DRUM_CHANNELS]
+        encoder.tell.weight.mul_(0.1)
+        encoder.loud.weight.mul_(0.1)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,10 +41,10 @@ class Sounds:
         return Sounds([self.audio[one] for one in chosen], [self.facts[one] for one in chosen])
 
 
-def read(name: str) -> Sounds:
-    """References or data."""
+def read(name: str, part: str = "audio") -> Sounds:
+    """References or data; or a part of them."""
     with np.load(STATE / f"{name}.npz") as held:
-        return Sounds(list(held["audio"]), json.loads(str(held["facts"])))
+        return Sounds(list(held[part]), json.loads(str(held["facts"])))
 
 
 def read_takes(name: str) -> tuple[Sounds, list[Audio]]:
@@ -63,18 +63,17 @@ def mean(values: list[float]) -> float:
     return float(np.nanmean(values)) if values else float("nan")
 
 
-def codec_row(references: Sounds, again: list[Audio], kind: str) -> Row:
+def codec_row(references: Sounds, tones: Sounds, again: list[Audio], kind: str) -> Row:
     """How well a kind's held-out loops are reproduced."""
-    pairs = [
-        (one, other)
-        for one, other, facts in zip(references.audio, again, references.facts, strict=True)
-        if facts["kind"] == kind
-    ]
+    chosen = [number for number, facts in enumerate(references.facts) if facts["kind"] == kind]
+    pairs = [(references.audio[one], again[one]) for one in chosen]
     peaks = [heard.peaks_found(one, other) for one, other in pairs]
+    of_tones = [heard.peaks_found(tones.audio[one], again[one])[0] for one in chosen if tones.audio[one].any()]
     times = [(heard.onsets(one)[0], heard.onsets(other)[0]) for one, other in pairs]
     return {
         "peaks' recall": mean([recall for recall, _ in peaks]),
         "precision": mean([precision for _, precision in peaks]),
+        "the tones' own peaks' recall": mean(of_tones),
         "mel distance, dB": mean([heard.mel_distance(one, other) for one, other in pairs]),
         "onsets' recall": mean([heard.share_kept(one, other, 0.025) for one, other in times]),
     }
@@ -187,6 +186,46 @@ def likeness(one: Audio, other: Audio) -> float:
     return float(np.corrcoef(spectra[0], spectra[1])[0, 1])
 
 
+TARGETS: Mapping[str, Callable[[Audio], float]] = {
+    "drums": heard.percussive_energy,
+    "bass": lambda audio: heard.band_energy(audio, 30, 200),
+    "kick": lambda audio: heard.band_energy(audio, 30, 110),
+    "hi-hats": lambda audio: heard.band_energy(audio, 6000, 16000),
+}
+
+
+def left_of(takes: Sounds, without: str) -> float:
+    """What is left of something that the negative prompt names, as a share of what there is without one."""
+    pairs: dict[tuple[str, int], dict[bool, float]] = {}
+    own = takes.where(group="negatives", without=without)
+    for audio, facts in zip(own.audio, own.facts, strict=True):
+        pair = pairs.setdefault((facts["prompt"], facts["seed"]), {})
+        pair[facts["negative"] is not None] = TARGETS[without](audio)
+    return mean([pair[True] / (pair[False] + 1e-9) for pair in pairs.values()])
+
+
+def guided_row(takes: Sounds, references: Sounds) -> Row:
+    """Likeness to the source of the bar that is kept and of the rest; and of loops that never saw it."""
+    row = {}
+    for name, keeps in (("kept", True), ("never saw it", False)):
+        own = takes.where(group="guided", keeps=keeps)
+        sources = [references.audio[int(facts["name"].split()[0])] for facts in own.facts]
+        bars = [round(240 / float(facts["bpm"]) * 44100) for facts in own.facts]
+        row[f"first bar, {name}"] = mean(
+            [
+                likeness(source[:, :bar], audio[:, :bar])
+                for source, audio, bar in zip(sources, own.audio, bars, strict=True)
+            ]
+        )
+        row[f"the rest, {name}"] = mean(
+            [
+                likeness(source[:, bar:], audio[:, bar:])
+                for source, audio, bar in zip(sources, own.audio, bars, strict=True)
+            ]
+        )
+    return row
+
+
 def variety_row(takes: Sounds) -> Row:
     """Likeness between seeds of one drum prompt, and between prompts."""
     drums = takes.where(group="prompted", kind="drums")
@@ -215,13 +254,17 @@ def main() -> None:
     """Every table."""
     names, references, data = sys.argv[1:], read("references"), read("data")
     models = {name: read_takes(name) for name in names}
+    again = {"played once more": read("references", "replayed").audio} | {
+        name: own for name, (_, own) in models.items()
+    }
+    tones = read("references", "tones")
     table(
         "Held-out loops reproduced",
-        {f"{kind}, {name}": codec_row(references, models[name][1], kind) for kind in KINDS for name in names},
+        {f"{kind}, {name}": codec_row(references, tones, own, kind) for kind in KINDS for name, own in again.items()},
     )
-    straight = data.where(kind="drums", swing=0)
     prompted = {name: takes.where(group="prompted") for name, (takes, _) in models.items()}
     of = {kind: {name: takes.where(kind=kind) for name, takes in prompted.items()} for kind in KINDS}
+    straight = data.where(kind="drums", swing=0)
     table("Drums' rhythm", {"data": rhythm_row(straight)} | {name: rhythm_row(of["drums"][name]) for name in names})
     for kind in ("bass", "chords", "mix"):
         rows = {"data": data.where(kind=kind)} | of[kind]
@@ -229,14 +272,24 @@ def main() -> None:
     kinds = Kinds(data)
     found = {name: {kind: kinds.right(of[kind][name]) for kind in KINDS} for name in names}
     table(f"Kind as asked (data held out from the classifier: {kinds.right_on_data:.3f})", found)
-    for name, (takes, _) in models.items():
+    of_models({name: takes for name, (takes, _) in models.items()}, references)
+
+
+def of_models(models: Mapping[str, Sounds], references: Sounds) -> None:
+    """The tables that compare the models' takes with one another."""
+    for name, takes in models.items():
         table(f"Loop types, {name}", types_row(takes))
+    table(
+        "Left of what the negative prompt names",
+        {name: {without: left_of(takes, without) for without in TARGETS} for name, takes in models.items()},
+    )
     for strength in (0.3, 0.6, 1.0):
-        table(
-            f"Style transfer at {strength}",
-            {name: styles_row(takes, references, strength) for name, (takes, _) in models.items()},
-        )
-    table("Variety (likeness, 1 is the same)", {name: variety_row(takes) for name, (takes, _) in models.items()})
+        rows = {name: styles_row(takes, references, strength) for name, takes in models.items()}
+        table(f"Style transfer at {strength}", rows)
+    table(
+        "Guided loops' likeness to the source", {name: guided_row(takes, references) for name, takes in models.items()}
+    )
+    table("Variety (likeness, 1 is the same)", {name: variety_row(takes) for name, takes in models.items()})
 
 
 if __name__ == "__main__":

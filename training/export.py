@@ -1,35 +1,60 @@
-"""Stage `export`: the stages' weights, as one file in half precision and its configuration."""
+"""Stage `export`: the stages' weights in half precision: the model that ships, with its configuration, and the teachers.
+
+The teachers are the encoders that only training needs; a copy in `start/` lets later work begin where this ended.
+"""
 
 from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
+import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
 from loopwright.model.pocket.layers import HOP
+from loopwright.model.pocket.tones import TONE_CHANNELS
 from training.denoiser import SHAPE
-from training.drum_codec import DRUM_CHANNELS
+from training.drum_codec import DrumCodec
 from training.latents import statistics
 from training.stage import STATE, finished
 from training.tone_codec import FRAMES
 from training.words import VOCABULARY
 
+SILENT_FRAMES = 64
 
-def weights() -> dict[str, Tensor]:
-    """Every tensor that ships, under its name in the model."""
-    mean, spread = statistics()
-    tensors = {"latent_mean": mean, "latent_spread": spread}
-    tensors |= {f"denoiser.{name}": value for name, value in finished("denoiser").items()}
-    tensors |= {f"encoder.{name}": value for name, value in finished("encoder").items()}
-    for stage, part in (("drum_codec", "drums"), ("tone_codec", "tones")):
-        own = finished(stage).items()
-        tensors |= {
-            name.replace("decoder.", f"{part}.", 1): value for name, value in own if name.startswith("decoder.")
-        }
-    return {name: value.half().contiguous() for name, value in tensors.items()}
+SHIPPED = {
+    ("denoiser", ""): "denoiser.", ("encoder", ""): "encoder.", ("drum_decoder", "decoder."): "drums.",
+    ("tone_codec", "decoder."): "tones.",
+}  # fmt: skip
+TEACHERS = {("drum_codec", "encoder."): "drum_codec.encoder.", ("tone_codec", "timbre."): "tone_codec.timbre."}
+"""(stage, names in its checkpoint begin with): names in the file begin with."""
+
+
+def renamed(names: Mapping[tuple[str, str], str]) -> dict[str, Tensor]:
+    """The stages' tensors under the names they have in a file."""
+    return {
+        outside + name.removeprefix(inside): value
+        for (stage, inside), outside in names.items()
+        for name, value in finished(stage).items()
+        if name.startswith(inside)
+    }
+
+
+def statistics_of(shipped: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The latents' statistics, as they are kept in `state/`."""
+    return {"mean": shipped["latent_mean"], "spread": shipped["latent_spread"]}
+
+
+def silent_latents() -> Tensor:
+    """[CHANNELS]: of silence, in the middle of some."""
+    drums = DrumCodec()
+    drums.load_state_dict(finished("drum_codec"))
+    with torch.inference_mode():
+        of_drums = drums.encode(torch.zeros(1, 2, SILENT_FRAMES * HOP))[0][0, SILENT_FRAMES // 2]
+    return torch.cat([of_drums, torch.zeros(TONE_CHANNELS)])
 
 
 def main() -> None:
@@ -38,15 +63,15 @@ def main() -> None:
     options.add_argument("--to", type=Path, default=STATE / "new")
     chosen = options.parse_args()
     chosen.to.mkdir(parents=True, exist_ok=True)
-    config = {
-        "window_samples": FRAMES * HOP,
-        "drum_channels": DRUM_CHANNELS,
-        "denoiser": SHAPE,
-        "vocabulary": VOCABULARY,
-    }
+    config = {"window_samples": FRAMES * HOP, "denoiser": SHAPE, "vocabulary": VOCABULARY}
     (chosen.to / "config.json").write_text(json.dumps(config, indent=1) + "\n")
-    save_file(weights(), chosen.to / "model.safetensors")
-    print(f"{(chosen.to / 'model.safetensors').stat().st_size / 1e6:.1f} MB", flush=True)
+    mean, spread = statistics()
+    silence = (silent_latents() - mean) / spread
+    shipped = {"latent_mean": mean, "latent_spread": spread, "latent_silence": silence} | renamed(SHIPPED)
+    for name, tensors in (("model", shipped), ("teachers", renamed(TEACHERS))):
+        path = chosen.to / f"{name}.safetensors"
+        save_file({key: value.half().contiguous() for key, value in tensors.items()}, path)
+        print(f"{path.name}: {path.stat().st_size / 1e6:.1f} MB", flush=True)
 
 
 if __name__ == "__main__":

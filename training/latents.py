@@ -14,12 +14,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from loopwright.model.pocket.layers import FINE_PER_LATENT, HOP
+from loopwright.model.pocket.tones import NOTES, TONE_CHANNELS
 from training.drum_codec import DRUM_CHANNELS, DrumCodec
 from training.loops import Loop, draw_loop, drum_audio, loop_controls
 from training.stage import STATE, finished, one_thread
-from training.tone_codec import FRAMES, TONE_CHANNELS, ToneCodec, wanted
+from training.tone_codec import FRAMES, ToneCodec, wanted
 
-LOOPS = 4000
+LOOPS = 8000
 FIRST_SEED = 3_000_000
 HELD_OUT_SEED = 9_000_000
 SHARD = 50
@@ -37,11 +38,10 @@ class Teachers:
         self.drums.load_state_dict(finished("drum_codec"))
         self.tones.load_state_dict(finished("tone_codec"))
         self._no_drums: Tensor | None = None
-        self._no_tones: Tensor | None = None
 
     @torch.inference_mode()
     def latents(self, loop: Loop) -> Tensor:
-        """[FRAMES, CHANNELS]: the means of both posteriors."""
+        """[FRAMES, CHANNELS]: the mean of the drums' posterior, the tones' roll and timbre."""
         return torch.cat([self._of_drums(loop), self._of_tones(loop)], -1)
 
     def _of_drums(self, loop: Loop) -> Tensor:
@@ -53,12 +53,7 @@ class Teachers:
         return latents
 
     def _of_tones(self, loop: Loop) -> Tensor:
-        if not loop.parts and self._no_tones is not None:
-            return self._no_tones
-        latents: Tensor = self.tones.encoder(wanted(loop_controls(loop, FRAMES * FINE_PER_LATENT))[None])[0][0]
-        if not loop.parts:
-            self._no_tones = latents
-        return latents
+        return self.tones.encode(wanted(loop_controls(loop, FRAMES * FINE_PER_LATENT))[None])[0]
 
 
 def shards() -> list[Path]:
@@ -73,11 +68,18 @@ def read(path: Path) -> tuple[NDArray[np.int64], NDArray[np.float16]]:
 
 
 def statistics() -> tuple[Tensor, Tensor]:
-    """Mean and spread of every dimension, [CHANNELS] each: measured once, since all that comes later depends on them."""
+    """Mean and spread of every dimension, [CHANNELS] each: measured once, since all that comes later depends on them.
+
+    All notes have one: 0 and the root mean square of the roll.
+    """
     path = STATE / "statistics.pt"
     if not path.exists():
         some = torch.from_numpy(np.concatenate([read(one)[1] for one in shards()[1:21]])).float().flatten(0, 1)
-        torch.save({"mean": some.mean(0), "spread": some.std(0).clamp(min=LEAST_SPREAD)}, path)
+        mean, spread = some.mean(0), some.std(0)
+        spread[:DRUM_CHANNELS].clamp_(min=LEAST_SPREAD)
+        notes = slice(DRUM_CHANNELS, DRUM_CHANNELS + NOTES)
+        mean[notes], spread[notes] = 0.0, some[:, notes].square().mean().sqrt()
+        torch.save({"mean": mean, "spread": spread}, path)
     held = torch.load(path, weights_only=True)
     return held["mean"], held["spread"]
 

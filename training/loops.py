@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from loopwright.model.pocket.layers import FINE_HOP
+from loopwright.model.pocket.tones import GROUPS, NOTES, REGISTERS
 from training.synth.drum_sounds import SAMPLE_RATE, Drawn
 from training.synth.drums import DrumScore, draw_drums, render_drums
 from training.synth.genres import GENRES, Genre
@@ -104,17 +105,15 @@ def loop_controls(loop: Loop, steps: int) -> Controls:
 
 def silence(steps: int) -> Controls:
     """No tones."""
-    from training.model.tones import GROUPS, NOTES, REGISTERS
-
     return Controls(np.zeros((steps, NOTES)), np.zeros((steps, REGISTERS, GROUPS)), np.zeros((steps, REGISTERS)))
 
 
-def tonal_audio(loop: Loop, samples: int) -> NDArray[np.float32]:
-    """The loop's tones, [2, samples], from its beginning on."""
+def tonal_audio(loop: Loop, samples: int, phases: int = 0) -> NDArray[np.float32]:
+    """The loop's tones, [2, samples], from its beginning on. phases: other ones sound the same notes."""
     total = np.zeros((2, samples), np.float32)
     for number, (part, gain) in enumerate(zip(loop.parts, loop.gains, strict=True)):
         level = _level(part_controls(part, loop.grid, samples // FINE_HOP))
-        total += part_audio(part, loop.grid, samples, loop.number + number) * np.float32(gain / level)
+        total += part_audio(part, loop.grid, samples, loop.number + number + 1000 * phases) * np.float32(gain / level)
     return total * _ducking(loop, np.arange(samples)).astype(np.float32) if loop.ducked else total
 
 

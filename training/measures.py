@@ -19,6 +19,7 @@ LOWEST_PEAK_HZ, HIGHEST_PEAK_HZ = 45.0, 8000.0
 FAINTEST, FAINTEST_SHARE = 1e-3, 0.03
 """A peak below either, the second against the loudest of its time, is none."""
 
+PARTS_FFT = 2048
 ONSET_HOP, SILENCE = 128, 32 * 128
 TEMPI = np.arange(60, 181, 0.5)
 
@@ -131,16 +132,35 @@ def in_key(audio: Audio, root: int, *, minor: bool) -> float:
 
 
 def tonal_energy(audio: Audio) -> float:
-    """Root of the energy of the lasting peaks, meaned over time."""
-    return float(np.sqrt(np.mean([np.square(amplitude).sum() for _, amplitude in tonal_peaks(audio)]) + 1e-12))
+    """Root mean square of what is harmonic (median filtering, Fitzgerald 2010), between kicks and hi-hats: 130 to 4000 Hz."""
+    harmonic, _ = _parts(audio)
+    hz = librosa.fft_frequencies(sr=SAMPLE_RATE, n_fft=PARTS_FFT)
+    return _level(harmonic[(hz > 130) & (hz < 4000)])
+
+
+def band_energy(audio: Audio, lowest_hz: float, highest_hz: float) -> float:
+    """Root mean square of mid between two frequencies."""
+    spectrum = np.abs(np.fft.rfft(audio.mean(0).astype(np.float64))) ** 2
+    hz = np.fft.rfftfreq(audio.shape[1], 1 / SAMPLE_RATE)
+    within = spectrum[(hz >= lowest_hz) & (hz < highest_hz)].sum()
+    return float(np.sqrt(2 * within) / audio.shape[1])
 
 
 def percussive_energy(audio: Audio) -> float:
-    """Root mean square of what is percussive (median filtering, Fitzgerald 2010), above 200 Hz."""
-    spectrum = librosa.stft(audio.mean(0), n_fft=2048, hop_length=512)
-    _, percussive = librosa.decompose.hpss(spectrum, margin=2.0)
-    power = np.abs(percussive[10:]).astype(np.float64) ** 2
-    return float(np.sqrt(power.sum(0).mean()) / 2048)
+    """Root mean square of what is percussive, above 200 Hz."""
+    _, percussive = _parts(audio)
+    return _level(percussive[librosa.fft_frequencies(sr=SAMPLE_RATE, n_fft=PARTS_FFT) > 200])
+
+
+def _parts(audio: Audio) -> tuple[NDArray[np.complex64], NDArray[np.complex64]]:
+    """Spectra of what is harmonic and of what is percussive."""
+    spectrum = librosa.stft(audio.mean(0), n_fft=PARTS_FFT, hop_length=512)
+    harmonic, percussive = librosa.decompose.hpss(spectrum, margin=2.0)
+    return harmonic, percussive
+
+
+def _level(spectrum: NDArray[np.complex64]) -> float:
+    return float(np.sqrt((np.abs(spectrum).astype(np.float64) ** 2).sum(0).mean()) / PARTS_FFT)
 
 
 def description(audio: Audio) -> Numbers:

@@ -1,6 +1,7 @@
 """What a model makes of the evaluation's prompts and sounds, written as audio; nothing is measured here.
 
-It knows a model only by ``LatentModel``: `takes v0` is of the package's model, `takes new training/state/new` of new weights.
+It knows a model only by ``LatentModel``: `takes shipped` is of the package's model, `takes new training/state/new` of new
+weights. An older version's takes are made with its ``src`` before this one's in PYTHONPATH.
 """
 
 from __future__ import annotations
@@ -20,11 +21,11 @@ from torch import Tensor
 from loopwright.model.base import LatentModel, TextPrompt
 from loopwright.model.flow_samplers import euler
 from loopwright.model.guidance import guided
+from loopwright.model.inpainting import pulled
 from loopwright.model.pocket.layers import HOP, SAMPLE_RATE
-from loopwright.model.pocket.model import load_pocket
-from loopwright.model.schedules import linear_times, log_snr_times
+from loopwright.model.pocket.model import load_pocket, load_pocket_from
+from loopwright.model.schedules import log_snr_times
 from loopwright.music.prompt import LoopType, words_for
-from training.model.model import load_pocket_from
 
 STATE = Path(__file__).parent / "state"
 FRAMES = 172
@@ -66,6 +67,14 @@ TEMPI = {"techno": 132, "house": 124, "dnb": 174, "trap": 140, "ambient": 80, "h
 UNDECIDED = ("techno 130bpm", "house groove 124bpm", "dnb 174bpm", "hip-hop 88bpm", "dark ambient 80bpm")
 STYLE_PROMPTS = ("aggressive techno drums {bpm}bpm", "breakbeat drums {bpm}bpm")
 STRENGTHS = (0.3, 0.6, 1.0)
+WITHOUT = (
+    ("house drums with bassline and keys 124bpm", "drums"), ("hip-hop beat with pianos 88bpm", "drums"),
+    ("dnb beat with reese bass 174bpm", "drums"), ("house bassline and piano chords 124bpm", "bass"),
+    ("techno acid bass and chord stabs 132bpm", "bass"), ("techno drums 132bpm", "kick"), ("house drum loop 124bpm", "kick"),
+    ("house drum loop 126bpm", "hi-hats"), ("techno drums 130bpm", "hi-hats"),
+)  # fmt: skip
+KEEP_STRENGTH = 5.0
+"""The service's default."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +91,9 @@ class Take:
     minor: bool = True
     source: int | None = None
     strength: float = 1.0
+    negative: str | None = None
+    without: str | None = None
+    keeps: bool = False
 
     @property
     def bpm(self) -> float:
@@ -120,17 +132,39 @@ def restyled(sources: list[dict[str, object]]) -> Iterator[Take]:
             yield Take("styles", f"{number} at {strength}", prompt, 400, source=number, strength=strength)
 
 
+def negated() -> Iterator[Take]:
+    """Prompts for several things, with and without one of them in the negative prompt. without: what is measured of both."""
+    for prompt, without in WITHOUT:
+        for seed in range(2):
+            for negative in (None, without):
+                name = f"{prompt} without {negative} {seed}"
+                yield Take("negatives", name, prompt, 500 + seed, negative=negative, without=without)
+
+
+def guided_loops(sources: list[dict[str, object]]) -> Iterator[Take]:
+    """Drum loops of which the first bar is kept; and the same prompts and seeds without a source."""
+    drums = [number for number, source in enumerate(sources) if source["kind"] == "drums" and source["swing"] == 0]
+    for number in drums[:8]:
+        prompt = STYLE_PROMPTS[number % 2].format(bpm=round(float(str(sources[number]["bpm"]))))
+        yield Take("guided", f"{number} kept", prompt, 600, source=number, keeps=True)
+        yield Take("guided", f"{number} free", prompt, 600)
+
+
 @torch.inference_mode()
 def made(model: LatentModel, take: Take, sources: NDArray[np.float32]) -> Tensor:
     """The take's latents, [channels, frames]."""
-    words = words_for(take.loop_type, take.prompt, None)
+    words = words_for(take.loop_type, take.prompt, take.negative)
     text = TextPrompt(words.prompt, words.negative_prompt, FRAMES * HOP / SAMPLE_RATE, take.bpm)
     x = torch.randn(model.spec.channels, FRAMES, generator=torch.Generator().manual_seed(take.seed))
-    if take.source is not None:
-        latents = encoded(model, sources[take.source])
-        x = latents * (1 - take.strength) + x[:, : latents.shape[1]] * take.strength
-    times_of = linear_times if model.spec.schedule == "linear" else log_snr_times
-    walk = guided(euler(x, times_of(STEPS, take.strength)), *model.condition(text), GUIDANCE)
+    latents = None if take.source is None else encoded(model, sources[take.source])
+    if latents is not None:
+        x = x[:, : latents.shape[1]]
+        x = x if take.keeps else latents * (1 - take.strength) + x * take.strength
+    sampler = euler(x, log_snr_times(STEPS, take.strength))
+    if take.keeps and latents is not None:
+        first_bar = (torch.arange(x.shape[1]) < 240 / take.bpm * SAMPLE_RATE / HOP).float()
+        sampler = pulled(sampler, latents, first_bar, KEEP_STRENGTH)
+    walk = guided(sampler, *model.condition(text), GUIDANCE)
     rows = next(walk)
     while True:
         try:
@@ -168,7 +202,7 @@ def main() -> None:
     started = time.monotonic()
     again = np.stack([decoded(model, encoded(model, audio)) for audio in sources])
     print("reconstructed in", round(time.monotonic() - started), "s", flush=True)
-    takes = [*prompted(), *undecided(), *restyled(facts)]
+    takes = [*prompted(), *undecided(), *negated(), *restyled(facts), *guided_loops(facts)]
     audio = [decoded(model, made(model, take, sources)) for take in takes]
     print(len(takes), "takes after", round(time.monotonic() - started), "s", flush=True)
     held = {f"take{number}": one.astype(np.float16) for number, one in enumerate(audio)}

@@ -14,12 +14,19 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from loopwright.model.pocket.layers import FINE_PER_LATENT, blocks
+from loopwright.model.pocket.tones import (
+    NOTES,
+    REGISTERS,
+    TIMBRE,
+    TIMBRE_CHANNELS,
+    ToneDecoder,
+    by_registers,
+    parted,
+)
 from training.loops import draw_loop, loop_controls, silence
-from training.model.tones import CONTROLS, NOTES, ToneDecoder, by_registers, parted
 from training.stage import Stage, counted, one_thread
 from training.synth.tones import Controls
 
-TONE_CHANNELS = 40
 LOOPS = 2000
 FIRST_SEED = 2_000_000
 FRAMES = 256
@@ -31,7 +38,12 @@ QUIETEST, QUIETEST_SHARE = 2e-3, 0.03
 """A note below either, the second against the loudest at that time, is none."""
 STEPS = 5000
 RATE = 1.5e-3
-KL_WEIGHT = 1.5e-3
+LOG_QUIETEST, FAINTEST = -6.2, 0.25
+"""A note's log level at QUIETEST, and what the roll says of it, so that it differs from silence."""
+TIMBRE_WEIGHT = 1e-3
+"""Of the timbre latents' squares, which keeps them small against the noise they are decoded with."""
+ROLL_NOISE, TIMBRE_NOISE = 0.08, 0.3
+"""The most that latents are off when the decoder sees them: what the denoiser makes is never quite right."""
 
 
 def wanted(controls: Controls) -> Tensor:
@@ -46,26 +58,35 @@ def wanted(controls: Controls) -> Tensor:
     return torch.cat(parts, -1)
 
 
-class ControlEncoder(nn.Module):
-    """Controls to latents' mean and log variance."""
+def roll(controls: Tensor) -> Tensor:
+    """How loud every note is, a latent frame: [rows, steps, CONTROLS] -> [rows, frames, NOTES], 0 (silent) to about 1.
 
-    def __init__(self, width: int = 320) -> None:
+    The mean of a frame's steps, so that a note which begins within a frame is less loud in it. Nothing is learned, and
+    the formula is the same for all notes: a melody that is moved by a semitone is a roll that is moved by one.
+    """
+    presence, level, *_ = parted(controls)
+    loud = presence * (FAINTEST + (1 - FAINTEST) * (level - LOG_QUIETEST) / -LOG_QUIETEST)
+    return loud.reshape(loud.shape[0], -1, FINE_PER_LATENT, NOTES).mean(2)
+
+
+class TimbreEncoder(nn.Module):
+    """How notes sound: harmonics' shares and widths of the registers in which any do."""
+
+    def __init__(self, width: int = 160) -> None:
         super().__init__()
-        self.input = nn.Linear(FINE_PER_LATENT * CONTROLS, width)
-        self.network = blocks(3, width, 2, 5)
+        self.input = nn.Linear(FINE_PER_LATENT * (TIMBRE + REGISTERS), width)
+        self.network = blocks(2, width, 2, 5)
         self.norm = nn.LayerNorm(width)
-        self.output = nn.Linear(width, 2 * TONE_CHANNELS)
+        self.output = nn.Linear(width, TIMBRE_CHANNELS)
 
-    def forward(self, controls: Tensor) -> tuple[Tensor, Tensor]:
-        """controls: [rows, steps, CONTROLS] -> each [rows, frames, TONE_CHANNELS]."""
-        presence, level, share, width = parted(controls)
+    def forward(self, controls: Tensor) -> Tensor:
+        """[rows, steps, CONTROLS] -> [rows, frames, TIMBRE_CHANNELS]"""
+        presence, _, share, width = parted(controls)
         sounds = (by_registers(presence).amax(-1) > 0).float()
-        given = (
-            presence, presence * (level + 5) / 2, ((share + 3) / 2 * sounds[..., None]).flatten(-2), width * sounds
-        )  # fmt: skip
-        joined = torch.cat(given, -1).reshape(controls.shape[0], -1, FINE_PER_LATENT * CONTROLS)
-        mean, log_variance = self.output(self.norm(self.network(self.input(joined)))).chunk(2, -1)
-        return mean, log_variance.clamp(-8, 2)
+        given = torch.cat([((share + 3) / 2 * sounds[..., None]).flatten(-2), width * sounds, sounds], -1)
+        joined = given.reshape(given.shape[0], -1, FINE_PER_LATENT * given.shape[-1])
+        output: Tensor = self.output(self.norm(self.network(self.input(joined))))
+        return output
 
 
 class ToneCodec(nn.Module):
@@ -73,11 +94,12 @@ class ToneCodec(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.encoder = ControlEncoder()
-        self.decoder = ToneDecoder(TONE_CHANNELS)
-        with torch.no_grad():  # silence to begin with
-            self.decoder.output.bias.reshape(FINE_PER_LATENT, CONTROLS)[:, :NOTES] = -4.0
-            self.decoder.output.bias.reshape(FINE_PER_LATENT, CONTROLS)[:, NOTES : 2 * NOTES] = -4.0
+        self.timbre = TimbreEncoder()
+        self.decoder = ToneDecoder()
+
+    def encode(self, controls: Tensor) -> Tensor:
+        """[rows, steps, CONTROLS] -> [rows, frames, TONE_CHANNELS]"""
+        return torch.cat([roll(controls), self.timbre(controls)], -1)
 
 
 def apart(made: Tensor, target: Tensor) -> dict[str, Tensor]:
@@ -113,6 +135,12 @@ def measured(made: Tensor, target: Tensor) -> dict[str, float]:
     }
 
 
+def _off(latents: Tensor) -> Tensor:
+    """Noise as large as a row's luck will have it."""
+    most = torch.cat([torch.full((NOTES,), ROLL_NOISE), torch.full((TIMBRE_CHANNELS,), TIMBRE_NOISE)])
+    return torch.randn_like(latents) * most * torch.rand(len(latents), 1, 1)
+
+
 def control_bank(first: int, count: int) -> Tensor:
     """Loops with tones, [count, steps, CONTROLS], in half precision."""
     kinds = ("bass", "chords", "chords", "tones", "mix")
@@ -145,13 +173,13 @@ def main() -> None:
 
     def loss_of(step: int) -> tuple[Tensor, Mapping[str, float]]:
         target = crops(bank, np.random.default_rng([7, step]))
-        mean, log_variance = codec.encoder(target)
-        made = codec.decoder.controls(mean + torch.exp(0.5 * log_variance) * torch.randn_like(mean))
+        latents = codec.encode(target)
+        made = codec.decoder.controls(latents + _off(latents))
         losses = apart(made, target)
-        nats = 0.5 * (mean**2 + log_variance.exp() - log_variance - 1).sum(-1).mean()
         said = {name: float(one.detach()) for name, one in losses.items()}
-        total = torch.stack(list(losses.values())).sum() + KL_WEIGHT * nats
-        return total, {**said, "nats": float(nats.detach()), **measured(made.detach(), target)}
+        large = latents[..., NOTES:].square().mean()
+        total = torch.stack(list(losses.values())).sum() + TIMBRE_WEIGHT * large
+        return total, {**said, "large": float(large.detach()), **measured(made.detach(), target)}
 
     stage.run(loss_of)
 

@@ -5,8 +5,8 @@ A caption is a few meanings, drawn anew each time a loop is seen. A meaning has 
 
 from __future__ import annotations
 
+from loopwright.model.pocket.tokens import FIRST_WORD, MAX_TOKENS, NULL, PAD, key_token
 from training.loops import Loop
-from training.model.tokens import FIRST_WORD, MAX_TOKENS, NULL, PAD, key_token
 from training.synth.drum_sounds import Drawn
 from training.synth.instruments import BASSES, MELODIC
 

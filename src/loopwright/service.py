@@ -60,7 +60,7 @@ class Service:
             upload = await asyncio.to_thread((await self.generate_one(request.of_source())).encoded)
         async with self._place(), self._lease(self.models.key_for(request)) as engine:
             plan = await self._plan(request.seeded(), upload, engine.info.limits)
-            plan = replace(plan, warnings=(*warnings, *plan.warnings))
+            plan = replace(plan, warnings=(*warnings, *_unknown_words(request, engine), *plan.warnings))
             attempts = await self._attempts(engine, _with_seeds(plan, request.n * _candidates(request)), on_progress)
             return tuple(
                 replace(max(some, key=lambda one: score(one.finished)), generation_time=time.perf_counter() - began)
@@ -189,6 +189,13 @@ class Service:
             yield engine
         finally:
             lease.__exit__(None, None, None)
+
+
+def _unknown_words(request: GenerationRequest, engine: Engine) -> tuple[str, ...]:
+    """A warning that names the words of both prompts which the model leaves out, if there are any."""
+    texts = (request.prompt, request.negative_prompt or "")
+    words = dict.fromkeys(word for text in texts for word in engine.unknown_words(text))
+    return (f"the model does not know these words and left them out: {', '.join(words)}",) if words else ()
 
 
 def _candidates(request: GenerationRequest) -> int:

@@ -75,7 +75,7 @@ def test_info_says_which_model_and_why(tmp_path: Path) -> None:
     done = run("info", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "not in the hub's cache and HF_TOKEN is not set" in " ".join(done.stdout.split())
-    assert "hardly any pitch" in " ".join(done.stdout.split())
+    assert "no voices" in " ".join(done.stdout.split())
 
 
 def test_version() -> None:

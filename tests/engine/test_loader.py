@@ -70,7 +70,7 @@ def test_pocket_heeds_seed_guidance_and_negative_prompt(pocket: Engine) -> None:
 
 def test_pocket_says_what_it_is(pocket: Engine) -> None:
     assert pocket.info.name == "pocket"
-    assert "hardly any pitch" in " ".join(pocket.info.limitations)
+    assert "no voices" in " ".join(pocket.info.limitations)
     assert pocket.info.limits.default_steps == 12
 
 

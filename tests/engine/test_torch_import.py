@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from loopwright.engine.torch_import import TURNS_BEFORE_SLEEP
 
 
 def printed(script: str) -> str:
@@ -38,3 +41,20 @@ torch_import._map_libraries()
 print("libtorch_cpu" in open("/proc/self/maps").read(), "torch" in sys.modules)
 """
     assert printed(script) == "True False"
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="elsewhere torch has another library of threads")
+@pytest.mark.parametrize(
+    ("wish", "said"),
+    [
+        ({}, f"GOMP_SPINCOUNT = '{TURNS_BEFORE_SLEEP}'"),
+        ({"GOMP_SPINCOUNT": "7"}, "GOMP_SPINCOUNT = '7'"),
+        ({"OMP_WAIT_POLICY": "passive"}, "GOMP_SPINCOUNT = '0'"),
+    ],
+)
+def test_threads_that_wait_leave_the_cores_to_others(wish: dict[str, str], said: str) -> None:
+    script = "from loopwright.engine.torch_import import import_torch; import_torch()"
+    others = {name: value for name, value in os.environ.items() if name not in {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT"}}
+    environment = {**others, "OMP_DISPLAY_ENV": "verbose", **wish}
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, env=environment)
+    assert said in done.stderr

@@ -115,6 +115,14 @@ async def test_bars_that_do_not_fit(client: Client) -> None:
     assert (reply.status_code, reply.json()["code"], reply.json()["field"]) == (422, "impossible", "bars")
 
 
+async def test_words_the_model_does_not_know_are_named_in_the_warnings(client: Client) -> None:
+    sent = {**LOOP, "prompt": "zydeco drums 120bpm", "negative_prompt": "theremin zydeco", "return_format": "base64"}
+    reply = await client.post("/generate/loop", json=sent)
+    assert reply.json()["metadata"]["warnings"] == [
+        "the model does not know these words and left them out: zydeco, theremin"
+    ]
+
+
 async def test_unknown_fields_are_named_in_the_warnings(client: Client) -> None:
     reply = await client.post("/generate/loop", json={**LOOP, "tempo": 3, "return_format": "base64"})
     assert reply.json()["metadata"]["warnings"] == ["unknown field `tempo` was ignored"]

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from training.loops import draw_loop, drum_audio, loop_controls, tonal_audio
 from training.measures import in_key, peaks_found
-from training.model.tokens import FIRST_WORD, NULL, PAD
-from training.model.tones import ToneDecoder, Tones, parted
 from training.synth.drums import draw_drums, render_drums
 from training.synth.genres import BY_NAME, GENRES, STEPS, chances
 from training.synth.instruments import BASSES, CHORDS
-from training.tone_codec import wanted
+from training.tone_codec import roll, wanted
 from training.words import TOKENS, VOCABULARY, VOCABULARY_SIZE, caption
 
 from loopwright.model.pocket.layers import FINE_HOP
+from loopwright.model.pocket.tokens import FIRST_WORD, NULL, PAD
+from loopwright.model.pocket.tones import ToneDecoder, Tones, parted
 from tests.listen import onsets, share_on_grid
 
 SAMPLES = 64 * 2048
@@ -24,7 +26,7 @@ SAMPLES = 64 * 2048
 def as_sound(controls: torch.Tensor) -> np.ndarray:
     """What the model's oscillators make of exact controls."""
     presence, level, share, width = parted(controls[None])
-    mid, side = ToneDecoder(1).sound(Tones(presence * torch.exp(level), torch.exp(share), width))[0]
+    mid, side = ToneDecoder().sound(Tones(presence * torch.exp(level), torch.exp(share), width))[0]
     return torch.stack([mid + side, mid - side]).numpy()
 
 
@@ -86,3 +88,15 @@ def test_captions_say_only_what_is_true() -> None:
 
 def test_every_word_has_one_meaning() -> None:
     assert set(VOCABULARY.values()) == set(TOKENS.values())
+
+
+def test_a_semitone_up_is_a_roll_moved_by_one() -> None:
+    loop = draw_loop(21, "chords")
+    (part,) = loop.parts
+    up = replace(part, notes=tuple(replace(note, pitch=note.pitch + 1) for note in part.notes))
+    low, high = (
+        roll(wanted(loop_controls(replace(loop, parts=(one,)), SAMPLES // FINE_HOP))[None])[0] for one in (part, up)
+    )
+    assert low.max() > 0.5
+    # harmonics pass the filter a little less the higher the note is
+    assert torch.allclose(high[:, 1:], low[:, :-1], atol=0.06)

@@ -12,7 +12,7 @@ import numba
 import numpy as np
 
 from loopwright.model.pocket.layers import FINE_HOP
-from training.model.tones import HIGHEST_HZ, LOWEST_NOTE, NOTES_A_REGISTER
+from loopwright.model.pocket.tones import HIGHEST_HZ, LOWEST_NOTE, NOTES_A_REGISTER
 from training.synth.drum_sounds import SAMPLE_RATE
 
 BLOCK = 64

@@ -1,6 +1,7 @@
 """One hit of each drum, in six kits. Everything is sines, noise, envelopes, filters and distortion.
 
 Times are in seconds, frequencies in Hz, levels around 1. ``Drawn`` is numpy's generator: each call makes a new drum.
+What rings in a drum below HIGHEST_BODY_HZ is also given as sines, since the formulas know them.
 """
 
 from __future__ import annotations
@@ -9,12 +10,36 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+import scipy.ndimage
 import scipy.signal
 from numpy.typing import NDArray
 
 SAMPLE_RATE = 44100
 Sound = NDArray[np.float32]
+Floats = NDArray[np.float64]
 Drawn = np.random.Generator
+
+BODY_HOP = 64
+"""Samples from one number of a sine to the next."""
+HIGHEST_BODY_HZ = 1000.0
+OVERTONES = (1, 3, 5, 7, 9)
+"""Of a sine that is distorted evenly."""
+
+
+@dataclass(frozen=True)
+class Sine:
+    """hz, amplitude: from a hit's beginning on, every BODY_HOP samples."""
+
+    hz: Floats
+    amplitude: Floats
+
+
+@dataclass(frozen=True)
+class Drum:
+    """One hit as sound, and the sines of its body, which are part of the sound."""
+
+    sound: Sound
+    body: tuple[Sine, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -45,7 +70,7 @@ KITS = {
 }  # fmt: skip
 
 
-def kick(drawn: Drawn, kit: Kit, drive: float) -> Sound:
+def kick(drawn: Drawn, kit: Kit, drive: float) -> Drum:
     """A falling sine, distorted, and a click. drive: 0…1, how much harder than the kit's usual."""
     length, end, start = drawn.uniform(*kit.kick_seconds), drawn.uniform(*kit.kick_hz), drawn.uniform(*kit.kick_sweep)
     fall, t = drawn.uniform(0.012, 0.045), _times(length * 1.3)
@@ -54,97 +79,154 @@ def kick(drawn: Drawn, kit: Kit, drive: float) -> Sound:
     click = _band(_noise(drawn, len(t)), drawn.uniform(1500, 4000), None) * np.exp(-t / 0.004)
     gain = drawn.uniform(*kit.kick_drive) * (1 + 1.5 * drive)
     sound = np.tanh((body + click * drawn.uniform(*kit.click)) * gain) / np.tanh(gain)
-    return _ended(sound, 800)
+    hz, rung = end + (start - end) * np.exp(-t / fall), np.exp(-t / (length * 0.35))
+    return Drum(_ended(sound, 800), _distorted(hz, rung, gain, 800))
 
 
-def snare(drawn: Drawn, kit: Kit, drive: float) -> Sound:
+def snare(drawn: Drawn, kit: Kit, drive: float) -> Drum:
     """Two sines and a band of noise."""
     t = _times(drawn.uniform(0.16, 0.34))
     pitch, fall = drawn.uniform(*kit.snare_hz), drawn.uniform(0.03, 0.07)
     body = np.sin(2 * np.pi * pitch * t + 3 * np.exp(-t / 0.008)) * 0.8 + np.sin(2 * np.pi * pitch * 1.6 * t) * 0.4
     noise = _band(_noise(drawn, len(t)), drawn.uniform(900, 2500), drawn.uniform(7000, 14000))
     noise = noise * np.exp(-t / (t[-1] * drawn.uniform(0.18, 0.3))) * drawn.uniform(*kit.snare_noise)
-    return _ended(np.tanh((body * np.exp(-t / fall) * drawn.uniform(0.4, 0.9) + noise) * (1.3 + 2 * drive)), 600)
+    level = drawn.uniform(0.4, 0.9)
+    clean = (body * np.exp(-t / fall) * level + noise) * (1.3 + 2 * drive)
+    sound = np.tanh(clean)
+    rung = np.exp(-t / fall) * level * (1.3 + 2 * drive) * kept(clean, sound)
+    low = pitch - 3 / (2 * np.pi * 0.008) * np.exp(-t / 0.008)
+    return Drum(_ended(sound, 600), (_sine(low, rung * 0.8), _sine(np.full_like(t, pitch * 1.6), rung * 0.4)))
 
 
-def clap(drawn: Drawn, _kit: Kit, drive: float) -> Sound:
+def clap(drawn: Drawn, _kit: Kit, drive: float) -> Drum:
     """Three short bursts and a longer one."""
     t, gap, tail = _times(drawn.uniform(0.18, 0.34)), drawn.uniform(0.008, 0.012), drawn.uniform(0.03, 0.06)
     envelope = sum((np.where(t >= k * gap, np.exp(-(t - k * gap) / 0.004), 0.0) for k in range(3)), np.zeros_like(t))
     envelope = envelope + np.where(t >= 3 * gap, np.exp(-(t - 3 * gap) / tail), 0.0)
     noise = _band(_noise(drawn, len(t)), drawn.uniform(700, 1100), drawn.uniform(3000, 7000))
-    return _ended(np.tanh(noise * envelope * (1.2 + drive)), 600)
+    return Drum(_ended(np.tanh(noise * envelope * (1.2 + drive)), 600))
 
 
-def rim(drawn: Drawn, _kit: Kit, _drive: float) -> Sound:
+def rim(drawn: Drawn, _kit: Kit, _drive: float) -> Drum:
     """A rim shot: two short sines and a tick."""
     t = _times(drawn.uniform(0.05, 0.1))
     tones = np.sin(2 * np.pi * drawn.uniform(420, 600) * t) + np.sin(2 * np.pi * drawn.uniform(1500, 1900) * t)
     tick = _band(_noise(drawn, len(t)), 2000, None) * np.exp(-t / 0.003)
-    return _ended((tones * 0.5 * np.exp(-t / 0.012) + 0.6 * tick) * 0.9, 300)
+    return Drum(_ended((tones * 0.5 * np.exp(-t / 0.012) + 0.6 * tick) * 0.9, 300))
 
 
-def hat(drawn: Drawn, kit: Kit, drive: float, *, is_open: bool = False) -> Sound:
+def hat(drawn: Drawn, kit: Kit, drive: float, *, is_open: bool = False) -> Drum:
     """Six squares and noise above a cut-off; open ones ring."""
     length = drawn.uniform(0.25, 0.5) if is_open else drawn.uniform(0.04, 0.1)
     t, pitch = _times(length), drawn.uniform(320, 440)
     ratios = np.array([1.0, 1.34, 1.68, 1.97, 2.3, 2.9])
     metal = np.sign(np.sin(2 * np.pi * pitch * ratios[:, None] * t)).mean(0) * drawn.uniform(*kit.hat_metal)
     sound = _band(metal + _noise(drawn, len(t)) * drawn.uniform(0.3, 0.7), drawn.uniform(*kit.hat_hz), None)
-    return _ended(sound * np.exp(-t / (length * 0.28)) * (1 + drive), 400)
+    return Drum(_ended(sound * np.exp(-t / (length * 0.28)) * (1 + drive), 400))
 
 
-def shaker(drawn: Drawn, _kit: Kit, _drive: float) -> Sound:
+def shaker(drawn: Drawn, _kit: Kit, _drive: float) -> Drum:
     """Noise that swells for 20 ms."""
     t = _times(drawn.uniform(0.08, 0.16))
-    return _ended(_band(_noise(drawn, len(t)), 4000, 10000) * np.minimum(1, t / 0.02) * np.exp(-t / 0.03), 400)
+    swell = np.minimum(1, t / 0.02)
+    return Drum(_ended(_band(_noise(drawn, len(t)), 4000, 10000) * swell * np.exp(-t / 0.03), 400))
 
 
-def tom(drawn: Drawn, _kit: Kit, _drive: float) -> Sound:
+def tom(drawn: Drawn, _kit: Kit, _drive: float) -> Drum:
     """A lower or higher tom, or a conga: a sine that falls a little."""
     length, pitch = drawn.uniform(0.15, 0.35), drawn.uniform(85, 380)
     t = _times(length)
     tone = np.sin(2 * np.pi * (pitch * t + pitch * 0.5 * 0.03 * (1 - np.exp(-t / 0.03))))
-    return _ended(tone * np.exp(-t / (length * 0.3)) + 0.2 * _noise(drawn, len(t)) * np.exp(-t / 0.004), 400)
+    rung, hz = np.exp(-t / (length * 0.3)), pitch * (1 + 0.5 * np.exp(-t / 0.03))
+    return Drum(_ended(tone * rung + 0.2 * _noise(drawn, len(t)) * np.exp(-t / 0.004), 400), (_sine(hz, rung),))
 
 
-def cowbell(drawn: Drawn, _kit: Kit, _drive: float) -> Sound:
+def cowbell(drawn: Drawn, _kit: Kit, _drive: float) -> Drum:
     """Two squares through a band."""
     t = _times(drawn.uniform(0.15, 0.3))
     pitch = drawn.uniform(500, 600)
     tones = np.sign(np.sin(2 * np.pi * pitch * t)) + np.sign(np.sin(2 * np.pi * pitch * 1.48 * t))
-    return _ended(_band(tones * 0.35, 500, 4500) * np.exp(-t / (t[-1] * 0.22)), 400)
+    rung = np.exp(-t / (t[-1] * 0.22))
+    lowest = np.array([pitch, pitch * 1.48])
+    loud = 4 / np.pi * 0.35 * _band_gain(lowest, 500, 4500)
+    body = tuple(_sine(np.full_like(t, hz), rung * gain) for hz, gain in zip(lowest, loud, strict=True))
+    return Drum(_ended(_band(tones * 0.35, 500, 4500) * rung, 400), body)
 
 
-def click_hit(drawn: Drawn, _kit: Kit, _drive: float) -> Sound:
+def click_hit(drawn: Drawn, _kit: Kit, _drive: float) -> Drum:
     """A wood block or a click: a very short high sine."""
     t = _times(drawn.uniform(0.06, 0.12))
     tone = np.sin(2 * np.pi * drawn.uniform(1100, 2200) * t) * np.exp(-t / 0.012)
-    return _ended(tone + 0.3 * _noise(drawn, len(t)) * np.exp(-t / 0.005), 400)
+    return Drum(_ended(tone + 0.3 * _noise(drawn, len(t)) * np.exp(-t / 0.005), 400))
 
 
-PERCUSSION: dict[str, Callable[[Drawn, Kit, float], Sound]] = {
+PERCUSSION: dict[str, Callable[[Drawn, Kit, float], Drum]] = {
     "tom": tom, "shaker": shaker, "cowbell": cowbell, "click": click_hit, "rim": rim, "conga": tom,
 }  # fmt: skip
 
 
-def _times(seconds: float) -> NDArray[np.float64]:
+def together(one: Drum, other: Drum, gain: float) -> Drum:
+    """Two drums as one hit: the first a little softer, the second at a gain."""
+    length = max(len(one.sound), len(other.sound))
+    sound = _as_long(one.sound, length) * 0.8 + _as_long(other.sound, length) * np.float32(gain)
+    body = (Sine(sine.hz, sine.amplitude * share) for drum, share in ((one, 0.8), (other, gain)) for sine in drum.body)
+    return Drum(sound, tuple(body))
+
+
+def kept(clean: Floats | Sound, distorted: Floats | Sound, window: int = 1024) -> Floats:
+    """How loud a sound's parts are after a distortion, from moment to moment: the gain that explains most of it.
+
+    Both [..., samples]; channels share the gain -> [samples]. The sound is taken as a ring.
+    """
+    both = (clean * distorted).reshape(-1, clean.shape[-1]).sum(0), (clean * clean).reshape(-1, clean.shape[-1]).sum(0)
+    shared, own = (scipy.ndimage.uniform_filter1d(one.astype(np.float64), window, mode="wrap") for one in both)
+    gain: Floats = np.maximum(shared, 0) / (np.maximum(own, 0) + 1e-9)
+    return gain
+
+
+def _as_long(sound: Sound, length: int) -> Sound:
+    return np.pad(sound, (0, length - len(sound)))
+
+
+def _sine(hz: Floats, amplitude: Floats) -> Sine:
+    """Both at every sample."""
+    return Sine(hz[::BODY_HOP], amplitude[::BODY_HOP])
+
+
+def _distorted(hz: Floats, amplitude: Floats, gain: float, fade: int) -> tuple[Sine, ...]:
+    """A sine and its lower overtones after tanh(gain * sine) / tanh(gain)."""
+    angle, levels = (np.arange(64) + 0.5) * 2 * np.pi / 64, np.linspace(0, 1, 65)
+    waves = np.tanh(gain * levels[:, None] * np.sin(angle)) / np.tanh(gain)
+    faded = np.minimum(1, (len(hz) - np.arange(len(hz))) / fade)
+    sines = []
+    for order in OVERTONES:
+        harmonic = np.abs((waves * np.sin(order * angle)).mean(1) * 2)
+        sines.append(_sine(order * hz, np.interp(amplitude, levels, harmonic) * faded))
+    return tuple(sines)
+
+
+def _band_gain(hz: Floats, low: float, high: float) -> Floats:
+    """Of ``_band``, at some frequencies."""
+    sections = scipy.signal.butter(2, (low, high), "band", fs=SAMPLE_RATE, output="sos")
+    gain: Floats = np.abs(scipy.signal.sosfreqz(sections, hz, fs=SAMPLE_RATE)[1])
+    return gain
+
+
+def _times(seconds: float) -> Floats:
     return np.arange(int(seconds * SAMPLE_RATE)) / SAMPLE_RATE
 
 
-def _noise(drawn: Drawn, samples: int) -> NDArray[np.float64]:
+def _noise(drawn: Drawn, samples: int) -> Floats:
     return drawn.standard_normal(samples)
 
 
-def _band(sound: NDArray[np.float64], low: float, high: float | None) -> NDArray[np.float64]:
+def _band(sound: Floats, low: float, high: float | None) -> Floats:
     """Second-order Butterworth, high-pass or band-pass."""
     kind, edges = ("high", low) if high is None else ("band", (low, high))
-    filtered: NDArray[np.float64] = scipy.signal.sosfilt(
-        scipy.signal.butter(2, edges, kind, fs=SAMPLE_RATE, output="sos"), sound
-    )
+    filtered: Floats = scipy.signal.sosfilt(scipy.signal.butter(2, edges, kind, fs=SAMPLE_RATE, output="sos"), sound)
     return filtered
 
 
-def _ended(sound: NDArray[np.float64], samples: int) -> Sound:
+def _ended(sound: Floats, samples: int) -> Sound:
     """Faded to zero over its last samples."""
     return (sound * np.minimum(1, (len(sound) - np.arange(len(sound))) / samples)).astype(np.float32)

@@ -13,7 +13,7 @@ import scipy.signal
 from numpy.typing import NDArray
 
 from training.synth import drum_sounds as sounds
-from training.synth.drum_sounds import KITS, PERCUSSION, SAMPLE_RATE, Drawn, Kit, Sound
+from training.synth.drum_sounds import KITS, PERCUSSION, SAMPLE_RATE, Drawn, Drum, Floats, Kit
 from training.synth.genres import BY_NAME, STEPS, Genre, chances
 
 Stereo = NDArray[np.float32]
@@ -66,6 +66,32 @@ ELEMENTS_ALONE: tuple[tuple[str, ...], ...] = (
 )  # fmt: skip
 
 
+@dataclass(frozen=True)
+class Hit:
+    """at: samples from the loop's start. gain: of the drum in both channels. pan: -1…1."""
+
+    drum: Drum
+    at: int
+    gain: float
+    pan: float
+
+    @property
+    def gains(self) -> Floats:
+        """Of left and right."""
+        angle = (self.pan + 1) * np.pi / 4
+        gains: Floats = self.gain * np.sqrt(2) * np.array([np.cos(angle), np.sin(angle)])
+        return gains
+
+
+@dataclass(frozen=True)
+class Take:
+    """A loop as it was played. clean: its audio before distortion and levelling, audio: after it, both [2, samples]."""
+
+    hits: tuple[Hit, ...]
+    clean: Stereo
+    audio: Stereo
+
+
 class _Tape:
     """Where hits are laid: a ring of whole bars."""
 
@@ -73,21 +99,33 @@ class _Tape:
         self.samples = round(score.bars * 240 / score.bpm * SAMPLE_RATE)
         self.step = 15 / score.bpm * SAMPLE_RATE
         self.swing = score.swing
-        self.audio = np.zeros((2, self.samples), np.float32)
+        self.hits: list[Hit] = []
 
-    def hit(self, sound: Sound, step: float, gain: float, pan: float = 0.0) -> None:
+    def hit(self, drum: Drum, step: float, gain: float, pan: float = 0.0) -> None:
         """step: sixteenths from the start; odd ones are late by the swing. pan: -1…1."""
         late = self.swing if step % 2 == 1 else 0.0
         at = round((step + late) * self.step) % self.samples
-        gains = gain * np.sqrt(2) * np.array([np.cos((pan + 1) * np.pi / 4), np.sin((pan + 1) * np.pi / 4)])
-        while len(sound):
-            count = min(len(sound), self.samples - at)
-            self.audio[:, at : at + count] += (gains[:, None] * sound[:count]).astype(np.float32)
-            sound, at = sound[count:], 0
+        self.hits.append(Hit(drum, at, gain, pan))
+
+    def audio(self) -> Stereo:
+        """All hits, [2, samples]; what rings over the end is in the beginning."""
+        audio = np.zeros((2, self.samples), np.float32)
+        for hit in self.hits:
+            sound, at = hit.drum.sound, hit.at
+            while len(sound):
+                count = min(len(sound), self.samples - at)
+                audio[:, at : at + count] += (hit.gains[:, None] * sound[:count]).astype(np.float32)
+                sound, at = sound[count:], 0
+        return audio
 
 
 def render_drums(score: DrumScore) -> Stereo:
     """The loop's audio, [2, samples], at LOUDNESS."""
+    return played(score).audio
+
+
+def played(score: DrumScore) -> Take:
+    """The loop's audio, and all that it is made of."""
     drawn, genre, kit = np.random.default_rng([2, score.seed]), BY_NAME[score.genre], KITS[score.kit]
     dry, wet = _Tape(score), _Tape(score)
     players = {"kick": _kick, "snare": _snare, "hat": _hats, "percussion": _percussion}
@@ -95,8 +133,8 @@ def render_drums(score: DrumScore) -> Stereo:
         own = np.random.default_rng([3, score.seed, ELEMENTS.index(element)])
         if not score.only or element in score.only:
             play(own, dry if element == "kick" else wet, score, genre, kit)
-    audio = dry.audio + _in_room(drawn, wet.audio, score.space)
-    return _levelled(_toned(audio, score, kit))
+    clean = _darkened(dry.audio() + _in_room(drawn, wet.audio(), score.space), score, kit)
+    return Take((*dry.hits, *wet.hits), clean, _levelled(_driven(clean, score.drive)))
 
 
 def _bars(drawn: Drawn, score: DrumScore, pattern: str, *, vary: float = 0.35) -> NDArray[np.bool_]:
@@ -118,7 +156,7 @@ def _snare(drawn: Drawn, tape: _Tape, score: DrumScore, genre: Genre, kit: Kit) 
     claps = drawn.random() < genre.claps
     sound = sounds.clap(drawn, kit, score.drive) if claps else sounds.snare(drawn, kit, score.drive)
     if drawn.random() < 0.2:
-        sound = _together(sound, sounds.clap(drawn, kit, score.drive), 0.6)
+        sound = sounds.together(sound, sounds.clap(drawn, kit, score.drive), 0.6)
     hits, gain = _bars(drawn, score, genre.snare), drawn.uniform(0.5, 0.8)
     if genre.name == "techno" and "snare" not in score.only and drawn.random() < 0.3:
         hits[:] = False
@@ -157,11 +195,6 @@ def _percussion(drawn: Drawn, tape: _Tape, score: DrumScore, genre: Genre, kit: 
             tape.hit(sound, int(step), gain * drawn.uniform(0.7, 1), pan)
 
 
-def _together(one: Sound, other: Sound, gain: float) -> Sound:
-    length = max(len(one), len(other))
-    return np.pad(one, (0, length - len(one))) * 0.8 + np.pad(other, (0, length - len(other))) * np.float32(gain)
-
-
 def _in_room(drawn: Drawn, audio: Stereo, space: float) -> Stereo:
     """With a reverberation of noise that falls by 60 dB; none below a third of the scale. Wraps around the loop."""
     if space < 0.33:
@@ -177,8 +210,8 @@ def _in_room(drawn: Drawn, audio: Stereo, space: float) -> Stereo:
     return audio + reverberation
 
 
-def _toned(audio: Stereo, score: DrumScore, kit: Kit) -> Stereo:
-    """Darkened below a third of brightness and for dusty kits, which are also distorted."""
+def _darkened(audio: Stereo, score: DrumScore, kit: Kit) -> Stereo:
+    """Below a third of brightness, and for dusty kits."""
     ceiling = 7000.0 if kit.crush else 18000.0
     if score.bright < 0.33:
         ceiling = min(ceiling, 3500 + 9000 * score.bright / 0.33)
@@ -186,8 +219,13 @@ def _toned(audio: Stereo, score: DrumScore, kit: Kit) -> Stereo:
         low = scipy.signal.butter(2, ceiling, "low", fs=SAMPLE_RATE, output="sos")
         twice = np.tile(audio, 2)  # filtered in its second lap, the loop stays one
         audio = scipy.signal.sosfilt(low, twice)[:, audio.shape[1] :].astype(np.float32)
-    if score.drive > 0.66:
-        level = 1.5 + 4 * (score.drive - 0.66)
+    return audio
+
+
+def _driven(audio: Stereo, drive: float) -> Stereo:
+    """Distorted in the drive's upper third."""
+    if drive > 0.66:
+        level = 1.5 + 4 * (drive - 0.66)
         audio = np.tanh(audio * level) / np.float32(level)
     return audio
 

@@ -14,7 +14,7 @@ import scipy.fft
 from numpy.typing import NDArray
 
 from loopwright.model.pocket.layers import FINE_HOP
-from training.model.tones import (
+from loopwright.model.pocket.tones import (
     GROUPS,
     HARMONIC_GROUPS,
     NOTES,

@@ -118,6 +118,10 @@ class Engine(Protocol):
         """One forward of the denoiser; an output [channels, frames] a row."""
         ...
 
+    def unknown_words(self, text: str) -> tuple[str, ...]:
+        """The words of a prompt that the model leaves out, since it has never seen them. Any thread may ask."""
+        ...
+
     def gpu_memory(self) -> Mapping[str, float]:
         """``gpu_memory_used`` and ``gpu_memory_peak`` in GB on CUDA; empty elsewhere."""
         ...

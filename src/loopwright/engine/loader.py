@@ -25,14 +25,14 @@ if TYPE_CHECKING:
     from loopwright.model.base import LatentSpec
 
 POCKET_LIMITATIONS = (
-    "pocket is a small model of drum loops and simple mixes, made to work anywhere; "
-    "its bass, chords and pads have rhythm but hardly any pitch",
-    "pocket knows 83 words (drum and genre names, moods, a few instruments) and ignores the others",
+    "pocket is a small model, made to work anywhere: drums, basses, chords and melodies of plain synthesiser sounds; "
+    "no voices, no recorded instruments",
+    "pocket knows some 200 words (genres, instruments, drums, moods, keys); warnings name the words that it leaves out",
 )
 
 POCKET_STEPS = 12
 POCKET_CFG_SCALE = 2.0
-"""Low guidance is best: the study's measurements."""
+"""Low guidance is best: measured, see docs/pocket.md."""
 
 DEFAULT_STEPS = {"rf_denoiser": 8, "rectified_flow": 50, "v": 100}
 MAX_STEPS = {"rf_denoiser": 100, "rectified_flow": 250, "v": 250}

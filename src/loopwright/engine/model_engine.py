@@ -93,6 +93,10 @@ class ModelEngine:
         t = torch.tensor([row.t for row in rows], dtype=x.dtype, device=self._device)
         return self._loaded.denoise(x, t, [row.conditioning for row in rows]).unbind()
 
+    def unknown_words(self, text: str) -> tuple[str, ...]:
+        """The words of a prompt that the model leaves out, since it has never seen them."""
+        return self._loaded.unknown_words(text)
+
     def gpu_memory(self) -> Mapping[str, float]:
         """What the process uses of the GPU's memory, in GB; empty without one."""
         if self._device.type != "cuda":

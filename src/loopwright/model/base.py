@@ -24,7 +24,6 @@ class LatentSpec:
     sample_rate: Hz. window_samples: the longest audio it makes, in samples (the reference's ``sample_size``).
     hop: samples per latent frame. channels: of one latent frame.
     shift: the schedule's shift by length (``min_length``, ``max_length`` in frames), if the model was trained with one.
-    schedule: how the times of a run are spaced.
     """
 
     sample_rate: int
@@ -33,7 +32,6 @@ class LatentSpec:
     hop: int
     objective: Objective
     shift: tuple[int, int] | None = None
-    schedule: Literal["log_snr", "linear"] = "log_snr"
 
     @property
     def frames(self) -> int:
@@ -101,6 +99,10 @@ class LatentModel(Protocol):
 
     def condition(self, text: TextPrompt) -> tuple[Conditioning, Conditioning]:
         """The conditioning of the prompt, and that of its opposite for guidance (negative prompt, or nothing)."""
+        ...
+
+    def unknown_words(self, text: str) -> tuple[str, ...]:
+        """The words of a text that say nothing to the model; none where it reads letters or pieces of words."""
         ...
 
     def denoise(self, x: Tensor, t: Tensor, conditioning: Sequence[Conditioning]) -> Tensor:

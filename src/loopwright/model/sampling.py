@@ -63,7 +63,7 @@ def start(
 def _flow_times(sampler: str, spec: LatentSpec, steps: int, level: float, frames: int) -> Schedule:
     if sampler == "rk4":  # the reference spaces this one evenly, and shifts it by length where the model asks for that
         return shifted(linear_times(steps, level), frames, spec.shift)
-    return linear_times(steps, level) if spec.schedule == "linear" else log_snr_times(steps, level)
+    return log_snr_times(steps, level)
 
 
 def _start_flow(sampler: str, x: Tensor, times: Schedule, noise: Noise) -> Sampler:

@@ -123,6 +123,10 @@ class StableAudio(ABC):
         positive, negative = (StableAudioConditioning(pair[:, :, row], said.global_cond[0]) for row in range(2))
         return positive, negative
 
+    def unknown_words(self, text: str) -> tuple[str, ...]:  # noqa: ARG002 - its text encoder reads pieces of words
+        """None."""
+        return ()
+
     def denoise(self, x: Tensor, t: Tensor, conditioning: Sequence[Conditioning]) -> Tensor:
         """x: [rows, channels, frames], t: [rows], one conditioning a row -> what the objective predicts, x's shape."""
         own = [one for one in conditioning if isinstance(one, StableAudioConditioning)]

@@ -1,8 +1,6 @@
-"""The embedded model against the study's numbers, and what it promises as a model of latents."""
+"""The embedded model: what it promises as a model of latents, and that its weights still give what they gave."""
 
 from __future__ import annotations
-
-from pathlib import Path
 
 import pytest
 import torch
@@ -14,14 +12,17 @@ from loopwright.model.base import TextPrompt
 from loopwright.model.checkpoint import load_strictly
 from loopwright.model.flow_samplers import euler
 from loopwright.model.guidance import guided
-from loopwright.model.pocket.layers import HOP
+from loopwright.model.pocket.layers import HOP, SAMPLE_RATE
 from loopwright.model.pocket.model import PocketConditioning, PocketModel, load_pocket
-from loopwright.model.schedules import linear_times
-from tests.model.golden import drained, drive
+from loopwright.model.pocket.tones import LOWEST_NOTE, NOTES, note_hz
+from loopwright.model.schedules import log_snr_times
+from tests.model.golden import drained, drive, relative_error
+from tests.model.pocket.vectors import CHORDS, FRAMES, VECTORS, made
+from tests.sounds import tone
 
-VECTORS = Path(__file__).parents[2] / "golden" / "pocket" / "vectors.safetensors"
-PROMPT = TextPrompt("aggressive techno drums 140bpm", None, 12)
-TOLERANCE = 1e-4
+DRUMS = TextPrompt("aggressive techno drums 140bpm", None, 12)
+TOLERANCE = 1e-3
+"""Of a vector's largest number: processors round differently, and a run of several steps adds it up."""
 
 
 @pytest.fixture(scope="module")
@@ -30,90 +31,65 @@ def model() -> PocketModel:
 
 
 @pytest.fixture(scope="module")
-def vectors() -> dict[str, Tensor]:
-    return load_file(VECTORS)
+def latents(model: PocketModel) -> Tensor:
+    return made(model)["latents"]
 
 
-def close(ours: Tensor, theirs: Tensor) -> bool:
-    assert ours.shape == theirs.shape
-    return bool((ours - theirs).abs().max() <= TOLERANCE * theirs.abs().max())
-
-
-def test_tokens_and_tempo(model: PocketModel, vectors: dict[str, Tensor]) -> None:
-    positive, _ = model.condition(PROMPT)
-    assert isinstance(positive, PocketConditioning)
-    assert positive.tokens.tolist() == vectors["tokens"][0].tolist()
-    assert positive.bpm.item() == vectors["bpm"].item() == 140
-
-
-@pytest.mark.parametrize(("which", "name"), [(0, "v.t0.7"), (1, "v.t0.7.null")])
-@torch.inference_mode()
-def test_one_evaluation(model: PocketModel, vectors: dict[str, Tensor], which: int, name: str) -> None:
-    conditioning = model.condition(PROMPT)[which]
-    out = model.denoise(vectors["noise"].transpose(1, 2), torch.tensor([0.7]), [conditioning])
-    assert close(out.transpose(1, 2), vectors[name])
+@pytest.mark.parametrize("name", ["velocity", "latents", "audio", "encoded"])
+def test_the_weights_give_what_they_gave(model: PocketModel, name: str) -> None:
+    assert relative_error(made(model)[name], load_file(VECTORS)[name]) <= TOLERANCE
 
 
 @torch.inference_mode()
-def test_eight_steps_with_guidance(model: PocketModel, vectors: dict[str, Tensor]) -> None:
-    walk = guided(euler(vectors["noise"][0].T, linear_times(8, 1.0)), *model.condition(PROMPT), 2.0)
-    latents = drive(model, walk)
-    assert close(latents.T[None] * model.latent_scale, vectors["latents.steps8.cfg2"])
-
-
-@torch.inference_mode()
-def test_decoding(model: PocketModel, vectors: dict[str, Tensor]) -> None:
-    latents = vectors["latents.steps8.cfg2"][0].T / model.latent_scale
-    audio = next(model.decode(latents, 256 * HOP, torch.Generator().manual_seed(0)))
-    assert audio.shape == (2, 256 * HOP)
-    assert close(audio[None, :, :131072], vectors["audio.noise_seed0"])
-
-
-@torch.inference_mode()
-@pytest.mark.parametrize("samples", [1, 2048, 100_000, 302_400, 510_000])
-def test_a_part_is_decoded_as_it_is_in_the_whole(model: PocketModel, vectors: dict[str, Tensor], samples: int) -> None:
-    latents = vectors["latents.steps8.cfg2"][0].T / model.latent_scale
-    whole = next(model.decode(latents, 256 * HOP, torch.Generator().manual_seed(0)))
-    part = next(model.decode(latents, samples, torch.Generator().manual_seed(0)))
+@pytest.mark.parametrize("samples", [1, 2048, 30_000, 100_000])
+def test_a_part_is_decoded_as_it_is_in_the_whole(model: PocketModel, latents: Tensor, samples: int) -> None:
+    whole = decoded(model, latents, FRAMES * HOP)
+    part = decoded(model, latents, samples)
+    assert part.shape == (2, samples)
     assert torch.allclose(part, whole[:, :samples], atol=1e-5 * float(whole.abs().max()))
 
 
-@torch.inference_mode()
-def test_encoding(model: PocketModel, vectors: dict[str, Tensor]) -> None:
-    mean, log_variance = model.encoder(vectors["audio.noise_seed0"])
-    assert close(mean, vectors["encoder.mu"])
-    assert close(log_variance, vectors["encoder.logvar"])
+def decoded(model: PocketModel, latents: Tensor, samples: int) -> Tensor:
+    return torch.cat(list(model.decode(latents, samples, torch.Generator().manual_seed(0))), -1)
 
 
 @torch.inference_mode()
-def test_encoding_gives_the_frames_asked_for_in_the_denoisers_scale(
-    model: PocketModel, vectors: dict[str, Tensor]
-) -> None:
-    latents = drained(model.encode(vectors["audio.noise_seed0"][0], 40))
-    assert latents.mean.shape == latents.std.shape == (64, 40)
-    assert close(latents.mean.T[None] * model.latent_scale, vectors["encoder.mu"][:, :40])
+def test_encoding_the_first_frames_of_a_window(model: PocketModel) -> None:
+    audio = torch.from_numpy(tone(220.0, 4.0))
+    few, all_of_them = drained(model.encode(audio, 20)), drained(model.encode(audio, model.spec.frames))
+    assert few.mean.shape == few.std.shape == (model.spec.channels, 20)
+    assert torch.allclose(few.mean, all_of_them.mean[:, :20], atol=1e-3)
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("note", [45, 57, 64])
+def test_the_encoder_hears_which_note_sounds(model: PocketModel, note: int) -> None:
+    seconds = torch.arange(4 * SAMPLE_RATE) / SAMPLE_RATE
+    sound = sum((torch.sin(2 * torch.pi * h * note_hz(note) * seconds) / h for h in range(1, 9)), torch.zeros(()))
+    roll = drained(model.encode(0.15 * sound.expand(2, -1), 80)).mean[model.drum_channels : model.drum_channels + NOTES]
+    assert int(roll[:, 20:60].mean(1).argmax()) == note - LOWEST_NOTE
 
 
 @torch.inference_mode()
 def test_rows_do_not_depend_on_their_neighbours(model: PocketModel) -> None:
-    x = torch.randn(2, 64, 32, generator=torch.Generator().manual_seed(0))
+    x = torch.randn(2, model.spec.channels, 32, generator=torch.Generator().manual_seed(0))
     t = torch.tensor([0.9, 0.2])
-    one, other = model.condition(PROMPT)[0], model.condition(TextPrompt("house drums 124bpm", None, 12))[0]
+    one, other = model.condition(DRUMS)[0], model.condition(CHORDS)[0]
     both = model.denoise(x, t, [one, other])
-    assert torch.allclose(both[:1], model.denoise(x[:1], t[:1], [one]), atol=1e-5)
-    assert torch.allclose(both[1:], model.denoise(x[1:], t[1:], [other]), atol=1e-5)
+    assert torch.allclose(both[:1], model.denoise(x[:1], t[:1], [one]), atol=1e-4)
+    assert torch.allclose(both[1:], model.denoise(x[1:], t[1:], [other]), atol=1e-4)
 
 
 @torch.inference_mode()
 def test_any_number_of_frames(model: PocketModel) -> None:
     for frames in (1, 31, 33):
-        x = torch.zeros(1, 64, frames)
-        assert model.denoise(x, torch.tensor([0.5]), model.condition(PROMPT)[:1]).shape == x.shape
+        x = torch.zeros(1, model.spec.channels, frames)
+        assert model.denoise(x, torch.tensor([0.5]), model.condition(DRUMS)[:1]).shape == x.shape
 
 
 @torch.inference_mode()
 def test_the_negative_prompt_counts(model: PocketModel) -> None:
-    x = torch.randn(1, 64, 32, generator=torch.Generator().manual_seed(0))
+    x = torch.randn(1, model.spec.channels, 32, generator=torch.Generator().manual_seed(0))
     outputs = [
         model.denoise(x, torch.tensor([0.5]), [model.condition(TextPrompt("techno drums", negative, 12, 140.0))[1]])
         for negative in (None, "melody", "blorp")
@@ -122,10 +98,18 @@ def test_the_negative_prompt_counts(model: PocketModel) -> None:
     assert torch.equal(outputs[0], outputs[2])  # words it has never seen say nothing
 
 
-def test_the_tempo_may_come_from_outside_the_prompt(model: PocketModel) -> None:
-    said, _ = model.condition(TextPrompt("techno drums", None, 12, 133.5))
-    assert isinstance(said, PocketConditioning)
-    assert said.bpm.item() == 133.5
+def test_the_tempo_may_come_from_the_prompt_or_from_outside(model: PocketModel) -> None:
+    for text, bpm in ((DRUMS, 140.0), (TextPrompt("techno drums", None, 12, 133.5), 133.5)):
+        said, _ = model.condition(text)
+        assert isinstance(said, PocketConditioning)
+        assert said.bpm.item() == bpm
+
+
+def test_words_it_has_never_seen_are_named(model: PocketModel) -> None:
+    assert model.unknown_words("Zydeco accordion with techno drums in F# minor, 4 bars at 120 bpm") == (
+        "zydeco",
+        "accordion",
+    )
 
 
 def test_weights_that_do_not_fit_are_listed(model: PocketModel) -> None:
@@ -133,3 +117,28 @@ def test_weights_that_do_not_fit_are_listed(model: PocketModel) -> None:
     tensors["surplus"] = tensors.pop("encoder.mean")
     with pytest.raises(CheckpointError, match=r"missing encoder\.mean; unexpected surplus"):
         load_strictly(model, tensors)
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize(
+    ("negative", "silent"),
+    [
+        ("drums, percussion", slice(0, 24)),
+        ("bass", slice(24, 24 + 24)),
+        ("melody, pitched instruments", slice(24, 24 + NOTES)),
+    ],
+)
+def test_what_the_negative_prompt_names_as_a_whole_is_silent(model: PocketModel, negative: str, silent: slice) -> None:
+    text = TextPrompt("house drums with bassline and piano in c minor 124bpm", negative, 12)
+    noise = torch.randn(model.spec.channels, 32, generator=torch.Generator().manual_seed(0))
+    latents = drive(model, guided(euler(noise, log_snr_times(4, 1.0)), *model.condition(text), 2.0))
+    assert torch.allclose(latents[silent], model.latent_silence[silent, None], atol=1e-4)
+    others = torch.ones(len(latents), dtype=torch.bool)
+    others[silent] = False
+    assert float((latents[others] - model.latent_silence[others, None]).abs().mean()) > 0.1
+
+
+@torch.inference_mode()
+def test_silence_is_silent(model: PocketModel) -> None:
+    audio = decoded(model, model.latent_silence[:, None].expand(-1, 32), 32 * HOP)
+    assert float(audio[:, 8 * HOP : 24 * HOP].abs().max()) < 0.01

@@ -15,50 +15,73 @@ from torch import Tensor, nn
 
 from loopwright.model.base import Conditioning, Decoding, Encoding, Gaussian, LatentSpec, TextPrompt
 from loopwright.model.checkpoint import load_strictly, read_tensors
-from loopwright.model.pocket.decoder import REACH, Decoder
-from loopwright.model.pocket.denoiser import Denoiser
-from loopwright.model.pocket.encoder import Encoder
+from loopwright.model.pocket.denoiser import LEAST_TIME, Denoiser
+from loopwright.model.pocket.drums import DrumDecoder
+from loopwright.model.pocket.encoder import Listener
 from loopwright.model.pocket.layers import HOP, SAMPLE_RATE
-from loopwright.model.pocket.tokens import DEFAULT_BPM, NOTHING, UNKNOWN, Tokens, tokenize
+from loopwright.model.pocket.tokens import DEFAULT_BPM, NOTHING, Tokens, tokenize
+from loopwright.model.pocket.tones import LOUDEST_NOTE, LOWEST_NOTE, NOTES, ToneDecoder
+
+HIGHEST_BASS_NOTE = 47
+"""The MIDI number of the highest note that basses had in training: B2; chords begin above it."""
+
+MARGIN = 20
+"""Latent frames after the last one wanted that may still change it: the networks' and the longest window's reach."""
 
 
 @dataclass(frozen=True)
 class PocketConditioning(Conditioning):
-    """tokens: [MAX_TOKENS]; bpm: beats per minute, []."""
+    """tokens: [MAX_TOKENS]; bpm: beats per minute, []; silent: channels that are to say nothing, [channels]."""
 
     tokens: Tensor
     bpm: Tensor
+    silent: Tensor
 
 
 class PocketModel(nn.Module):
-    """Implements ``LatentModel``. latent_scale: the standard deviation of the codec's latents; the denoiser's have 1."""
+    """Implements ``LatentModel``. A latent frame's first channels are about drums, the others about tones.
 
-    latent_scale: float
+    latent_mean, latent_spread: of the codec's latents, [channels]; the denoiser's have mean 0 and spread 1.
+    latent_silence: the latents of silence, in the denoiser's scale, [channels].
+    """
+
+    latent_silence: Tensor
+
+    latent_mean: Tensor
+    latent_spread: Tensor
 
     def __init__(self, config: Mapping[str, Any]) -> None:
         super().__init__()
         self.vocabulary: Mapping[str, int] = config["vocabulary"]
-        self.latent_scale = config["latent_scale"]
+        self.drum_channels: int = config["denoiser"]["drum_channels"]
         channels = config["denoiser"]["channels"]
-        self.spec = LatentSpec(
-            SAMPLE_RATE, config["window_samples"], channels, HOP, "rectified_flow", schedule="linear"
-        )
+        self.spec = LatentSpec(SAMPLE_RATE, config["window_samples"], channels, HOP, "rectified_flow")
         self.denoiser = Denoiser(**config["denoiser"])
-        self.encoder = Encoder(channels)
-        self.decoder = Decoder(channels)
+        self.encoder = Listener(self.drum_channels)
+        self.drums = DrumDecoder(self.drum_channels)
+        self.tones = ToneDecoder()
+        self.register_buffer("latent_mean", torch.zeros(channels))
+        self.register_buffer("latent_spread", torch.ones(channels))
+        self.register_buffer("latent_silence", torch.zeros(channels))
+
+    @property
+    def loudest_note(self) -> float:
+        """A note as loud as any was in training, as the denoiser has it."""
+        return LOUDEST_NOTE / float(self.latent_spread[self.drum_channels])
 
     def condition(self, text: TextPrompt) -> tuple[Conditioning, Conditioning]:
-        """The prompt's words and tempo; its opposite has the negative prompt's words, or none, at the same tempo."""
+        """The prompt's words and tempo; its opposite has the negative prompt's words, or none, at the same tempo.
+
+        What has channels of its own is silent in both where the negative prompt names it: guidance alone leaves some of it.
+        """
         positive = tokenize(text.prompt, self.vocabulary)
         negative = tokenize(text.negative_prompt, self.vocabulary) if text.negative_prompt else NOTHING
-        bpm = text.bpm or positive.bpm or DEFAULT_BPM
-        return self._conditioning(positive, bpm), self._conditioning(
-            negative if _says_something(negative) else NOTHING, bpm
-        )
+        bpm, silent = text.bpm or positive.bpm or DEFAULT_BPM, self._silent(negative)
+        return self._conditioning(positive, bpm, silent), self._conditioning(negative, bpm, silent)
 
-    def unknown_words(self, prompt: str) -> tuple[str, ...]:
-        """The words of a prompt that the model has never seen."""
-        return tokenize(prompt, self.vocabulary).unknown
+    def unknown_words(self, text: str) -> tuple[str, ...]:
+        """The words of a text that are in no meaning it knows; those that say nothing, such as `the`, are not among them."""
+        return tokenize(text, self.vocabulary).unknown
 
     def denoise(self, x: Tensor, t: Tensor, conditioning: Sequence[Conditioning]) -> Tensor:
         """The velocity, noise minus data. x: [rows, channels, frames], t: [rows] -> [rows, channels, frames]."""
@@ -66,26 +89,38 @@ class PocketModel(nn.Module):
         tokens, bpm = torch.stack([one.tokens for one in own]), torch.stack([one.bpm for one in own])
         frames = x.shape[-1]
         whole = F.pad(x, (0, -frames % self.denoiser.patch)).transpose(1, 2)
-        velocity: Tensor = self.denoiser(whole, t, tokens, bpm)
-        return velocity.transpose(1, 2)[..., :frames]
+        velocity: Tensor = self.denoiser(whole, t, tokens, bpm, self.loudest_note).transpose(1, 2)[..., :frames]
+        to_silence = (x - self.latent_silence[:, None]) / t.clamp(min=LEAST_TIME)[:, None, None]
+        return torch.where(torch.stack([one.silent for one in own])[..., None], to_silence, velocity)
 
     def encode(self, audio: Tensor, frames: int) -> Encoding:
-        """The whole window is encoded at once: it takes a few hundredths of a second."""
+        """At once: it takes a few hundredths of a second. The encoder is sure of its latents."""
         yield from ()
-        window = F.pad(audio, (0, self.spec.frames * HOP - audio.shape[1]))
-        mean, log_variance = (part[0, :frames].T for part in self.encoder(window[None]))
-        return Gaussian(mean / self.latent_scale, torch.exp(0.5 * log_variance) / self.latent_scale)
+        heard = min(frames + MARGIN, self.spec.frames) * HOP
+        padded = F.pad(audio[:, :heard], (0, max(0, heard - audio.shape[1])))
+        latents = (self.encoder(padded[None])[0, :frames] - self.latent_mean) / self.latent_spread
+        return Gaussian(latents.T, torch.zeros_like(latents.T))
 
     def decode(self, latents: Tensor, samples: int, generator: torch.Generator) -> Decoding:
-        """All at once, for the frames that reach the samples; the generator gives the whole window's noise, used or not."""
-        frames = latents.shape[-1]
-        needed = min(-(-samples // HOP) + REACH, frames)
-        audio: Tensor = self.decoder(latents.T[None, :needed] * self.latent_scale, generator, frames)
-        yield audio[0, :, :samples]
+        """At once, as far as it is wanted; the generator gives the noise of the drums."""
+        wanted = latents[:, : -(-samples // HOP) + MARGIN]
+        codec = wanted.T[None] * self.latent_spread + self.latent_mean
+        about_drums, about_tones = codec[..., : self.drum_channels], codec[..., self.drum_channels :]
+        mid, side = (self.drums(about_drums, generator) + self.tones(about_tones))[0]
+        yield torch.stack([mid + side, mid - side])[:, :samples]
 
-    def _conditioning(self, tokens: Tokens, bpm: float) -> PocketConditioning:
-        device = self.encoder.mean.device
-        return PocketConditioning(torch.tensor(tokens.ids, device=device), torch.tensor(bpm, device=device))
+    def _silent(self, negative: Tokens) -> Tensor:
+        """Channels of what the negative prompt names as a whole: drums, basses (by their range), all that is pitched."""
+        silent = torch.zeros(self.spec.channels, dtype=torch.bool, device=self.latent_mean.device)
+        notes = silent[self.drum_channels : self.drum_channels + NOTES]
+        silent[: self.drum_channels] = self.vocabulary["drums"] in negative.ids
+        notes[: HIGHEST_BASS_NOTE + 1 - LOWEST_NOTE] = self.vocabulary["bass"] in negative.ids
+        notes[:] |= self.vocabulary["pitched"] in negative.ids
+        return silent
+
+    def _conditioning(self, tokens: Tokens, bpm: float, silent: Tensor) -> PocketConditioning:
+        device = self.latent_mean.device
+        return PocketConditioning(torch.tensor(tokens.ids, device=device), torch.tensor(bpm, device=device), silent)
 
 
 def load_pocket() -> PocketModel:
@@ -99,7 +134,3 @@ def load_pocket_from(folder: Path) -> PocketModel:
     model = PocketModel(json.loads((folder / "config.json").read_text()))
     load_strictly(model, dict(read_tensors(folder / "model.safetensors")))
     return model.eval().requires_grad_(requires_grad=False)
-
-
-def _says_something(tokens: Tokens) -> bool:
-    return any(token > UNKNOWN for token in tokens.ids)

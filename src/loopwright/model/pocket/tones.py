@@ -10,9 +10,11 @@ import math
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
-from loopwright.model.pocket.layers import FINE_HOP, FINE_PER_LATENT, SAMPLE_RATE, blocks, overlap_add
+from loopwright.model.pocket.layers import FINE_PER_LATENT, blocks
+from loopwright.model.pocket.oscillators import Oscillators, radians
 
 LOWEST_NOTE = 24
 """The MIDI number of the lowest note, C1: 32.7 Hz."""
@@ -25,13 +27,22 @@ CONTROLS = 2 * NOTES + REGISTERS * GROUPS + REGISTERS
 """What the network gives a step, in this order: presence and log level of every note, log share of every group of
 harmonics in every register, width of every register."""
 
+TIMBRE = REGISTERS * (GROUPS + 1)
+TIMBRE_CHANNELS = 6 * REGISTERS
+TONE_CHANNELS = NOTES + TIMBRE_CHANNELS
+"""Of the latents: one a note, then what says how the notes sound."""
+
 OSCILLATORS_PER_OCTAVE = 72
 """A semitone is six, so that harmonics are at most 8 cents from where they should be."""
 OSCILLATORS = 9 * OSCILLATORS_PER_OCTAVE
 HIGHEST_HZ = 16000.0
 SIDE_DETUNE_CENTS = 7.0
+LOUDEST_NOTE = 0.92
+"""What the roll says of a note that is as loud as any was in training."""
 LOUDEST, QUIETEST = 0.0, -9.0
 """Bounds of a note's log level."""
+DROWNED, DROWNING_STEPS = 0.06, 43
+"""A note is not heard below this share of the loudest within half a second."""
 
 
 @dataclass(frozen=True)
@@ -48,41 +59,44 @@ class Tones:
 
 
 class ToneDecoder(nn.Module):
-    """The network and the oscillators it sets. channels: of the latents that are about tones."""
+    """The networks and the oscillators they set. Of the latents' TONE_CHANNELS the first are a roll: how loud each note is."""
 
     spread: Tensor
-    frequencies: Tensor
-    side_frequencies: Tensor
-    waves: Tensor
-    side_waves: Tensor
-    phases: Tensor
 
-    def __init__(self, channels: int, width: int = 256) -> None:
+    def __init__(self, note_width: int = 48, timbre_width: int = 160) -> None:
         super().__init__()
-        self.input = nn.Linear(channels, width)
-        self.network = blocks(3, width, 2, 5)
-        self.norm = nn.LayerNorm(width)
-        self.output = nn.Linear(width, FINE_PER_LATENT * CONTROLS)
-        for name, value in _fixed().items():
-            self.register_buffer(name, value, persistent=False)
+        self.notes = nn.Sequential(
+            nn.Conv1d(1, note_width, 5, padding=2), nn.GELU(approximate="tanh"),
+            nn.Conv1d(note_width, note_width, 3, padding=1), nn.GELU(approximate="tanh"),
+            nn.Conv1d(note_width, 2 * FINE_PER_LATENT, 1),
+        )  # fmt: skip
+        self.input = nn.Linear(TONE_CHANNELS, timbre_width)
+        self.network = blocks(2, timbre_width, 2, 5)
+        self.norm = nn.LayerNorm(timbre_width)
+        self.output = nn.Linear(timbre_width, FINE_PER_LATENT * TIMBRE)
+        self.register_buffer("spread", _spread(), persistent=False)
+        self.mid, self.side = _oscillators()
 
     def forward(self, latents: Tensor) -> Tensor:
-        """latents: [rows, frames, channels] -> mid and side, [rows, 2, frames * HOP]."""
+        """latents: [rows, frames, TONE_CHANNELS] -> mid and side, [rows, 2, frames * HOP]."""
         return self.sound(settled(self.controls(latents)))
 
     def controls(self, latents: Tensor) -> Tensor:
-        """latents: [rows, frames, channels] -> [rows, steps, CONTROLS], steps of FINE_HOP samples."""
-        hidden = self.norm(self.network(self.input(latents)))
-        controls: Tensor = self.output(hidden)
-        return controls.reshape(latents.shape[0], FINE_PER_LATENT * latents.shape[1], CONTROLS)
+        """latents: [rows, frames, TONE_CHANNELS] -> [rows, steps, CONTROLS], steps of FINE_HOP samples."""
+        rows, frames, _ = latents.shape
+        timbre = self.output(self.norm(self.network(self.input(latents)))).reshape(rows, -1, TIMBRE)
+        roll = latents[..., :NOTES].clamp(max=LOUDEST_NOTE).transpose(1, 2).reshape(rows * NOTES, 1, frames)
+        notes = self.notes(roll).reshape(rows, NOTES, 2, FINE_PER_LATENT, frames)
+        by_step = notes.permute(0, 4, 3, 2, 1).reshape(rows, frames * FINE_PER_LATENT, 2 * NOTES)
+        return torch.cat([by_step, timbre], -1)
 
     def sound(self, tones: Tones) -> Tensor:
         """Steps of FINE_HOP samples -> mid and side, [rows, 2, samples]."""
         power = self._power(tones.level, tones.share)
-        mid = self._sound(power.sqrt(), self.frequencies, self.waves, self.phases[0])
+        mid = self.mid(power.sqrt())
         width = tones.width.repeat_interleave(NOTES_A_REGISTER, -1)
         side_power = self._power(tones.level * width, tones.share)
-        side = self._sound(side_power.sqrt(), self.side_frequencies, self.side_waves, self.phases[1])
+        side = self.side(side_power.sqrt())
         return torch.stack([mid, side], 1)
 
     def _power(self, level: Tensor, share: Tensor) -> Tensor:
@@ -92,21 +106,16 @@ class ToneDecoder(nn.Module):
         power: Tensor = of_groups.flatten(-3) @ self.spread
         return power
 
-    def _sound(self, amplitude: Tensor, frequencies: Tensor, waves: Tensor, phases: Tensor) -> Tensor:
-        """amplitude: [rows, steps, oscillators] -> [rows, samples]."""
-        centres = (
-            torch.arange(amplitude.shape[1], dtype=torch.float64, device=amplitude.device) * FINE_HOP + FINE_HOP / 2
-        )
-        # in double precision, since an hour of phase in single would be off by whole turns
-        angle = torch.remainder(centres[:, None] * frequencies, 2 * math.pi).to(amplitude.dtype) + phases
-        pieces = torch.cat([amplitude * torch.sin(angle), amplitude * torch.cos(angle)], -1) @ waves
-        return overlap_add(pieces, FINE_HOP)
-
 
 def settled(controls: Tensor) -> Tones:
-    """What the network gives, as what sounds: a note sounds if its presence is above zero. [rows, steps, CONTROLS]."""
+    """What the network gives, as what sounds. [rows, steps, CONTROLS].
+
+    A note sounds if its presence is above zero and it is not drowned by the loudest of its time: what a denoiser leaves over.
+    """
     presence, level, share, width = parted(controls)
     sounding = torch.exp(level.clamp(QUIETEST, LOUDEST)) * (presence > 0)
+    loudest = F.max_pool1d(sounding.amax(-1)[:, None], DROWNING_STEPS, 1, DROWNING_STEPS // 2)[:, 0, :, None]
+    sounding = sounding * (sounding > DROWNED * loudest)
     return Tones(sounding, torch.exp(share.clamp(-8, 0.2)), torch.sigmoid(width))
 
 
@@ -131,19 +140,12 @@ def harmonics_of(group: int) -> range:
     return range(HARMONIC_GROUPS[group], HARMONIC_GROUPS[group + 1])
 
 
-def _fixed() -> dict[str, Tensor]:
-    """What is computed, not learned."""
+def _oscillators() -> tuple[Oscillators, Oscillators]:
+    """Of mid and of side."""
     steps = torch.arange(OSCILLATORS, dtype=torch.float64) / OSCILLATORS_PER_OCTAVE
-    frequencies = 2 * math.pi * note_hz(LOWEST_NOTE) * 2**steps / SAMPLE_RATE
-    side = frequencies * 2 ** (SIDE_DETUNE_CENTS / 1200)
-    return {
-        "spread": _spread(),
-        "frequencies": frequencies,
-        "side_frequencies": side,
-        "waves": _waves(frequencies),
-        "side_waves": _waves(side),
-        "phases": torch.rand(2, OSCILLATORS, generator=torch.Generator().manual_seed(1)) * (2 * math.pi),
-    }
+    frequencies = radians(note_hz(LOWEST_NOTE) * 2**steps)
+    phases = torch.rand(2, OSCILLATORS, generator=torch.Generator().manual_seed(1)) * (2 * math.pi)
+    return Oscillators(frequencies, phases[0]), Oscillators(frequencies * 2 ** (SIDE_DETUNE_CENTS / 1200), phases[1])
 
 
 def _spread() -> Tensor:
@@ -156,11 +158,3 @@ def _spread() -> Tensor:
                     octaves = note / 12 + math.log2(harmonic)
                     spread[note, group, round(OSCILLATORS_PER_OCTAVE * octaves)] += 1
     return spread.flatten(0, 1)
-
-
-def _waves(frequencies: Tensor) -> Tensor:
-    """Cosines then sines of the oscillators around a step's centre, under a triangle: [2 * oscillators, 2 * FINE_HOP]."""
-    offset = torch.arange(2 * FINE_HOP) - (FINE_HOP - 0.5)
-    angle = frequencies[:, None] * offset
-    waves: Tensor = (torch.cat([torch.cos(angle), torch.sin(angle)]) * (1 - offset.abs() / FINE_HOP)).float()
-    return waves

@@ -5,13 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from training.model.tones import (
+
+from loopwright.model.pocket.layers import FINE_HOP, SAMPLE_RATE
+from loopwright.model.pocket.tones import (
     CONTROLS,
     GROUPS,
     HARMONIC_GROUPS,
     LOWEST_NOTE,
     NOTES,
     REGISTERS,
+    TONE_CHANNELS,
     ToneDecoder,
     Tones,
     note_hz,
@@ -19,14 +22,12 @@ from training.model.tones import (
     settled,
 )
 
-from loopwright.model.pocket.layers import FINE_HOP, SAMPLE_RATE
-
 STEPS = 128
 
 
 @pytest.fixture(scope="module")
 def decoder() -> ToneDecoder:
-    return ToneDecoder(4)
+    return ToneDecoder()
 
 
 def tone(note: int, shares: dict[int, float], width: float = 0.0) -> Tones:
@@ -82,4 +83,4 @@ def test_what_is_not_present_is_silent(decoder: ToneDecoder) -> None:
 
 
 def test_latents_become_whole_frames(decoder: ToneDecoder) -> None:
-    assert decoder(torch.zeros(2, 5, 4)).shape == (2, 2, 5 * 4 * FINE_HOP)
+    assert decoder(torch.zeros(2, 5, TONE_CHANNELS)).shape == (2, 2, 5 * 4 * FINE_HOP)

@@ -1,6 +1,6 @@
-"""Latents to drums: a small network sets bands of noise and a short-time spectrum, which are added.
+"""Latents to drums: a small network sets bands of noise and a short-time spectrum, another what rings; all are added.
 
-Knows: how either is made into sound. Mid and side are made apart and become left and right at the end.
+Knows: how noise and spectrum are made into sound. Mid and side are made apart and become left and right at the end.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import math
 import torch
 from torch import Tensor, nn
 
+from loopwright.model.pocket.bodies import BodyDecoder
 from loopwright.model.pocket.layers import FINE_HOP, FINE_PER_LATENT, blocks, mel_bands, overlap_add
 
 NOISE_BANDS, NOISE_FFT, NOISE_HOP = 32, 512, FINE_HOP // 4
@@ -44,6 +45,7 @@ class DrumDecoder(nn.Module):
         self.fine = blocks(4, fine_width, 3, 7)
         self.norm = nn.LayerNorm(fine_width)
         self.output = nn.Linear(fine_width, NOISE + SPECTRUM)
+        self.bodies = BodyDecoder(channels)
         for name, value in _fixed().items():
             self.register_buffer(name, value, persistent=False)
 
@@ -52,14 +54,16 @@ class DrumDecoder(nn.Module):
         coarse = self.up(self.coarse(self.input(latents)))
         fine = coarse.reshape(coarse.shape[0], FINE_PER_LATENT * coarse.shape[1], -1)
         noise, spectrum = torch.split(self.output(self.norm(self.fine(fine))), [NOISE, SPECTRUM], -1)
-        return self._noise(noise, generator) + self._spectrum(spectrum)
+        bodies = self.bodies(latents)
+        return self._noise(noise, generator) + self._spectrum(spectrum) + _as_mid(bodies)
 
     def _noise(self, log_gain: Tensor, generator: torch.Generator) -> Tensor:
         """[rows, fine frames, NOISE] -> [rows, 2, samples]: noise shaped in bands, mid and side."""
         rows, fine, _ = log_gain.shape
         gain = torch.exp(log_gain.clamp(-10, 2)).reshape(rows, fine, 2, 4, NOISE_BANDS) @ self.bands * NOISE_GAIN
-        real, imaginary = (torch.randn(gain.shape, generator=generator).to(gain) for _ in range(2))
-        noise = torch.fft.irfft(torch.complex(real, imaginary) * gain, n=NOISE_FFT) * self.noise_window
+        # drawn frame by frame, both parts together: fewer frames have the noise of the first of more
+        parts = torch.randn((rows, fine, 2, *gain.shape[2:]), generator=generator).to(gain)
+        noise = torch.fft.irfft(torch.complex(parts[:, :, 0], parts[:, :, 1]) * gain, n=NOISE_FFT) * self.noise_window
         pieces = noise.permute(0, 2, 1, 3, 4).reshape(rows * 2, fine * 4, NOISE_FFT)
         return (overlap_add(pieces, NOISE_HOP) / HANN_OVERLAP_GAIN).reshape(rows, 2, -1)
 
@@ -72,6 +76,11 @@ class DrumDecoder(nn.Module):
         pieces = torch.fft.irfft(turned.reshape(spectrum.shape), n=SPECTRUM_FFT) * self.spectrum_window
         mid, side = (overlap_add(pieces[:, :, channel], SPECTRUM_HOP) for channel in range(2))
         return torch.stack([mid, side], 1) / HANN_OVERLAP_GAIN * SPECTRUM_GAIN
+
+
+def _as_mid(sound: Tensor) -> Tensor:
+    """[rows, samples] -> mid and side, [rows, 2, samples]."""
+    return torch.stack([sound, torch.zeros_like(sound)], 1)
 
 
 def _fixed() -> dict[str, Tensor]:

@@ -1,0 +1,43 @@
+"""What the package's weights gave when they were measured: `python -m tests.model.pocket.vectors` writes it anew.
+
+It guards seeds: the same request is to give the same audio after a change of code that is not meant to change it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from loopwright.model.base import TextPrompt
+from loopwright.model.flow_samplers import euler
+from loopwright.model.guidance import guided
+from loopwright.model.pocket.layers import HOP
+from loopwright.model.pocket.model import PocketModel, load_pocket
+from loopwright.model.schedules import log_snr_times
+from tests.model.golden import drained, drive
+
+VECTORS = Path(__file__).parents[2] / "golden" / "pocket" / "vectors.safetensors"
+CHORDS = TextPrompt("house drums with piano chords in f# minor 124bpm", None, 12)
+FRAMES, STEPS, GUIDANCE = 64, 6, 2.0
+
+
+@torch.inference_mode()
+def made(model: PocketModel) -> dict[str, Tensor]:
+    """One evaluation, a run's latents, the sound of its first second, and that sound encoded."""
+    noise = torch.randn(model.spec.channels, FRAMES, generator=torch.Generator().manual_seed(3))
+    conditioning = model.condition(CHORDS)
+    latents = drive(model, guided(euler(noise, log_snr_times(STEPS, 1.0)), *conditioning, GUIDANCE))
+    audio = next(iter(model.decode(latents, 22 * HOP, torch.Generator().manual_seed(0))))
+    return {
+        "velocity": model.denoise(noise[None], torch.tensor([0.7]), conditioning[:1])[0],
+        "latents": latents,
+        "audio": audio,
+        "encoded": drained(model.encode(audio, 22)).mean,
+    }
+
+
+if __name__ == "__main__":
+    save_file({name: value.contiguous() for name, value in made(load_pocket()).items()}, VECTORS)

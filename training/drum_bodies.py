@@ -1,0 +1,141 @@
+"""Stage `drum_bodies`: which oscillators ring in drums, given the drum teacher's latents, which stay as they are.
+
+Its targets are what the synthesiser knows of its own hits; no sound is made or compared.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from loopwright.model.pocket.bodies import NEAR, BodyDecoder, settled
+from loopwright.model.pocket.layers import FINE_HOP, FINE_PER_LATENT, HOP
+from training.drum_codec import DRUM_CHANNELS, SILENT_SHARE, DrumCodec
+from training.stage import Stage, counted, finished, one_thread
+from training.synth.drum_tones import drum_tones
+from training.synth.drums import Take, draw_drums, played
+
+LOOPS = 1700
+FIRST_SEED = 1_000_000
+FRAMES = 176
+"""Latent frames of a loop that are learnt from, from somewhere within it on."""
+CROP = 56
+ROWS = 16
+STEPS = 2400
+RATE = 1.5e-3
+QUIETEST, QUIETEST_SHARE = 4e-3, 0.03
+"""A body below either, the second against the loudest at that time, is none."""
+
+
+class Bodies(nn.Module):
+    """The decoder of bodies, under the names its tensors have in the codec."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.decoder = nn.ModuleDict({"bodies": BodyDecoder(DRUM_CHANNELS)})
+
+    def controls(self, latents: Tensor) -> Tensor:
+        """As the decoder's."""
+        bodies = self.decoder["bodies"]
+        assert isinstance(bodies, BodyDecoder)
+        return bodies.controls(latents)
+
+
+def wanted(power: Tensor) -> Tensor:
+    """What the decoder should give, [..., steps, 2 * BODIES]: presence 0 or 1, log amplitudes. power: [..., steps, BODIES].
+
+    The NEAR oscillators to either side of the right one are wanted as well; the decoder lets one of them ring.
+    """
+    level = (2 * power).sqrt()
+    loudest = level.amax(-1, keepdim=True)
+    level = level * (level > torch.clamp(QUIETEST_SHARE * loudest, min=QUIETEST))
+    around = F.max_pool1d(level, 2 * NEAR + 1, 1, NEAR)
+    return torch.cat([(around > 0).float(), torch.log(around + 1e-4)], -1)
+
+
+def apart(made: Tensor, target: Tensor) -> dict[str, Tensor]:
+    """The parts of the loss. made: as the decoder gives, target: as ``wanted`` gives, both [rows, steps, 2 * BODIES]."""
+    (presence, level), (is_there, target_level) = made.chunk(2, -1), target.chunk(2, -1)
+    loud = is_there * torch.exp(target_level)
+    weight = 1 + 8 * loud
+    audible = is_there * (0.1 + 5 * loud)
+    on = torch.sigmoid(presence)
+    steady = (is_there[:, 1:] == is_there[:, :-1]).float()
+    return {
+        "presence": 12 * F.binary_cross_entropy_with_logits(presence, is_there, weight=weight),
+        "level": 0.8 * ((level - target_level).abs() * audible).sum() / audible.sum().clamp(min=1),
+        "flicker": 2 * ((on[:, 1:] - on[:, :-1]).abs() * steady).mean(),
+    }
+
+
+def measured(made: Tensor, target: Tensor) -> dict[str, float]:
+    """Recall and precision of bodies, weighted by amplitude: an oscillator near the right one is right."""
+    (is_there, target_level), rings = target.chunk(2, -1), settled(made)
+    loud = is_there * torch.exp(target_level)
+    found = F.max_pool1d((rings > 0).float(), 2 * NEAR + 1, 1, NEAR)
+    return {
+        "recall": float((loud * found).sum() / loud.sum().clamp(min=1e-6)),
+        "precision": float((rings * is_there).sum() / rings.sum().clamp(min=1e-6)),
+    }
+
+
+class Bank:
+    """Loops as the mean and log variance of their latents, and as the powers of their bodies."""
+
+    def __init__(self, codec: DrumCodec, first: int, count: int) -> None:
+        rows = [self._row(codec, played(draw_drums(first + number)), first + number) for number in counted(count)]
+        self.mean, self.log_variance, self.power = (torch.stack(column) for column in zip(*rows, strict=True))
+
+    @torch.inference_mode()
+    def _row(self, codec: DrumCodec, take: Take, seed: int) -> tuple[Tensor, Tensor, Tensor]:
+        drawn = np.random.default_rng([10, seed])
+        start, gain = int(drawn.integers(take.audio.shape[1] // FINE_HOP)), drawn.uniform(0.6, 1.1)
+        if drawn.random() < SILENT_SHARE:
+            gain = 0.0
+        power = drum_tones(take, start + FRAMES * FINE_PER_LATENT)[start:] * gain**2
+        samples = np.arange(FRAMES * HOP) + start * FINE_HOP
+        audio = torch.from_numpy(take.audio.take(samples, axis=1, mode="wrap") * np.float32(gain))
+        mean, log_variance = codec.encode(audio[None])
+        return mean[0].half(), log_variance[0].half(), torch.from_numpy(power).float().sqrt().half()
+
+    def batch(self, drawn: np.random.Generator, rows: int = ROWS, crop: int = CROP) -> tuple[Tensor, Tensor]:
+        """Latents, [rows, crop, DRUM_CHANNELS], and what is wanted of them, [rows, steps, 2 * BODIES]."""
+        loops, starts = drawn.integers(len(self.mean), size=rows), drawn.integers(FRAMES - crop + 1, size=rows)
+        cuts = [(int(loop), slice(start, start + crop)) for loop, start in zip(loops, starts, strict=True)]
+        mean, log_variance = (
+            torch.stack([of[loop, cut] for loop, cut in cuts]).float() for of in (self.mean, self.log_variance)
+        )
+        fine = [(loop, slice(cut.start * FINE_PER_LATENT, cut.stop * FINE_PER_LATENT)) for loop, cut in cuts]
+        power = torch.stack([self.power[loop, cut] for loop, cut in fine]).float().square()
+        return mean + torch.exp(0.5 * log_variance) * torch.randn_like(mean), wanted(power)
+
+
+def main() -> None:
+    """Train it."""
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--steps", type=int, default=STEPS)
+    options.add_argument("--loops", type=int, default=LOOPS)
+    chosen = options.parse_args()
+    one_thread(0)
+    codec = DrumCodec()
+    codec.load_state_dict(finished("drum_codec"))
+    bank, bodies = Bank(codec, FIRST_SEED, chosen.loops), Bodies()
+    stage = Stage("drum_bodies", bodies, chosen.steps, RATE, weight_decay=0.02, average=0.995)
+
+    def loss_of(step: int) -> tuple[Tensor, Mapping[str, float]]:
+        latents, target = bank.batch(np.random.default_rng([11, step]))
+        made = bodies.controls(latents)
+        losses = apart(made, target)
+        said = {name: float(one.detach()) for name, one in losses.items()}
+        return torch.stack(list(losses.values())).sum(), said | measured(made.detach(), target)
+
+    stage.run(loss_of)
+
+
+if __name__ == "__main__":
+    main()
