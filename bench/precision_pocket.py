@@ -14,6 +14,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from tests.listen import onsets, share_kept, share_on_grid
+from tests.model.golden import drive
 from torch import Tensor, nn
 
 from bench.distance import Audio, mel_distance, relative_error, snr
@@ -83,14 +84,9 @@ def make(model: PocketModel, prompt: str, seed: int, bpm: int) -> tuple[Tensor, 
 
     text = TextPrompt(prompt, None, 12, bpm)
     run = guided(start("euler", model.spec, STEPS, noise(), noise), *model.condition(text), GUIDANCE)
-    rows = next(run)
-    while True:
-        x, t = torch.stack([row.x for row in rows]), torch.tensor([row.t for row in rows])
-        try:
-            rows = run.send(model.denoise(x, t, [row.conditioning for row in rows]).unbind())
-        except StopIteration as end:
-            samples = round(BARS * BEATS_A_BAR * 60 / bpm * SAMPLE_RATE)
-            return end.value, next(model.decode(end.value, samples, generator)).numpy()
+    latents = drive(model, run)
+    samples = round(BARS * BEATS_A_BAR * 60 / bpm * SAMPLE_RATE)
+    return latents, next(iter(model.decode(latents, samples, generator))).numpy()
 
 
 def listen() -> Iterator[Listened]:

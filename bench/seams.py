@@ -1,6 +1,6 @@
 """Plain cut, crossfade with the continuation, circular denoising: forty loops of the embedded model, one run.
 
-`python bench/seams.py` prints flux at the seam in medians of that at the loop's own bar lines, and the step between the last
+`python -m bench.seams` prints flux at the seam in medians of that at the loop's own bar lines, and the step between the last
 sample and the first in medians of the steps around it. Circular: after each step the latents after the loop's end are set to
 the loop's beginning, to the nearest latent frame.
 """
@@ -14,6 +14,7 @@ from itertools import pairwise
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from tests.model.golden import drive
 from torch import Tensor
 
 from loopwright.audio.seam import flux_at, join, measure_seam, spectral_flux, tail_samples
@@ -49,13 +50,8 @@ def make(model: PocketModel, prompt: str, seed: int, wrap: Callable[[Tensor], Te
     generator = torch.Generator().manual_seed(seed)
     noise = wrap(torch.randn(model.spec.channels, model.spec.frames, generator=generator))
     run = guided(euler(noise, wrap), *model.condition(TextPrompt(prompt, None, 12)), GUIDANCE)
-    rows = next(run)
-    while True:
-        x, t = torch.stack([row.x for row in rows]), torch.tensor([row.t for row in rows])
-        try:
-            rows = run.send(model.denoise(x, t, [row.conditioning for row in rows]).unbind())
-        except StopIteration as end:
-            return next(model.decode(end.value, model.spec.window_samples, generator)).numpy()
+    latents = drive(model, run)
+    return next(iter(model.decode(latents, model.spec.window_samples, generator))).numpy()
 
 
 def against_bar_lines(loop: Audio) -> float:

@@ -1,5 +1,5 @@
-"""The tests. Torch is imported by many of them first, and is to wait as it does in the server (``engine/torch_import``)."""
+"""The tests. Many of them import torch before the server's code does; it is to wait as it does there."""
 
-import os
+from loopwright.engine.torch_import import let_waiting_threads_sleep
 
-os.environ.setdefault("GOMP_SPINCOUNT", "3000")
+let_waiting_threads_sleep()

@@ -18,8 +18,20 @@ def onsets(audio: NDArray[np.float32], sample_rate: int) -> NDArray[np.float64]:
 
     Silence is put before the audio, so that an onset on its first sample is one too.
     """
+    return onsets_in(onset_strength(audio, sample_rate), sample_rate)
+
+
+def onset_strength(audio: NDArray[np.float32], sample_rate: int) -> NDArray[np.float64]:
+    """Flux every HOP samples of audio [channels, samples] with SILENCE before it."""
     after_silence = np.pad(audio.mean(0), (SILENCE, 0))
-    strength = librosa.onset.onset_strength(y=after_silence, sr=sample_rate, hop_length=HOP, n_fft=1024)
+    strength: NDArray[np.float64] = librosa.onset.onset_strength(
+        y=after_silence, sr=sample_rate, hop_length=HOP, n_fft=1024
+    )
+    return strength
+
+
+def onsets_in(strength: NDArray[np.float64], sample_rate: int) -> NDArray[np.float64]:
+    """``onsets``, of what ``onset_strength`` gives."""
     floor = max(SHARE_OF_LOUDEST * np.percentile(strength, 99.5), strength.mean() + strength.std() / 2)
     peaks, _ = scipy.signal.find_peaks(strength, height=floor, distance=int(SHORTEST_GAP * sample_rate / HOP))
     seconds: NDArray[np.float64] = np.maximum((peaks * HOP - SILENCE) / sample_rate, 0.0)

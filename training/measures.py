@@ -6,6 +6,8 @@ import librosa
 import numpy as np
 import scipy.signal
 from numpy.typing import NDArray
+from tests import listen
+from tests.listen import SILENCE, onset_strength, onsets_in
 
 from training.synth.drum_sounds import SAMPLE_RATE
 from training.synth.scores import MAJOR, MINOR
@@ -20,32 +22,24 @@ FAINTEST, FAINTEST_SHARE = 1e-3, 0.03
 """A peak below either, the second against the loudest of its time, is none."""
 
 PARTS_FFT = 2048
-ONSET_HOP, SILENCE = 128, 32 * 128
+ONSET_HOP = listen.HOP
 TEMPI = np.arange(60, 181, 0.5)
 
 
 def onsets(audio: Audio) -> tuple[Numbers, Numbers]:
     """Seconds of the strong onsets, and the onset envelope at ONSET_HOP. Silence is put before the audio."""
-    padded = np.pad(audio.mean(0), (SILENCE, 0))
-    strength = librosa.onset.onset_strength(y=padded, sr=SAMPLE_RATE, hop_length=ONSET_HOP, n_fft=1024)
-    floor = max(0.25 * np.percentile(strength, 99.5), strength.mean() + strength.std() / 2)
-    peaks, _ = scipy.signal.find_peaks(strength, height=floor, distance=int(0.05 * SAMPLE_RATE / ONSET_HOP))
-    return np.maximum((peaks * ONSET_HOP - SILENCE) / SAMPLE_RATE, 0.0), strength[SILENCE // ONSET_HOP :]
+    strength = onset_strength(audio, SAMPLE_RATE)
+    return onsets_in(strength, SAMPLE_RATE), strength[SILENCE // ONSET_HOP :]
 
 
 def share_on_grid(times: Numbers, bpm: float, tolerance: float) -> float:
-    """The share of times within ``tolerance`` seconds of a sixteenth."""
-    sixteenth = 15 / bpm
-    return (
-        float(np.mean(np.abs(times - np.round(times / sixteenth) * sixteenth) <= tolerance)) if len(times) else np.nan
-    )
+    """The share of times within ``tolerance`` seconds of a sixteenth; not a number where there are no times."""
+    return listen.share_on_grid(times, bpm, tolerance) if len(times) else np.nan
 
 
 def share_kept(source: Numbers, made: Numbers, tolerance: float) -> float:
-    """The share of a source's onsets that are found again within ``tolerance`` seconds."""
-    if not len(source):
-        return np.nan
-    return float(np.mean([np.min(np.abs(made - time), initial=9.0) <= tolerance for time in source]))
+    """The share of a source's onsets that are found again within ``tolerance`` seconds; not a number where it has none."""
+    return listen.share_kept(source, np.append(made, np.inf), tolerance) if len(source) else np.nan
 
 
 def tempo(envelope: Numbers) -> float:

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from tests.model.golden import drained, drive
 from torch import Tensor
 
 from loopwright.model.base import LatentModel, TextPrompt
@@ -26,8 +27,8 @@ from loopwright.model.pocket.layers import HOP, SAMPLE_RATE
 from loopwright.model.pocket.model import load_pocket, load_pocket_from
 from loopwright.model.schedules import log_snr_times
 from loopwright.music.prompt import LoopType, words_for
+from training.stage import STATE
 
-STATE = Path(__file__).parent / "state"
 FRAMES = 172
 """8 s."""
 STEPS, GUIDANCE = 12, 2.0
@@ -164,15 +165,7 @@ def made(model: LatentModel, take: Take, sources: NDArray[np.float32]) -> Tensor
     if take.keeps and latents is not None:
         first_bar = (torch.arange(x.shape[1]) < 240 / take.bpm * SAMPLE_RATE / HOP).float()
         sampler = pulled(sampler, latents, first_bar, KEEP_STRENGTH)
-    walk = guided(sampler, *model.condition(text), GUIDANCE)
-    rows = next(walk)
-    while True:
-        try:
-            times, conditioning = torch.tensor([row.t for row in rows]), [row.conditioning for row in rows]
-            rows = walk.send(tuple(model.denoise(torch.stack([row.x for row in rows]), times, conditioning)))
-        except StopIteration as end:
-            made_of_noise: Tensor = end.value
-            return made_of_noise
+    return drive(model, guided(sampler, *model.condition(text), GUIDANCE))
 
 
 def decoded(model: LatentModel, latents: Tensor) -> NDArray[np.float32]:
@@ -183,13 +176,7 @@ def decoded(model: LatentModel, latents: Tensor) -> NDArray[np.float32]:
 
 def encoded(model: LatentModel, audio: NDArray[np.float32]) -> Tensor:
     """[2, samples], whole frames -> latents, [channels, frames]"""
-    encoding = model.encode(torch.from_numpy(audio), audio.shape[1] // HOP)
-    while True:
-        try:
-            next(encoding)
-        except StopIteration as end:
-            latents: Tensor = end.value.mean
-            return latents
+    return drained(model.encode(torch.from_numpy(audio), audio.shape[1] // HOP)).mean
 
 
 @torch.inference_mode()

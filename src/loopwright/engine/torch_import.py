@@ -23,7 +23,7 @@ def import_torch() -> None:
     """Import torch, in whatever thread this is; the others keep running. Does nothing where it is imported already."""
     if "torch" in sys.modules:
         return
-    _let_waiting_threads_sleep()
+    let_waiting_threads_sleep()
     _map_libraries()
     gc.disable()
     try:
@@ -33,7 +33,7 @@ def import_torch() -> None:
         gc.enable()
 
 
-def _let_waiting_threads_sleep() -> None:
+def let_waiting_threads_sleep() -> None:
     """Torch's threads wait for one another by turning for as long as other threads take to finish, and sleep after that.
 
     One that turns takes the core which the other one needs, where a DAW or another server has the rest. Read by libgomp, which

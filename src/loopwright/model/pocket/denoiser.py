@@ -122,7 +122,7 @@ class Denoiser(nn.Module):
         bpm: [rows]; loudest: what a note is at most. Unbounded, a note may grow from step to step."""
         drums, notes, timbre = torch.split(self.clean(x, t, tokens, bpm), self.parts, -1)
         clean = torch.cat([drums, notes.clamp(0, loudest), timbre], -1)
-        return (x - clean) / t.clamp(min=LEAST_TIME)[:, None, None]
+        return velocity_to(clean, x, t)
 
     def clean(self, x: Tensor, t: Tensor, tokens: Tensor, bpm: Tensor) -> Tensor:
         """What ``x`` is of, without its noise: as ``forward``."""
@@ -161,6 +161,11 @@ class Denoiser(nn.Module):
         octaves = torch.log2(bpm / 60)[:, None] * torch.arange(1, TEMPO_FEATURES + 1, device=t.device) * (math.pi / 2)
         total: Tensor = self.time(_waves(t[:, None] * frequencies)) + self.tempo(_waves(octaves)) + self.said(said)
         return total
+
+
+def velocity_to(clean: Tensor, x: Tensor, t: Tensor) -> Tensor:
+    """The velocity from ``x`` at time t to what is clean. t: [rows]; x: [rows, …, …]; clean: of x's shape or less."""
+    return (x - clean) / t.clamp(min=LEAST_TIME)[:, None, None]
 
 
 def semitones_to_white_keys(tokens: Tensor) -> Tensor:

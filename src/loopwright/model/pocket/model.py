@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from loopwright.model.base import Conditioning, Decoding, Encoding, Gaussian, LatentSpec, TextPrompt
 from loopwright.model.checkpoint import load_strictly, read_tensors
-from loopwright.model.pocket.denoiser import LEAST_TIME, Denoiser
+from loopwright.model.pocket.denoiser import Denoiser, velocity_to
 from loopwright.model.pocket.drums import DrumDecoder
 from loopwright.model.pocket.encoder import Listener
 from loopwright.model.pocket.layers import HOP, SAMPLE_RATE
@@ -90,7 +90,7 @@ class PocketModel(nn.Module):
         frames = x.shape[-1]
         whole = F.pad(x, (0, -frames % self.denoiser.patch)).transpose(1, 2)
         velocity: Tensor = self.denoiser(whole, t, tokens, bpm, self.loudest_note).transpose(1, 2)[..., :frames]
-        to_silence = (x - self.latent_silence[:, None]) / t.clamp(min=LEAST_TIME)[:, None, None]
+        to_silence = velocity_to(self.latent_silence[:, None], x, t)
         return torch.where(torch.stack([one.silent for one in own])[..., None], to_silence, velocity)
 
     def encode(self, audio: Tensor, frames: int) -> Encoding:
