@@ -42,16 +42,20 @@ $(REFERENCE): bench/reference/install.sh constraints.txt
 	touch $@
 
 # The embedded model from nothing: see training/README.md. Started again, it goes on where it was.
+# `make pocket POCKET_SHARE=0.005` runs every stage on a little of everything, in minutes.
 TRAIN := PYTHONPATH=. OMP_NUM_THREADS=1 $(BIN)/python -m training
+# a line's second half has ended well; so must its first, and the other way round
+BOTH := wait $$! || { kill $$! 2>/dev/null; false; }
 
 pocket: $(INSTALLED)
-	$(TRAIN).drum_codec & $(TRAIN).tone_codec && $(TRAIN).encoder --only-bank; wait
-	$(TRAIN).latents --part 0 --parts 2 & $(TRAIN).latents --part 1 --parts 2; wait
-	$(TRAIN).denoiser & $(TRAIN).encoder && $(TRAIN).drum_bodies && $(TRAIN).drum_codec --decoder-only; wait
+	$(TRAIN).drum_codec & $(TRAIN).tone_codec && $(TRAIN).encoder --only-bank && $(BOTH)
+	$(TRAIN).latents --part 0 --parts 2 & $(TRAIN).latents --part 1 --parts 2 && $(BOTH)
+	$(TRAIN).denoiser & $(TRAIN).encoder && $(TRAIN).drum_bodies && $(TRAIN).drum_codec --decoder-only && $(BOTH)
 	$(TRAIN).export
 	$(TRAIN).references
-	$(TRAIN).takes new training/state/new
+	$(TRAIN).takes new
 	$(TRAIN).evaluate new
+	$(TRAIN).score_heard
 	$(TRAIN).copies
 	$(TRAIN).pictures new
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
-from training.measures import in_key, percussive_energy, tonal_energy
+from training.measures import band_energy, in_key, percussive_energy, tonal_energy
 
 from loopwright.assemble import assemble
 from loopwright.generation import Generation
@@ -83,6 +83,18 @@ def test_loop_types_leave_out_the_other_half() -> None:
         percussive_energy(loop.audio) / tonal_energy(loop.audio) for loop in (drums, instruments)
     )
     assert of_instruments < 0.3 * of_drums
+
+
+@pytest.mark.parametrize(("drum", "low", "high"), [("kick", 30, 110), ("hi-hats", 6000, 16000)])
+def test_a_negative_prompt_takes_a_drum_out(drum: str, low: float, high: float) -> None:
+    left = []
+    for seed in (1, 2, 3):
+        made = make(
+            [LoopRequest(prompt="techno drums 132bpm", negative_prompt=one, bars=2, seed=seed) for one in (None, drum)]
+        )
+        both, without = (band_energy(loop.audio, low, high) for loop in made)
+        left.append(without / both)
+    assert np.median(left) < 0.6
 
 
 def test_words_it_does_not_know_are_named_and_do_no_harm() -> None:

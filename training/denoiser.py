@@ -18,7 +18,7 @@ from loopwright.model.pocket.denoiser import Denoiser
 from training.drum_codec import DRUM_CHANNELS
 from training.latents import CHANNELS, read, shards, statistics
 from training.loops import Loop, draw_loop
-from training.stage import Stage, one_thread
+from training.stage import Stage, one_thread, share_of, start_from
 from training.words import VOCABULARY_SIZE, caption
 
 SHAPE = {
@@ -26,7 +26,7 @@ SHAPE = {
     "inner": 640, "patch": 2,
 }  # fmt: skip
 ROWS = 16
-STEPS = 12500
+STEPS = share_of(20000)
 RATE = 1.2e-3
 LENGTHS, LENGTH_SHARES = (128, 192, 256), (0.75, 0.15, 0.1)
 """Latent frames learnt from, always from the loop's beginning: shorter ones are quicker, and a loop is rarely longer."""
@@ -77,26 +77,18 @@ def flow_loss(model: Denoiser, latents: Tensor, tokens: Tensor, bpm: Tensor, dra
     return squares
 
 
-def start_from(model: Denoiser, path: Path) -> None:
-    """Weights of an earlier denoiser, those of the same name and shape."""
-    own = model.state_dict()
-    held: dict[str, Tensor] = torch.load(path, weights_only=True)["weights"]
-    fitting = {name: value for name, value in held.items() if name in own and own[name].shape == value.shape}
-    model.load_state_dict(fitting, strict=False)
-    print(f"started with {len(fitting)} of {len(own)} tensors of {path}", flush=True)
-
-
 def main() -> None:
     """Train it."""
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--steps", type=int, default=STEPS)
-    options.add_argument("--start", type=Path, help="a file of weights to start from, as far as they fit")
+    options.add_argument("--rate", type=float, default=RATE, help="the learning rate's peak")
+    options.add_argument("--start", type=Path, help="an earlier checkpoint to start from, as far as it fits")
     chosen = options.parse_args()
     one_thread(0)
     data, model = Latents(), Denoiser(**SHAPE)
     if chosen.start:
         start_from(model, chosen.start)
-    stage = Stage("denoiser", model, chosen.steps, RATE, weight_decay=0.01, average=0.998)
+    stage = Stage("denoiser", model, chosen.steps, chosen.rate, weight_decay=0.01, average=0.998)
 
     def loss_of(step: int) -> tuple[Tensor, Mapping[str, float]]:
         if step % LOOK_EVERY == 0:

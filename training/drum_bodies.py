@@ -16,17 +16,17 @@ from torch import Tensor, nn
 from loopwright.model.pocket.bodies import NEAR, BodyDecoder, settled
 from loopwright.model.pocket.layers import FINE_HOP, FINE_PER_LATENT, HOP
 from training.drum_codec import DRUM_CHANNELS, SILENT_SHARE, DrumCodec
-from training.stage import Stage, counted, finished, one_thread
+from training.stage import Stage, counted, finished, one_thread, share_of
 from training.synth.drum_tones import drum_tones
 from training.synth.drums import Take, draw_drums, played
 
-LOOPS = 1700
+LOOPS = share_of(1700)
 FIRST_SEED = 1_000_000
 FRAMES = 176
 """Latent frames of a loop that are learnt from, from somewhere within it on."""
 CROP = 56
 ROWS = 16
-STEPS = 2400
+STEPS = share_of(2400)
 RATE = 1.5e-3
 QUIETEST, QUIETEST_SHARE = 4e-3, 0.03
 """A body below either, the second against the loudest at that time, is none."""

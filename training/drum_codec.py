@@ -19,11 +19,11 @@ from torch import Tensor, nn
 from loopwright.model.pocket.drums import DrumDecoder
 from loopwright.model.pocket.encoder import Encoder
 from training.spectral import SIZES, SpectralDistance
-from training.stage import STATE, Stage, counted, finished, one_thread
+from training.stage import STATE, Stage, counted, finished, one_thread, share_of
 from training.synth.drums import draw_drums, render_drums
 
 DRUM_CHANNELS = 24
-LOOPS = 500
+LOOPS = share_of(500)
 FIRST_SEED = 1_000_000
 CROP = 49152
 ROWS = 3
@@ -31,9 +31,9 @@ SILENT_SHARE = 0.05
 """Of crops; loops without drums have silence's latents."""
 KL_WEIGHT = 1e-4
 """A nat of latents against the spectral distance. Three times as much lets all but twelve dimensions collapse."""
-STEPS = 3000
+STEPS = share_of(3000)
 RATE = 8e-4
-DECODER_STEPS, DECODER_RATE = 1250, 6e-4
+DECODER_STEPS, DECODER_RATE = share_of(1250), 6e-4
 
 
 class DrumCodec(nn.Module):

@@ -7,23 +7,25 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
 from loopwright.model.pocket.encoder import Listener
-from loopwright.model.pocket.layers import FINE_PER_LATENT, HOP
-from loopwright.model.pocket.tones import CONTROLS, NOTES
+from loopwright.model.pocket.layers import FINE_HOP, FINE_PER_LATENT, HOP, SAMPLE_RATE
+from loopwright.model.pocket.tones import CONTROLS, NOTES, ROLL_CHANNELS
 from training.drum_codec import DRUM_CHANNELS
 from training.latents import Teachers, statistics
-from training.loops import draw_loop, loop_controls, silence, tonal_audio
-from training.stage import STATE, Stage, counted, one_thread
+from training.loops import DUCKED_FOR, draw_loop, loop_controls, silence, tonal_audio
+from training.stage import STATE, Stage, counted, one_thread, share_of, start_from
 from training.synth.drums import draw_drums, render_drums
 from training.tone_codec import apart, measured, wanted
 
-DRUM_LOOPS, TONAL_LOOPS = 400, 900
+DRUM_LOOPS, TONAL_LOOPS = share_of(400), share_of(900)
 DRUM_SEED, TONAL_SEED = 4_000_000, 5_000_000
 CLIP = 96
 """Latent frames of a clip of tones."""
@@ -31,9 +33,15 @@ CROP = 40
 MARGIN = 4
 """Latent frames at either end of a crop that are heard but not judged: there the sound is cut."""
 ROWS = 8
-STEPS = 5600
+STEPS = share_of(9000)
 RATE = 1e-3
-DRUM_WEIGHT, TONE_WEIGHT = 6.0, 0.5
+LOG_GAIN_ALONE, LOG_GAIN_IN_MIXES = (-0.4, 0.3), (-1.0, 0.1)
+"""Of clips of tones: in the synthesiser's mixes they are about half as loud as by themselves."""
+DUCKED_SHARE = 0.3
+DRUM_WEIGHT, TONE_WEIGHT = 6.0, 0.6
+CHANGE, CHANGE_WEIGHT = 0.12, 8.0
+MISSED = 3.0
+"""How much worse it is to miss a note than to hear one too many."""
 
 Sound = NDArray[np.int16]
 
@@ -57,12 +65,14 @@ class Bank:
         return drums, tones, controls
 
     def _row(self, drawn: np.random.Generator) -> tuple[Tensor, Tensor, Tensor]:
-        kind = drawn.choice(["mix", "drums", "tones"], p=[0.5, 0.2, 0.3])
+        kind = drawn.choice(["mix", "drums", "tones"], p=[0.6, 0.15, 0.25])
         drums, tones, controls = torch.zeros(2, CROP * HOP), torch.zeros(2, CROP * HOP), self.silence
         if kind != "tones":
             drums = self._drums(drawn)
         if kind != "drums":
-            tones, controls = self._tones(drawn, quieter=0.45 if kind == "mix" else 0.0)
+            tones, controls = self._tones(drawn, LOG_GAIN_IN_MIXES if kind == "mix" else LOG_GAIN_ALONE)
+        if kind == "mix" and drawn.random() < DUCKED_SHARE:
+            tones, controls = ducked(drawn, tones, controls)
         return drums, tones, controls
 
     def _drums(self, drawn: np.random.Generator) -> Tensor:
@@ -71,15 +81,29 @@ class Bank:
         piece = loop.take(range(start, start + CROP * HOP), axis=1, mode="wrap").astype(np.float32) / 32768
         return torch.from_numpy(piece * np.float32(drawn.uniform(0.6, 1.15)))
 
-    def _tones(self, drawn: np.random.Generator, quieter: float) -> tuple[Tensor, Tensor]:
+    def _tones(self, drawn: np.random.Generator, log_gain: tuple[float, float]) -> tuple[Tensor, Tensor]:
         which, start = drawn.integers(len(self.tones)), drawn.integers(CLIP - CROP + 1)
-        gain = float(np.exp(drawn.uniform(-0.4, 0.3) - quieter * drawn.random()))
+        gain = float(np.exp(drawn.uniform(*log_gain)))
         audio = self.tones[which, :, start * HOP : (start + CROP) * HOP].astype(np.float32) / 32768
         controls = torch.from_numpy(
             self.controls[which, start * FINE_PER_LATENT : (start + CROP) * FINE_PER_LATENT]
         ).float()
         controls[:, NOTES : 2 * NOTES] += np.log(gain)
         return torch.from_numpy(audio * np.float32(gain)), controls
+
+
+def ducked(drawn: np.random.Generator, tones: Tensor, controls: Tensor) -> tuple[Tensor, Tensor]:
+    """Tones that give way on every beat of some tempo: their audio, [2, samples], and controls, [steps, CONTROLS]."""
+    beat, offset, depth = 60 / drawn.uniform(80, 150), drawn.random(), drawn.uniform(0.4, 0.75)
+
+    def gain(samples: Tensor) -> Tensor:
+        seconds = torch.remainder(samples / SAMPLE_RATE + offset * beat, beat)
+        return 1 - depth * torch.exp(-seconds / DUCKED_FOR)
+
+    controls = controls.clone()
+    steps = torch.arange(len(controls)) + 0.5
+    controls[:, NOTES : 2 * NOTES] += torch.log(gain(steps * FINE_HOP))[:, None]
+    return tones * gain(torch.arange(tones.shape[1])), controls
 
 
 def _render_tones() -> None:
@@ -102,6 +126,8 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--steps", type=int, default=STEPS)
     options.add_argument("--only-bank", action="store_true")
+    options.add_argument("--rate", type=float, default=RATE, help="the learning rate's peak")
+    options.add_argument("--start", type=Path, help="an earlier checkpoint to start from, as far as it fits")
     chosen = options.parse_args()
     one_thread(0)
     bank = Bank()
@@ -109,9 +135,11 @@ def main() -> None:
         return
     teachers, encoder = Teachers(), Listener(DRUM_CHANNELS)
     _begin_as_teacher(encoder, teachers)
+    if chosen.start:
+        start_from(encoder, chosen.start)
     _, spread = statistics()
     teachers.tones.decoder.requires_grad_(requires_grad=False)
-    stage = Stage("encoder", encoder, chosen.steps, RATE, average=0.995)
+    stage = Stage("encoder", encoder, chosen.steps, chosen.rate, average=0.995)
     judged = slice(MARGIN, CROP - MARGIN)
 
     def loss_of(step: int) -> tuple[Tensor, Mapping[str, float]]:
@@ -119,16 +147,25 @@ def main() -> None:
         with torch.no_grad():
             teacher = torch.cat([teachers.drums.encode(drums)[0], teachers.tones.encode(controls)], -1)
         latents = encoder(drums + tones)
-        off = ((latents - teacher)[:, judged] / spread).square()
+        off = (((latents - teacher) / spread).square() * weights(teacher))[:, judged]
         of_drums, of_tones = off[..., :DRUM_CHANNELS].mean(), off[..., DRUM_CHANNELS:].mean()
         made = teachers.tones.decoder.controls(latents[..., DRUM_CHANNELS:])
         fine = slice(MARGIN * FINE_PER_LATENT, (CROP - MARGIN) * FINE_PER_LATENT)
-        heard = torch.stack(list(apart(made[:, fine], controls[:, fine]).values())).sum()
+        heard = torch.stack(list(apart(made[:, fine], controls[:, fine], MISSED).values())).sum()
         said = {"drums": float(of_drums.detach()), "tones": float(of_tones.detach()), "heard": float(heard.detach())}
         said |= measured(made[:, fine].detach(), controls[:, fine])
         return DRUM_WEIGHT * of_drums + of_tones + TONE_WEIGHT * heard, said
 
     stage.run(loss_of)
+
+
+def weights(teacher: Tensor) -> Tensor:
+    """What is off weighs more where the roll changes, which it seldom does, and an attack is lost: as ``teacher``."""
+    rolls = teacher[..., DRUM_CHANNELS : DRUM_CHANNELS + ROLL_CHANNELS].reshape(len(teacher), -1, NOTES)
+    changes = F.pad((rolls[:, 1:] - rolls[:, :-1]).abs() > CHANGE, (0, 0, 1, 1))
+    weight = 1 + CHANGE_WEIGHT * (changes[:, 1:] | changes[:, :-1]).float()
+    others = teacher.shape[-1] - DRUM_CHANNELS - ROLL_CHANNELS
+    return F.pad(weight.reshape(*teacher.shape[:2], ROLL_CHANNELS), (DRUM_CHANNELS, others), value=1.0)
 
 
 def _begin_as_teacher(encoder: Listener, teachers: Teachers) -> None:

@@ -6,6 +6,7 @@ Run with ``--part 0 --parts 2`` and ``--part 1 --parts 2`` for two processes. Sh
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 
 import numpy as np
@@ -14,16 +15,16 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from loopwright.model.pocket.layers import FINE_PER_LATENT, HOP
-from loopwright.model.pocket.tones import NOTES, TONE_CHANNELS
+from loopwright.model.pocket.tones import ROLL_CHANNELS, TONE_CHANNELS
 from training.drum_codec import DRUM_CHANNELS, DrumCodec
 from training.loops import Loop, draw_loop, drum_audio, loop_controls
-from training.stage import STATE, finished, one_thread
+from training.stage import STATE, finished, one_thread, share_of
 from training.tone_codec import FRAMES, ToneCodec, wanted
 
-LOOPS = 8000
+SHARD = 50
+LOOPS = max(3 * SHARD, share_of(5000))
 FIRST_SEED = 3_000_000
 HELD_OUT_SEED = 9_000_000
-SHARD = 50
 LEAST_SPREAD = 0.8
 """Posteriors are about as wide as the prior where means hardly vary: such dimensions are not blown up."""
 CHANNELS = DRUM_CHANNELS + TONE_CHANNELS
@@ -77,9 +78,11 @@ def statistics() -> tuple[Tensor, Tensor]:
         some = torch.from_numpy(np.concatenate([read(one)[1] for one in shards()[1:21]])).float().flatten(0, 1)
         mean, spread = some.mean(0), some.std(0)
         spread[:DRUM_CHANNELS].clamp_(min=LEAST_SPREAD)
-        notes = slice(DRUM_CHANNELS, DRUM_CHANNELS + NOTES)
+        notes = slice(DRUM_CHANNELS, DRUM_CHANNELS + ROLL_CHANNELS)
         mean[notes], spread[notes] = 0.0, some[:, notes].square().mean().sqrt()
-        torch.save({"mean": mean, "spread": spread}, path)
+        beside = path.with_suffix(f".{os.getpid()}")  # the denoiser and the encoder may both be here
+        torch.save({"mean": mean, "spread": spread}, beside)
+        beside.replace(path)
     held = torch.load(path, weights_only=True)
     return held["mean"], held["spread"]
 

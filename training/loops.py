@@ -22,6 +22,8 @@ SHARES = (0.32, 0.17, 0.22, 0.07, 0.22)
 ALONE = {"bass": 0.14, "chords": 0.12}
 """Root mean squares of parts by themselves; drums have 0.14."""
 TOGETHER = {"bass": 0.085, "chords": 0.065}
+DUCKED_FOR = 0.11
+"""Seconds in which tones that gave way come back by all but a third."""
 ODD_TEMPO = 0.1
 """The share of loops at a tempo that is not their genre's, so that any tempo can be asked for."""
 
@@ -132,5 +134,5 @@ def _level(controls: Controls) -> float:
 def _ducking(loop: Loop, samples: NDArray[Any]) -> Floats:
     """Gain of the tones at samples: low on the beat, back within it."""
     seconds = (samples / SAMPLE_RATE) % (60 / loop.grid.bpm)
-    gain: Floats = 1 - loop.ducked * np.exp(-seconds / 0.11)
+    gain: Floats = 1 - loop.ducked * np.exp(-seconds / DUCKED_FOR)
     return gain

@@ -23,6 +23,7 @@ FAINTEST, FAINTEST_SHARE = 1e-3, 0.03
 
 PARTS_FFT = 2048
 ONSET_HOP = listen.HOP
+DETECTION_HOP = 256
 TEMPI = np.arange(60, 181, 0.5)
 
 
@@ -30,6 +31,12 @@ def onsets(audio: Audio) -> tuple[Numbers, Numbers]:
     """Seconds of the strong onsets, and the onset envelope at ONSET_HOP. Silence is put before the audio."""
     strength = onset_strength(audio, SAMPLE_RATE)
     return onsets_in(strength, SAMPLE_RATE), strength[SILENCE // ONSET_HOP :]
+
+
+def all_onsets(audio: Audio) -> Numbers:
+    """Seconds of the onsets that librosa finds, faint ones too: its own threshold follows what is around."""
+    found: Numbers = librosa.onset.onset_detect(y=audio.mean(0), sr=SAMPLE_RATE, hop_length=DETECTION_HOP, units="time")
+    return found
 
 
 def share_on_grid(times: Numbers, bpm: float, tolerance: float) -> float:
@@ -57,15 +64,16 @@ def same_tempo(found: float, asked: float) -> bool:
 
 def mel_distance(one: Audio, other: Audio) -> float:
     """Root mean square over bands of the difference of two log mel spectra, meaned over time, dB."""
-    first, second = (_mel_level(audio) for audio in (one, other))
+    first, second = (mel_level(audio) for audio in (one, other))
     return float(np.sqrt(((first - second) ** 2).mean(0)).mean())
 
 
-def _mel_level(audio: Audio) -> Numbers:
+def mel_level(audio: Audio) -> Numbers:
+    """Log mel spectrum of mid, its uppermost 80 dB: [96, frames]."""
     power = librosa.feature.melspectrogram(
         y=audio.mean(0), sr=SAMPLE_RATE, n_fft=2048, hop_length=512, n_mels=96, fmax=18000
     )
-    level: Numbers = librosa.power_to_db(power + 1e-6, top_db=None)
+    level: Numbers = librosa.power_to_db(power + 1e-6)
     return level
 
 
@@ -127,9 +135,8 @@ def in_key(audio: Audio, root: int, *, minor: bool) -> float:
 
 def tonal_energy(audio: Audio) -> float:
     """Root mean square of what is harmonic (median filtering, Fitzgerald 2010), between kicks and hi-hats: 130 to 4000 Hz."""
-    harmonic, _ = _parts(audio)
-    hz = librosa.fft_frequencies(sr=SAMPLE_RATE, n_fft=PARTS_FFT)
-    return _level(harmonic[(hz > 130) & (hz < 4000)])
+    tonal, _ = energies(audio)
+    return tonal
 
 
 def band_energy(audio: Audio, lowest_hz: float, highest_hz: float) -> float:
@@ -142,31 +149,17 @@ def band_energy(audio: Audio, lowest_hz: float, highest_hz: float) -> float:
 
 def percussive_energy(audio: Audio) -> float:
     """Root mean square of what is percussive, above 200 Hz."""
-    _, percussive = _parts(audio)
-    return _level(percussive[librosa.fft_frequencies(sr=SAMPLE_RATE, n_fft=PARTS_FFT) > 200])
+    _, percussive = energies(audio)
+    return percussive
 
 
-def _parts(audio: Audio) -> tuple[NDArray[np.complex64], NDArray[np.complex64]]:
-    """Spectra of what is harmonic and of what is percussive."""
+def energies(audio: Audio) -> tuple[float, float]:
+    """``tonal_energy`` and ``percussive_energy``."""
     spectrum = librosa.stft(audio.mean(0), n_fft=PARTS_FFT, hop_length=512)
     harmonic, percussive = librosa.decompose.hpss(spectrum, margin=2.0)
-    return harmonic, percussive
+    hz = librosa.fft_frequencies(sr=SAMPLE_RATE, n_fft=PARTS_FFT)
+    return _level(harmonic[(hz > 130) & (hz < 4000)]), _level(percussive[hz > 200])
 
 
 def _level(spectrum: NDArray[np.complex64]) -> float:
     return float(np.sqrt((np.abs(spectrum).astype(np.float64) ** 2).sum(0).mean()) / PARTS_FFT)
-
-
-def description(audio: Audio) -> Numbers:
-    """What the classifier of kinds hears: levels in bands, flatness, tonality, onsets and their sharpness."""
-    level = _mel_level(audio)
-    bands = level.mean(1).reshape(12, 8).mean(1)
-    spread = level.std(1).reshape(12, 8).mean(1)
-    flat = librosa.feature.spectral_flatness(y=audio.mean(0), n_fft=2048, hop_length=1024)[0]
-    times, envelope = onsets(audio)
-    peaks = tonal_peaks(audio)
-    lowest = np.mean([hz.min(initial=2000) for hz, _ in peaks])
-    loud = float(np.sqrt(np.mean(audio**2)) + 1e-9)
-    ratios = np.log([tonal_energy(audio) / loud + 1e-4, percussive_energy(audio) / loud + 1e-4])
-    few = [np.log(flat + 1e-6).mean(), np.log(flat + 1e-6).std(), len(times), envelope.std(), np.log(lowest)]
-    return np.concatenate([bands, spread, few, ratios, [np.mean([len(hz) for hz, _ in peaks])]])

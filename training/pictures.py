@@ -14,13 +14,14 @@ import numpy as np
 
 from training.evaluate import Sounds, read, read_takes
 from training.measures import Audio
+from training.stage import SHARE, STATE
 from training.synth.drum_sounds import SAMPLE_RATE
 
 mpl.use("Agg")
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 
-DOCS = Path(__file__).parents[1] / "docs"
+SHOWN_IN = Path(__file__).parents[1] / "docs" if SHARE == 1 else STATE
 SECONDS = 4.0
 SHOWN = (
     "drums techno",
@@ -58,7 +59,7 @@ def reproductions(names: list[str]) -> None:
         for axis, name, again in zip(row[1:], names, made, strict=True):
             draw(axis, again[number], name)
     figure.tight_layout()
-    figure.savefig(DOCS / "pocket_reproduced.png", dpi=60)
+    figure.savefig(SHOWN_IN / "pocket_reproduced.png", dpi=60)
 
 
 def generated(names: list[str]) -> None:
@@ -70,7 +71,7 @@ def generated(names: list[str]) -> None:
         for axis, name, own in zip(row, names, takes, strict=True):
             draw(axis, own.audio[number], f"{name}: {own.facts[number]['prompt']}")
     figure.tight_layout()
-    figure.savefig(DOCS / "pocket_generated.png", dpi=60)
+    figure.savefig(SHOWN_IN / "pocket_generated.png", dpi=60)
 
 
 def _first(takes: Sounds, start: str) -> int:

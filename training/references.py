@@ -9,13 +9,13 @@ from numpy.typing import NDArray
 
 from loopwright.model.pocket.layers import HOP
 from training.loops import Loop, draw_loop, drum_audio, tonal_audio
-from training.stage import STATE, counted
+from training.stage import STATE, counted, share_of
 
 SEED, DATA_SEED = 9_100_000, 9_200_000
-COUNTS = {"drums": 20, "bass": 8, "chords": 12, "mix": 20}
+COUNTS = {kind: max(2, share_of(count)) for kind, count in (("drums", 20), ("bass", 8), ("chords", 12), ("mix", 20))}
 FRAMES, DATA_FRAMES = 128, 172
-DATA = 24
-"""Loops of every kind for the rows of the data, and for the classifier of kinds."""
+DATA = max(4, share_of(24))
+"""Loops of every kind for the rows of the data."""
 
 
 def facts_of(loop: Loop) -> dict[str, object]:
@@ -24,6 +24,11 @@ def facts_of(loop: Loop) -> dict[str, object]:
         "number": loop.number, "kind": loop.kind, "bpm": loop.grid.bpm, "swing": loop.grid.swing,
         "root": loop.harmony.root, "minor": loop.harmony.minor, "genre": loop.genre,
     }  # fmt: skip
+
+
+def whole(loop: Loop, frames: int) -> NDArray[np.float32]:
+    """All of a loop, [2, samples]."""
+    return drum_audio(loop, frames * HOP) + tonal_audio(loop, frames * HOP)
 
 
 def parts(loop: Loop, frames: int) -> dict[str, NDArray[np.float32]]:

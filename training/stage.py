@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -17,7 +18,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-STATE = Path(__file__).parent / "state"
+SHARE = float(os.environ.get("POCKET_SHARE", "1"))
+"""Of all loops and steps; less of them shows within minutes that the stages fit together, and teaches nothing."""
+STATE = Path(__file__).parent / ("state" if SHARE == 1 else f"state-{SHARE:g}")
 """Everything heavy: rendered loops, latents, checkpoints, logs. Not in git; `make pocket` remakes it."""
 
 CHECKPOINT_SECONDS = 240.0
@@ -136,11 +139,25 @@ def finished(name: str) -> dict[str, Tensor]:
     return weights
 
 
+def start_from(networks: nn.Module, path: Path) -> None:
+    """Weights of an earlier checkpoint, those of the same name and shape."""
+    own = networks.state_dict()
+    held: dict[str, Tensor] = torch.load(path, weights_only=True)["weights"]
+    fitting = {name: value for name, value in held.items() if name in own and own[name].shape == value.shape}
+    networks.load_state_dict(fitting, strict=False)
+    print(f"started with {len(fitting)} of {len(own)} tensors of {path}", flush=True)
+
+
 def one_thread(seed: int) -> None:
     """One thread a process, and a seed."""
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)
     torch.manual_seed(seed)
+
+
+def share_of(count: int) -> int:
+    """SHARE of it, at least one."""
+    return max(1, round(SHARE * count))
 
 
 def counted(count: int) -> Iterator[int]:

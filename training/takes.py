@@ -1,17 +1,16 @@
 """What a model makes of the evaluation's prompts and sounds, written as audio; nothing is measured here.
 
-It knows a model only by ``LatentModel``: `takes shipped` is of the package's model, `takes new training/state/new` of new
-weights. An older version's takes are made with its ``src`` before this one's in PYTHONPATH.
+It knows a model only by ``LatentModel``: `takes new` is of the weights in `state/new`, `takes some --embedded` of the
+package's model. An older version's takes are made so, with its ``src`` before this one's in PYTHONPATH.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -181,9 +180,15 @@ def encoded(model: LatentModel, audio: NDArray[np.float32]) -> Tensor:
 
 @torch.inference_mode()
 def main() -> None:
-    """``takes NAME [FOLDER]``: of the embedded model, or of the weights in a folder."""
-    name, *folder = sys.argv[1:]
-    model: LatentModel = load_pocket_from(Path(folder[0])) if folder else load_pocket()
+    """Make them."""
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("name")
+    options.add_argument(
+        "--embedded", action="store_true", help="of the package's model, not of the weights in state/NAME"
+    )
+    chosen = options.parse_args()
+    name = chosen.name
+    model: LatentModel = load_pocket() if chosen.embedded else load_pocket_from(STATE / name)
     with np.load(STATE / "references.npz") as held:
         sources, facts = held["audio"], json.loads(str(held["facts"]))
     started = time.monotonic()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -15,8 +16,11 @@ from torch import Tensor, nn
 
 from loopwright.model.pocket.layers import FINE_PER_LATENT, blocks
 from loopwright.model.pocket.tones import (
+    CONTROLS,
     NOTES,
     REGISTERS,
+    ROLL_CHANNELS,
+    ROLLS,
     TIMBRE,
     TIMBRE_CHANNELS,
     ToneDecoder,
@@ -24,10 +28,10 @@ from loopwright.model.pocket.tones import (
     parted,
 )
 from training.loops import draw_loop, loop_controls, silence
-from training.stage import Stage, counted, one_thread
+from training.stage import Stage, counted, one_thread, share_of, start_from
 from training.synth.tones import Controls
 
-LOOPS = 2000
+LOOPS = share_of(2000)
 FIRST_SEED = 2_000_000
 FRAMES = 256
 """Latent frames of a whole window."""
@@ -36,10 +40,13 @@ ROWS = 24
 SILENT_SHARE = 0.06
 QUIETEST, QUIETEST_SHARE = 2e-3, 0.03
 """A note below either, the second against the loudest at that time, is none."""
-STEPS = 5000
+STEPS = share_of(2500)
 RATE = 1.5e-3
 LOG_QUIETEST, FAINTEST = -6.2, 0.25
 """A note's log level at QUIETEST, and what the roll says of it, so that it differs from silence."""
+STRUCK_RISE, RISING_STEPS, DIP = 0.25, 6, FINE_PER_LATENT // ROLLS
+"""Of a note's log level within two steps: it is struck then, unless it has been rising for less than so many steps;
+and the steps before a strike in which the roll has it silent, if it was not."""
 TIMBRE_WEIGHT = 1e-3
 """Of the timbre latents' squares, which keeps them small against the noise they are decoded with."""
 ROLL_NOISE, TIMBRE_NOISE = 0.08, 0.3
@@ -58,15 +65,39 @@ def wanted(controls: Controls) -> Tensor:
     return torch.cat(parts, -1)
 
 
-def roll(controls: Tensor) -> Tensor:
-    """How loud every note is, a latent frame: [rows, steps, CONTROLS] -> [rows, frames, NOTES], 0 (silent) to about 1.
+def as_given(controls: Tensor) -> Tensor:
+    """What ``wanted`` gives as a decoder that is right would give it: logits where there are probabilities."""
+    presence, rest, width = torch.split(controls, [NOTES, CONTROLS - NOTES - REGISTERS, REGISTERS], -1)
+    return torch.cat([2 * presence - 1, rest, torch.logit(width, 1e-4)], -1)
 
-    The mean of a frame's steps, so that a note which begins within a frame is less loud in it. Nothing is learned, and
-    the formula is the same for all notes: a melody that is moved by a semitone is a roll that is moved by one.
+
+def roll(controls: Tensor) -> Tensor:
+    """How loud every note is, ROLLS times a frame: [rows, steps, CONTROLS] -> [rows, frames, ROLL_CHANNELS], 0 to about 1.
+
+    The mean of as many steps, so that a note which begins within them is less loud. A note that is struck again is silent
+    before. Nothing is learned, and the formula is the same for all notes: a melody that is moved by a semitone is a roll
+    that is moved by one.
     """
     presence, level, *_ = parted(controls)
     loud = presence * (FAINTEST + (1 - FAINTEST) * (level - LOG_QUIETEST) / -LOG_QUIETEST)
-    return loud.reshape(loud.shape[0], -1, FINE_PER_LATENT, NOTES).mean(2)
+    loud = loud * (1 - _just_before(strikes(presence, level)))
+    rolls = loud.reshape(loud.shape[0], -1, ROLLS, FINE_PER_LATENT // ROLLS, NOTES).mean(3)
+    return rolls.flatten(2)
+
+
+def strikes(presence: Tensor, level: Tensor) -> Tensor:
+    """1 at steps at which a note is struck, since it rises as no held note does; both [rows, steps, NOTES]."""
+    before, after = F.pad(level, (0, 0, 1, 0))[:, :-1], F.pad(level, (0, 0, 0, 1))[:, 1:]
+    before[:, 0], after[:, -1] = level[:, 0], level[:, -1]
+    rises = presence * (torch.maximum(level, after) - before > STRUCK_RISE)
+    lately = F.max_pool1d(F.pad(rises.transpose(1, 2), (RISING_STEPS, 0)), RISING_STEPS, 1)[..., :-1].transpose(1, 2)
+    return rises * (1 - lately)
+
+
+def _just_before(struck: Tensor) -> Tensor:
+    """1 for the DIP steps before a strike: [rows, steps, NOTES] -> the same shape."""
+    later = F.pad(struck.transpose(1, 2), (0, DIP))
+    return F.max_pool1d(later, DIP, 1)[..., 1:].transpose(1, 2)
 
 
 class TimbreEncoder(nn.Module):
@@ -102,12 +133,15 @@ class ToneCodec(nn.Module):
         return torch.cat([roll(controls), self.timbre(controls)], -1)
 
 
-def apart(made: Tensor, target: Tensor) -> dict[str, Tensor]:
-    """The parts of the loss. made: as the decoder gives, target: as ``wanted`` gives, both [rows, steps, CONTROLS]."""
+def apart(made: Tensor, target: Tensor, missed: float = 1.0) -> dict[str, Tensor]:
+    """The parts of the loss. made: as the decoder gives, target: as ``wanted`` gives, both [rows, steps, CONTROLS].
+
+    missed: how much worse it is to miss a note, against to hear one that is not there.
+    """
     presence, level, share, width = parted(made)
     is_there, target_level, target_share, target_width = parted(target)
     loud = is_there * torch.exp(target_level)
-    weight = 1 + is_there * (1 + 30 * loud)
+    weight = 1 + is_there * (1 + 30 * loud) * missed
     register = by_registers(loud).sum(-1)
     sounds = (register > 0).float() * (0.2 + 5 * register)
     audible = sounds[..., None] * (0.03 + torch.exp(0.7 * target_share))
@@ -137,7 +171,7 @@ def measured(made: Tensor, target: Tensor) -> dict[str, float]:
 
 def _off(latents: Tensor) -> Tensor:
     """Noise as large as a row's luck will have it."""
-    most = torch.cat([torch.full((NOTES,), ROLL_NOISE), torch.full((TIMBRE_CHANNELS,), TIMBRE_NOISE)])
+    most = torch.cat([torch.full((ROLL_CHANNELS,), ROLL_NOISE), torch.full((TIMBRE_CHANNELS,), TIMBRE_NOISE)])
     return torch.randn_like(latents) * most * torch.rand(len(latents), 1, 1)
 
 
@@ -165,10 +199,13 @@ def main() -> None:
     """Train it."""
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--steps", type=int, default=STEPS)
+    options.add_argument("--start", type=Path, help="an earlier checkpoint to start from, as far as it fits")
     chosen = options.parse_args()
     one_thread(0)
     bank = control_bank(FIRST_SEED, LOOPS)
     codec = ToneCodec()
+    if chosen.start:
+        start_from(codec, chosen.start)
     stage = Stage("tone_codec", codec, chosen.steps, RATE, average=0.995)
 
     def loss_of(step: int) -> tuple[Tensor, Mapping[str, float]]:
@@ -177,7 +214,7 @@ def main() -> None:
         made = codec.decoder.controls(latents + _off(latents))
         losses = apart(made, target)
         said = {name: float(one.detach()) for name, one in losses.items()}
-        large = latents[..., NOTES:].square().mean()
+        large = latents[..., ROLL_CHANNELS:].square().mean()
         total = torch.stack(list(losses.values())).sum() + TIMBRE_WEIGHT * large
         return total, {**said, "large": float(large.detach()), **measured(made.detach(), target)}
 

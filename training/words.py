@@ -8,6 +8,7 @@ from __future__ import annotations
 from loopwright.model.pocket.tokens import FIRST_WORD, MAX_TOKENS, NULL, PAD, key_token
 from training.loops import Loop
 from training.synth.drum_sounds import Drawn
+from training.synth.drums import ELEMENTS
 from training.synth.instruments import BASSES, MELODIC
 
 MEANINGS: dict[str, str] = {
@@ -68,6 +69,11 @@ MEANINGS: dict[str, str] = {
     "spacious": "spacious dreamy atmospheric reverb ethereal wide lush hazy wet",
     "dry": "dry tight close",
     "swing": "swing swung shuffle shuffled",
+    # drums that are missing; a negative prompt that names one means this
+    "without-kick": "without-kick",
+    "without-snare": "without-snare",
+    "without-hat": "without-hat",
+    "without-percussion": "without-percussion",
 }
 TOKENS = {meaning: FIRST_WORD + number for number, meaning in enumerate(MEANINGS)}
 VOCABULARY = {word: TOKENS[meaning] for meaning, words in MEANINGS.items() for word in words.split()}
@@ -75,6 +81,8 @@ VOCABULARY_SIZE = FIRST_WORD + len(MEANINGS)
 
 NO_CAPTION = 0.1
 """The share of loops seen without any words, for guidance."""
+NOTHING_PLAYS, NOTHING_PLAYS_IN_MIXES = 0.02, 0.15
+"""The shares of captions that do not say what plays: who asks for `techno` should mostly get all of it."""
 
 
 def caption(loop: Loop, drawn: Drawn) -> tuple[int, ...]:
@@ -82,9 +90,10 @@ def caption(loop: Loop, drawn: Drawn) -> tuple[int, ...]:
     if drawn.random() < NO_CAPTION:
         return (NULL,) + (PAD,) * (MAX_TOKENS - 1)
     meanings = [loop.genre] if drawn.random() < 0.85 else []
-    if drawn.random() > 0.04 or not meanings:
+    silent = NOTHING_PLAYS_IN_MIXES if loop.kind == "mix" else NOTHING_PLAYS
+    if drawn.random() > silent or not meanings:
         meanings += _playing(loop, drawn)
-        meanings += [one for one in _sounding(loop) if drawn.random() < 0.5]
+    meanings += [one for one in _sounding(loop) if drawn.random() < 0.5]
     ids = [TOKENS[one] for one in dict.fromkeys(meanings)]
     if loop.parts and drawn.random() < 0.75:
         ids.append(_key(loop, drawn))
@@ -116,10 +125,12 @@ def _playing(loop: Loop, drawn: Drawn) -> list[str]:
 
 def _drums(loop: Loop, drawn: Drawn) -> list[str]:
     assert loop.drums
-    said = list(loop.drums.only)
+    said, only = list(loop.drums.only), loop.drums.only
     if not said and drawn.random() < 0.1:
         said = ["percussion", "kick", "snare", "hat"]
-    if not loop.drums.only or drawn.random() < 0.4:
+    if only and drawn.random() < 0.5:
+        said = [f"without-{one}" for one in ELEMENTS if one not in only and drawn.random() < 0.7] + ["drums"]
+    elif not only or drawn.random() < 0.4:
         said.append("drums")
     return said + ([loop.drums.kit] if drawn.random() < 0.4 else [])
 

@@ -87,7 +87,7 @@ class Service:
             words=replace(first.plan.words, prompt=request.prompt),
             tail=0,
             finish=replace(first.plan.finish, align=False),
-            warnings=(*warnings, *first.plan.warnings),
+            warnings=(*warnings, *dict.fromkeys(warning for one in parts for warning in one.plan.warnings)),
         )
         mix = await asyncio.to_thread(finish, total, plan, first.sample_rate)
         return replace(first, part="mix", plan=plan, finished=mix), *parts

@@ -84,6 +84,18 @@ async def test_a_stack_of_some_parts_with_prompts_of_their_own(client: Client) -
     assert listed.headers["content-type"] == "application/zip"
 
 
+async def test_the_mix_of_a_stack_has_every_parts_warnings_once(client: Client) -> None:
+    parts = {"drums": "zydeco drums 140bpm", "bass": "zydeco theremin bass 140bpm", "lead": "zydeco lead 140bpm"}
+    said = (await client.post("/generate/stack", json={**LOOP, "parts": parts, "return_format": "base64"})).json()
+    unknown = "the model does not know these words and left them out: zydeco"
+    assert [one["metadata"]["warnings"] for one in said["results"]] == [
+        [unknown, f"{unknown}, theremin"],
+        [unknown],
+        [f"{unknown}, theremin"],
+        [unknown],
+    ]
+
+
 @pytest.mark.parametrize("parts", [["tuba"], [], {}, "tuba", 3, {"drums": 3}, "[1"])
 async def test_parts_that_are_none(client: Client, parts: object) -> None:
     reply = await client.post("/generate/stack", json={**LOOP, "parts": parts})

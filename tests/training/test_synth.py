@@ -9,15 +9,15 @@ import pytest
 import torch
 from training.loops import draw_loop, drum_audio, loop_controls, tonal_audio
 from training.measures import in_key, peaks_found
-from training.synth.drums import draw_drums, render_drums
+from training.synth.drums import ELEMENTS, draw_drums, render_drums
 from training.synth.genres import BY_NAME, GENRES, STEPS, chances
 from training.synth.instruments import BASSES, CHORDS
-from training.tone_codec import roll, wanted
+from training.tone_codec import roll, strikes, wanted
 from training.words import TOKENS, VOCABULARY, VOCABULARY_SIZE, caption
 
 from loopwright.model.pocket.layers import FINE_HOP
 from loopwright.model.pocket.tokens import FIRST_WORD, NULL, PAD
-from loopwright.model.pocket.tones import ToneDecoder, Tones, parted
+from loopwright.model.pocket.tones import CONTROLS, NOTES, ToneDecoder, Tones, parted
 from tests.listen import onsets, share_on_grid
 
 SAMPLES = 64 * 2048
@@ -84,6 +84,8 @@ def test_captions_say_only_what_is_true() -> None:
         if not loop.parts:
             assert not said & {TOKENS[name] for name in ("bass", "chords", "tones", "piano")}
             assert min(said, default=FIRST_WORD) >= FIRST_WORD  # drums have no key
+        missing = {one for one in ELEMENTS if TOKENS[f"without-{one}"] in said}
+        assert not missing or (loop.drums and loop.drums.only and not missing & set(loop.drums.only))
 
 
 def test_every_word_has_one_meaning() -> None:
@@ -94,9 +96,36 @@ def test_a_semitone_up_is_a_roll_moved_by_one() -> None:
     loop = draw_loop(21, "chords")
     (part,) = loop.parts
     up = replace(part, notes=tuple(replace(note, pitch=note.pitch + 1) for note in part.notes))
-    low, high = (
-        roll(wanted(loop_controls(replace(loop, parts=(one,)), SAMPLES // FINE_HOP))[None])[0] for one in (part, up)
-    )
+    low, high = (by_note(wanted(loop_controls(replace(loop, parts=(one,)), SAMPLES // FINE_HOP))) for one in (part, up))
     assert low.max() > 0.5
     # harmonics pass the filter a little less the higher the note is
     assert torch.allclose(high[:, 1:], low[:, :-1], atol=0.06)
+
+
+def by_note(controls: torch.Tensor) -> torch.Tensor:
+    """The roll in the order of time, [times, NOTES]."""
+    return roll(controls[None]).reshape(-1, NOTES)
+
+
+def held_note(struck_at: int) -> torch.Tensor:
+    """One that is there from the beginning, and half as loud again from a step on."""
+    presence, level = torch.zeros(64, NOTES), torch.full((64, NOTES), -9.0)
+    presence[:, 30], level[:, 30] = 1, -3.0
+    level[struck_at:, 30] += 0.5
+    return torch.cat([presence, level, torch.zeros(64, CONTROLS - 2 * NOTES)], -1)
+
+
+@pytest.mark.parametrize("struck_at", [31, 32, 33])
+def test_a_note_that_is_struck_again_is_silent_before(struck_at: int) -> None:
+    rolled = by_note(held_note(struck_at))[:, 30]
+    dips = np.flatnonzero(rolled < 0.7 * rolled.median())
+    assert 1 <= len(dips) <= 2
+    steps_a_time = 64 // len(rolled)
+    assert struck_at - 4 <= dips.min() * steps_a_time <= dips.max() * steps_a_time < struck_at
+
+
+def test_a_note_that_swells_is_not_struck() -> None:
+    controls = held_note(64)
+    controls[:, NOTES + 30] = torch.linspace(-4, -1, 64)
+    presence, level, *_ = parted(controls[None])
+    assert strikes(presence, level).sum() == 0

@@ -7,12 +7,19 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loopwright.model.pocket.denoiser import MOST_DOWN, MOST_UP, Denoiser, musical_position, semitones_to_white_keys
+from loopwright.model.pocket.denoiser import (
+    MOST_DOWN,
+    MOST_UP,
+    NOTES_WITH_ROOM,
+    Denoiser,
+    musical_position,
+    semitones_to_white_keys,
+)
 from loopwright.model.pocket.tokens import MAX_TOKENS, NULL, PAD, key_token
-from loopwright.model.pocket.tones import LOWEST_NOTE, NOTES
+from loopwright.model.pocket.tones import LOWEST_NOTE, NOTES, ROLL_CHANNELS, ROLLS
 
 DRUMS, TIMBRE = 3, 2
-CHANNELS = DRUMS + NOTES + TIMBRE
+CHANNELS = DRUMS + ROLL_CHANNELS + TIMBRE
 DENOISER = Denoiser(words=50, channels=CHANNELS, drum_channels=DRUMS, width=16, depth=1, heads=2, inner=16, patch=2)
 MAJOR, MINOR = (0, 2, 4, 5, 7, 9, 11), (0, 2, 3, 5, 7, 8, 10)
 
@@ -34,11 +41,12 @@ def test_without_a_root_nothing_is_moved(ids: tuple[int, ...]) -> None:
     assert int(semitones_to_white_keys(tokens(*ids))) == 0
 
 
-@given(st.integers(-MOST_DOWN, MOST_UP), st.integers(0, NOTES - 1))
-def test_notes_are_moved_and_moved_back(semitones: int, note: int) -> None:
+@given(st.integers(-MOST_DOWN, MOST_UP), st.integers(0, NOTES - 1), st.integers(0, ROLLS - 1))
+def test_notes_are_moved_and_moved_back(semitones: int, note: int, roll: int) -> None:
     x = torch.randn(1, 4, CHANNELS)
     moved = DENOISER.moved(x, torch.tensor([semitones]))
-    assert torch.equal(moved[..., DRUMS + MOST_DOWN + note + semitones], x[..., DRUMS + note])
+    moved_to = DRUMS + roll * NOTES_WITH_ROOM + MOST_DOWN + note + semitones
+    assert torch.equal(moved[..., moved_to], x[..., DRUMS + roll * NOTES + note])
     assert torch.equal(moved[..., :DRUMS], x[..., :DRUMS])
     assert torch.equal(DENOISER.moved_back(moved, torch.tensor([semitones])), x)
 
@@ -47,8 +55,8 @@ def test_the_velocity_leads_to_what_is_predicted() -> None:
     x, t, bpm = torch.randn(1, 4, CHANNELS), torch.tensor([0.6]), torch.tensor([120.0])
     said = tokens(45, key_token(4, minor=True))
     clean = DENOISER.clean(x, t, said, bpm)
-    notes = slice(DRUMS, DRUMS + NOTES)
-    reached = x - 0.6 * DENOISER(x, t, said, bpm, loudest=0.01)
+    notes = slice(DRUMS, DRUMS + ROLL_CHANNELS)
+    reached = x - 0.6 * DENOISER(x, t, said, bpm, loudest=torch.tensor(0.01))
     assert torch.allclose(reached[..., notes], clean[..., notes].clamp(0, 0.01), atol=1e-5)
     assert torch.allclose(reached[..., :DRUMS], clean[..., :DRUMS], atol=1e-5)
 
@@ -57,14 +65,14 @@ def test_the_velocity_leads_to_what_is_predicted() -> None:
 def test_notes_outside_the_key_are_silent(root: int, minor: bool) -> None:
     said = tokens(45, key_token(root, minor))
     clean = DENOISER.clean(torch.randn(1, 4, CHANNELS), torch.tensor([0.6]), said, torch.tensor([120.0]))
-    sounding = clean[0, :, DRUMS : DRUMS + NOTES].abs().amax(0).nonzero()[:, 0] + LOWEST_NOTE
+    sounding = clean[0, :, DRUMS : DRUMS + ROLL_CHANNELS].abs().amax(0).nonzero()[:, 0] % NOTES + LOWEST_NOTE
     assert {(int(note) - root) % 12 for note in sounding} == set(MINOR if minor else MAJOR)
 
 
 def test_without_a_key_all_notes_may_sound() -> None:
     for said in (tokens(NULL), tokens(45), tokens(key_token(None, minor=True))):
         clean = DENOISER.clean(torch.randn(1, 4, CHANNELS), torch.tensor([0.6]), said, torch.tensor([120.0]))
-        assert (clean[..., DRUMS : DRUMS + NOTES] != 0).any(1).all()
+        assert (clean[..., DRUMS : DRUMS + ROLL_CHANNELS] != 0).any(1).all()
 
 
 def test_positions_repeat_with_the_beat() -> None:

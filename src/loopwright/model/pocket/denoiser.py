@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from loopwright.model.pocket.layers import HOP, SAMPLE_RATE
 from loopwright.model.pocket.tokens import FIRST_KEY, NO_ROOT, PAD
-from loopwright.model.pocket.tones import LOWEST_NOTE, NOTES
+from loopwright.model.pocket.tones import LOWEST_NOTE, NOTES, ROLL_CHANNELS, ROLLS
 
 PERIODS_IN_BEATS = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
 POSITION_CHANNELS = 2 * len(PERIODS_IN_BEATS)
@@ -32,6 +32,7 @@ LEAST_TIME = 0.05
 WHITE_KEYS = (0, 2, 4, 5, 7, 9, 11)
 MOST_UP, MOST_DOWN = 6, 5
 """Semitones that notes are moved by; there is room for them above and below the roll."""
+NOTES_WITH_ROOM = NOTES + MOST_UP + MOST_DOWN
 CONDITION = 128
 """Width of what time, tempo and words come to; a narrow one, since every block has a matrix of its own on it."""
 
@@ -91,7 +92,7 @@ class Block(nn.Module):
 class Denoiser(nn.Module):
     """The whole denoiser. words: tokens in the vocabulary; patch: latent frames taken together as one position.
 
-    channels: of the latents, in this order: drum_channels, one for each of NOTES, what says how the notes sound.
+    channels: of the latents, in this order: drum_channels, the ROLLS of NOTES, what says how the notes sound.
     """
 
     white: Tensor
@@ -102,8 +103,8 @@ class Denoiser(nn.Module):
         super().__init__()
         self.patch = patch
         self.head_width = width // heads
-        self.parts = [drum_channels, NOTES, channels - drum_channels - NOTES]
-        self.moved_parts = [drum_channels, NOTES + MOST_UP + MOST_DOWN, self.parts[2]]
+        self.parts = [drum_channels, ROLL_CHANNELS, channels - drum_channels - ROLL_CHANNELS]
+        self.moved_parts = [drum_channels, ROLLS * NOTES_WITH_ROOM, self.parts[2]]
         seen = sum(self.moved_parts)
         self.input = nn.Linear(patch * (seen + POSITION_CHANNELS), width)
         self.words = nn.Embedding(words, width)
@@ -114,14 +115,14 @@ class Denoiser(nn.Module):
         self.blocks = nn.ModuleList([Block(width, heads, inner) for _ in range(depth)])
         self.norm = nn.LayerNorm(width)
         self.output = nn.Linear(width, patch * seen)
-        pitches = torch.arange(self.moved_parts[1]) + LOWEST_NOTE - MOST_DOWN
+        pitches = torch.arange(NOTES_WITH_ROOM) + LOWEST_NOTE - MOST_DOWN
         self.register_buffer("white", torch.isin(pitches % NO_ROOT, torch.tensor(WHITE_KEYS)), persistent=False)
 
-    def forward(self, x: Tensor, t: Tensor, tokens: Tensor, bpm: Tensor, loudest: float) -> Tensor:
+    def forward(self, x: Tensor, t: Tensor, tokens: Tensor, bpm: Tensor, loudest: Tensor) -> Tensor:
         """The velocity. x: [rows, frames, channels], frames a multiple of the patch; t: [rows]; tokens: [rows, MAX_TOKENS];
-        bpm: [rows]; loudest: what a note is at most. Unbounded, a note may grow from step to step."""
+        bpm: [rows]; loudest: what a note is at most, []. Unbounded, a note may grow from step to step."""
         drums, notes, timbre = torch.split(self.clean(x, t, tokens, bpm), self.parts, -1)
-        clean = torch.cat([drums, notes.clamp(0, loudest), timbre], -1)
+        clean = torch.cat([drums, torch.minimum(notes.clamp(min=0), loudest), timbre], -1)
         return velocity_to(clean, x, t)
 
     def clean(self, x: Tensor, t: Tensor, tokens: Tensor, bpm: Tensor) -> Tensor:
@@ -142,17 +143,19 @@ class Denoiser(nn.Module):
         """1 for channels that may say something, 0 for notes that are not in the key, [rows, channels with notes moved]."""
         drums, _, timbre = self.moved_parts
         notes = self.white | ~names_key_and_mode(tokens)[:, None]
-        return F.pad(notes.float(), (drums, timbre), value=1.0)
+        return F.pad(notes.float().repeat(1, ROLLS), (drums, timbre), value=1.0)
 
     def moved(self, x: Tensor, semitones: Tensor) -> Tensor:
-        """Notes moved up, [rows] semitones, with room at both ends: [rows, frames, channels] -> eleven more channels."""
+        """Notes moved up, [rows] semitones, with room at both ends: [rows, frames, channels] -> eleven more in every roll."""
         drums, notes, timbre = torch.split(x, self.parts, -1)
-        return torch.cat([drums, _rolled(F.pad(notes, (MOST_DOWN, MOST_UP)), semitones), timbre], -1)
+        rolls = F.pad(notes.reshape(*x.shape[:-1], ROLLS, NOTES), (MOST_DOWN, MOST_UP))
+        return torch.cat([drums, _rolled(rolls, semitones).flatten(-2), timbre], -1)
 
     def moved_back(self, x: Tensor, semitones: Tensor) -> Tensor:
         """``moved`` undone; what is in the room at the ends is dropped."""
         drums, notes, timbre = torch.split(x, self.moved_parts, -1)
-        return torch.cat([drums, _rolled(notes, -semitones)[..., MOST_DOWN : MOST_DOWN + NOTES], timbre], -1)
+        rolls = _rolled(notes.reshape(*x.shape[:-1], ROLLS, NOTES_WITH_ROOM), -semitones)
+        return torch.cat([drums, rolls[..., MOST_DOWN : MOST_DOWN + NOTES].flatten(-2), timbre], -1)
 
     def _condition(self, t: Tensor, tokens: Tensor, bpm: Tensor) -> Tensor:
         """Time, tempo and the sum of the words, [rows, width]."""
@@ -188,10 +191,10 @@ def _nearest(semitones: Tensor) -> Tensor:
 
 
 def _rolled(notes: Tensor, semitones: Tensor) -> Tensor:
-    """notes: [rows, frames, notes], moved up by semitones, [rows], and around."""
+    """notes: [rows, frames, rolls, notes], moved up by semitones, [rows], and around."""
     count = notes.shape[-1]
     came_from = (torch.arange(count, device=notes.device) - semitones[:, None]) % count
-    return notes.gather(-1, came_from[:, None].expand(-1, notes.shape[1], -1))
+    return notes.gather(-1, came_from[:, None, None].expand_as(notes))
 
 
 def _waves(angle: Tensor) -> Tensor:

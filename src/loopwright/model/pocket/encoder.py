@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from loopwright.model.pocket.layers import FINE_HOP, FINE_PER_LATENT, HOP, SAMPLE_RATE, blocks, frames, mel_bands
-from loopwright.model.pocket.tones import LOWEST_NOTE, NOTES, TIMBRE_CHANNELS, note_hz
+from loopwright.model.pocket.tones import LOWEST_NOTE, NOTES, ROLLS, TIMBRE_CHANNELS, note_hz
 
 MEL_BANDS = 96
 TRANSIENT_BANDS = 32
@@ -144,7 +144,7 @@ class Listener(Encoder):
         self.tell = nn.Linear(NOTES * FOUND, coarse_width)
         self.told = nn.Linear(coarse_width, NOTES * TOLD)
         self.decide = nn.Linear(self.look.width + TOLD, 48)
-        self.loud = nn.Linear(48, 1)
+        self.loud = nn.Linear(48, ROLLS)
 
     def forward(self, audio: Tensor) -> Tensor:
         """audio: [rows, 2, samples] -> latents, [rows, frames, channels]: of drums, notes, timbre."""
@@ -153,7 +153,7 @@ class Listener(Encoder):
         hidden = self.norm(self.coarse(self.joined(heard) + self.tell(self.found(looks).flatten(-2))))
         told = self.told(hidden).reshape(*hidden.shape[:-1], NOTES, TOLD)
         decided = F.gelu(self.decide(torch.cat([looks, told], -1)), approximate="tanh")
-        notes = self.loud(decided)[..., 0]
+        notes = self.loud(decided).transpose(-1, -2).flatten(-2)
         output = self.output(hidden)
         return torch.cat([output[..., : self.drum_channels], notes, output[..., self.drum_channels :]], -1)
 

@@ -20,10 +20,13 @@ from loopwright.model.pocket.drums import DrumDecoder
 from loopwright.model.pocket.encoder import Listener
 from loopwright.model.pocket.layers import HOP, SAMPLE_RATE
 from loopwright.model.pocket.tokens import DEFAULT_BPM, NOTHING, Tokens, tokenize
-from loopwright.model.pocket.tones import LOUDEST_NOTE, LOWEST_NOTE, NOTES, ToneDecoder
+from loopwright.model.pocket.tones import LOUDEST_NOTE, LOWEST_NOTE, NOTES, ROLL_CHANNELS, ROLLS, ToneDecoder
 
 HIGHEST_BASS_NOTE = 47
 """The MIDI number of the highest note that basses had in training: B2; chords begin above it."""
+
+DRUMS = ("kick", "snare", "hat", "percussion")
+"""Those of which a prompt may say that they are missing."""
 
 MARGIN = 20
 """Latent frames after the last one wanted that may still change it: the networks' and the longest window's reach."""
@@ -65,9 +68,9 @@ class PocketModel(nn.Module):
         self.register_buffer("latent_silence", torch.zeros(channels))
 
     @property
-    def loudest_note(self) -> float:
-        """A note as loud as any was in training, as the denoiser has it."""
-        return LOUDEST_NOTE / float(self.latent_spread[self.drum_channels])
+    def loudest_note(self) -> Tensor:
+        """A note as loud as any was in training, as the denoiser has it, []."""
+        return LOUDEST_NOTE / self.latent_spread[self.drum_channels]
 
     def condition(self, text: TextPrompt) -> tuple[Conditioning, Conditioning]:
         """The prompt's words and tempo; its opposite has the negative prompt's words, or none, at the same tempo.
@@ -76,6 +79,7 @@ class PocketModel(nn.Module):
         """
         positive = tokenize(text.prompt, self.vocabulary)
         negative = tokenize(text.negative_prompt, self.vocabulary) if text.negative_prompt else NOTHING
+        positive = positive.with_ids(self._missing(negative))
         bpm, silent = text.bpm or positive.bpm or DEFAULT_BPM, self._silent(negative)
         return self._conditioning(positive, bpm, silent), self._conditioning(negative, bpm, silent)
 
@@ -112,11 +116,17 @@ class PocketModel(nn.Module):
     def _silent(self, negative: Tokens) -> Tensor:
         """Channels of what the negative prompt names as a whole: drums, basses (by their range), all that is pitched."""
         silent = torch.zeros(self.spec.channels, dtype=torch.bool, device=self.latent_mean.device)
-        notes = silent[self.drum_channels : self.drum_channels + NOTES]
+        notes = silent[self.drum_channels : self.drum_channels + ROLL_CHANNELS].view(ROLLS, NOTES)
         silent[: self.drum_channels] = self.vocabulary["drums"] in negative.ids
-        notes[: HIGHEST_BASS_NOTE + 1 - LOWEST_NOTE] = self.vocabulary["bass"] in negative.ids
+        notes[:, : HIGHEST_BASS_NOTE + 1 - LOWEST_NOTE] = self.vocabulary["bass"] in negative.ids
         notes[:] |= self.vocabulary["pitched"] in negative.ids
         return silent
+
+    def _missing(self, negative: Tokens) -> list[int]:
+        """The tokens that say that drums which the negative prompt names one by one are missing; none if no drum plays."""
+        if self.vocabulary["drums"] in negative.ids:
+            return []
+        return [self.vocabulary[f"without-{one}"] for one in DRUMS if self.vocabulary[one] in negative.ids]
 
     def _conditioning(self, tokens: Tokens, bpm: float, silent: Tensor) -> PocketConditioning:
         device = self.latent_mean.device

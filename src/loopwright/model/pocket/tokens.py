@@ -7,8 +7,8 @@ vocabulary are left out, and named.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 
 from loopwright.music.key import KEYS, parse_key
 
@@ -52,6 +52,11 @@ class Tokens:
     bpm: float | None
     unknown: tuple[str, ...]
 
+    def with_ids(self, ids: Iterable[int]) -> Tokens:
+        """These before its own, which are dropped where there is no room."""
+        own = (one for one in self.ids if one not in (PAD, NULL))
+        return replace(self, ids=_padded((*ids, *own)))
+
 
 NOTHING = Tokens((NULL,) + (PAD,) * (MAX_TOKENS - 1), None, ())
 """No prompt."""
@@ -64,9 +69,8 @@ def tokenize(prompt: str, vocabulary: Mapping[str, int]) -> Tokens:
     text, key = _without_key(_with_phrases_joined(_TEMPO.sub(" ", text)))
     words = [part for word in _WORD.findall(text) for part in _parts(word, vocabulary)]
     known = [found for word in words if (found := _looked_up(word, vocabulary)) is not None]
-    ids = tuple(dict.fromkeys(([] if key is None else [key]) + known))[:MAX_TOKENS] or (NULL,)
     return Tokens(
-        ids=(*ids, *(PAD,) * (MAX_TOKENS - len(ids))),
+        ids=_padded(([] if key is None else [key]) + known),
         bpm=float(tempo.group(1)) if tempo else None,
         unknown=tuple(dict.fromkeys(word for word in words if _looked_up(word, vocabulary) is None)),
     )
@@ -77,6 +81,12 @@ def key_token(root: int | None, minor: bool | None) -> int:
     if root is None:
         return FIRST_KEY + 3 * NO_ROOT + int(bool(minor))
     return FIRST_KEY + root + NO_ROOT * (2 if minor is None else int(minor))
+
+
+def _padded(ids: Iterable[int]) -> tuple[int, ...]:
+    """Each once, the first MAX_TOKENS of them; NULL if there are none."""
+    few = tuple(dict.fromkeys(ids))[:MAX_TOKENS] or (NULL,)
+    return (*few, *(PAD,) * (MAX_TOKENS - len(few)))
 
 
 def _parts(word: str, vocabulary: Mapping[str, int]) -> list[str]:

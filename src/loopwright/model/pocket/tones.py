@@ -29,8 +29,11 @@ harmonics in every register, width of every register."""
 
 TIMBRE = REGISTERS * (GROUPS + 1)
 TIMBRE_CHANNELS = 6 * REGISTERS
-TONE_CHANNELS = NOTES + TIMBRE_CHANNELS
-"""Of the latents: one a note, then what says how the notes sound."""
+ROLLS = 2
+"""Times a latent frame at which the latents say how loud every note is, evenly spaced."""
+ROLL_CHANNELS = ROLLS * NOTES
+TONE_CHANNELS = ROLL_CHANNELS + TIMBRE_CHANNELS
+"""Of the latents: one a note, at the frame's first time, then at its second; then what says how the notes sound."""
 
 OSCILLATORS_PER_OCTAVE = 72
 """A semitone is six, so that harmonics are at most 8 cents from where they should be."""
@@ -59,7 +62,10 @@ class Tones:
 
 
 class ToneDecoder(nn.Module):
-    """The networks and the oscillators they set. Of the latents' TONE_CHANNELS the first are a roll: how loud each note is."""
+    """The networks and the oscillators they set. Of the latents' TONE_CHANNELS the first are a roll: how loud each note is.
+
+    A note that is struck again while it sounds is silent in the roll just before.
+    """
 
     spread: Tensor
 
@@ -68,7 +74,7 @@ class ToneDecoder(nn.Module):
         self.notes = nn.Sequential(
             nn.Conv1d(1, note_width, 5, padding=2), nn.GELU(approximate="tanh"),
             nn.Conv1d(note_width, note_width, 3, padding=1), nn.GELU(approximate="tanh"),
-            nn.Conv1d(note_width, 2 * FINE_PER_LATENT, 1),
+            nn.Conv1d(note_width, 2 * FINE_PER_LATENT // ROLLS, 1),
         )  # fmt: skip
         self.input = nn.Linear(TONE_CHANNELS, timbre_width)
         self.network = blocks(2, timbre_width, 2, 5)
@@ -85,21 +91,22 @@ class ToneDecoder(nn.Module):
         """latents: [rows, frames, TONE_CHANNELS] -> [rows, steps, CONTROLS], steps of FINE_HOP samples."""
         rows, frames, _ = latents.shape
         timbre = self.output(self.norm(self.network(self.input(latents)))).reshape(rows, -1, TIMBRE)
-        roll = latents[..., :NOTES].clamp(max=LOUDEST_NOTE).transpose(1, 2).reshape(rows * NOTES, 1, frames)
-        notes = self.notes(roll).reshape(rows, NOTES, 2, FINE_PER_LATENT, frames)
+        roll = latents[..., :ROLL_CHANNELS].reshape(rows, frames * ROLLS, NOTES).clamp(max=LOUDEST_NOTE)
+        notes = self.notes(roll.transpose(1, 2).reshape(rows * NOTES, 1, frames * ROLLS))
+        notes = notes.reshape(rows, NOTES, 2, FINE_PER_LATENT // ROLLS, frames * ROLLS)
         by_step = notes.permute(0, 4, 3, 2, 1).reshape(rows, frames * FINE_PER_LATENT, 2 * NOTES)
         return torch.cat([by_step, timbre], -1)
 
     def sound(self, tones: Tones) -> Tensor:
         """Steps of FINE_HOP samples -> mid and side, [rows, 2, samples]."""
-        power = self._power(tones.level, tones.share)
+        power = self.power(tones.level, tones.share)
         mid = self.mid(power.sqrt())
         width = tones.width.repeat_interleave(NOTES_A_REGISTER, -1)
-        side_power = self._power(tones.level * width, tones.share)
+        side_power = self.power(tones.level * width, tones.share)
         side = self.side(side_power.sqrt())
         return torch.stack([mid, side], 1)
 
-    def _power(self, level: Tensor, share: Tensor) -> Tensor:
+    def power(self, level: Tensor, share: Tensor) -> Tensor:
         """Every oscillator's power, from all notes that have a harmonic there: [rows, steps, OSCILLATORS]."""
         by_register = by_registers(level)
         of_groups = (by_register[..., None] * share[..., None, :]).square()

@@ -1,0 +1,83 @@
+"""Stage `score_heard`: which of the tones that a held-out loop's score has the encoder hears in the loop's sound.
+
+Here tones are compared as the model has them, with nothing between: notes, and the oscillators that sound them (partials).
+The peaks of two spectra, which `evaluate` compares, are also moved by phases and by drums.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from loopwright.model.pocket.layers import FINE_HOP
+from loopwright.model.pocket.model import PocketModel, load_pocket_from
+from loopwright.model.pocket.tones import Tones, settled
+from training.evaluate import Row, mean, read, table
+from training.kinds import KINDS
+from training.loops import draw_loop, loop_controls
+from training.measures import FAINTEST, FAINTEST_SHARE
+from training.stage import STATE
+from training.takes import encoded
+from training.tone_codec import as_given, wanted
+
+NEAR = 2
+"""Oscillators to either side (33 cents) at which a partial is found as well."""
+MAY_BE_FAINT = 0.2
+"""A partial is found where there is one of at least this share of what counts as a partial."""
+
+
+def share_found(amplitude: Tensor, there: Tensor) -> float:
+    """The share of the amplitudes of some that are where others are; both [steps, numbers]."""
+    return float((amplitude * there).sum() / amplitude.sum().clamp(min=1e-9))
+
+
+def partials(amplitude: Tensor, share: float = 1.0) -> Tensor:
+    """What of the oscillators' amplitudes counts as a partial, the rest 0: [steps, oscillators] -> the same shape."""
+    loudest = amplitude.amax(-1, keepdim=True)
+    return amplitude * (amplitude > share * torch.clamp(FAINTEST_SHARE * loudest, min=FAINTEST))
+
+
+def around(amplitude: Tensor) -> Tensor:
+    """1 near those that are not 0."""
+    return F.max_pool1d((amplitude > 0).float(), 2 * NEAR + 1, 1, NEAR)
+
+
+def compared(score: tuple[Tensor, Tensor], heard: tuple[Tensor, Tensor]) -> Row:
+    """score, heard: amplitudes of notes, [steps, NOTES], and of oscillators, [steps, oscillators]."""
+    (notes, sounding), (heard_notes, heard_sounding) = score, heard
+    return {
+        "notes' recall": share_found(notes, heard_notes > 0),
+        "notes' precision": share_found(heard_notes, notes > 0),
+        "partials' recall": share_found(partials(sounding), around(partials(heard_sounding, MAY_BE_FAINT))),
+        "partials' precision": share_found(partials(heard_sounding), around(partials(sounding, MAY_BE_FAINT))),
+    }
+
+
+def amplitudes(model: PocketModel, tones: Tones) -> tuple[Tensor, Tensor]:
+    """Of notes and of oscillators."""
+    return tones.level[0], model.tones.power(tones.level, tones.share)[0].sqrt()
+
+
+@torch.inference_mode()
+def main() -> None:
+    """Print the table, of the weights in `state/new`."""
+    model = load_pocket_from(STATE / "new")
+    references, rows = read("references"), {kind: list[Row]() for kind in KINDS[1:]}
+    for audio, facts in zip(references.audio, references.facts, strict=True):
+        if facts["kind"] == "drums":
+            continue
+        score = wanted(loop_controls(draw_loop(facts["number"], facts["kind"]), audio.shape[1] // FINE_HOP))
+        latents = encoded(model, audio).T[None] * model.latent_spread + model.latent_mean
+        heard = settled(model.tones.controls(latents[..., model.drum_channels :]))
+        rows[facts["kind"]].append(
+            compared(amplitudes(model, settled(as_given(score[None]))), amplitudes(model, heard))
+        )
+    table(
+        "Tones heard in held-out loops",
+        {kind: {name: mean([row[name] for row in own]) for name in own[0]} for kind, own in rows.items()},
+    )
+
+
+if __name__ == "__main__":
+    main()
