@@ -21,7 +21,7 @@ from training.drum_codec import DrumCodec
 from training.latents import statistics
 from training.stage import STATE, finished
 from training.tone_codec import FRAMES
-from training.words import VOCABULARY
+from training.words import PITCHED, TOKENS, VOCABULARY
 
 SILENT_FRAMES = 64
 
@@ -63,7 +63,12 @@ def main() -> None:
     options.add_argument("--to", type=Path, default=STATE / "new")
     chosen = options.parse_args()
     chosen.to.mkdir(parents=True, exist_ok=True)
-    config = {"window_samples": FRAMES * HOP, "denoiser": SHAPE, "vocabulary": VOCABULARY}
+    config = {
+        "window_samples": FRAMES * HOP,
+        "denoiser": SHAPE,
+        "vocabulary": VOCABULARY,
+        "pitched": [TOKENS[one] for one in PITCHED],
+    }
     (chosen.to / "config.json").write_text(json.dumps(config, indent=1) + "\n")
     mean, spread = statistics()
     silence = (silent_latents() - mean) / spread

@@ -79,6 +79,12 @@ TOKENS = {meaning: FIRST_WORD + number for number, meaning in enumerate(MEANINGS
 VOCABULARY = {word: TOKENS[meaning] for meaning, words in MEANINGS.items() for word in words.split()}
 VOCABULARY_SIZE = FIRST_WORD + len(MEANINGS)
 
+PITCHED = (
+    "bass", "chords", "melody", "tones", "sub", "acid", "reese", "fm", "pick", "pad", "strings", "piano", "keys", "rhodes",
+    "organ", "brass", "stab", "pluck", "guitar", "arpeggio", "lead", "bell", "flute",
+)  # fmt: skip
+"""The meanings that name something pitched which plays."""
+
 NO_CAPTION = 0.1
 """The share of loops seen without any words, for guidance."""
 NOTHING_PLAYS, NOTHING_PLAYS_IN_MIXES = 0.02, 0.15

@@ -13,7 +13,7 @@ from training.synth.drums import ELEMENTS, draw_drums, render_drums
 from training.synth.genres import BY_NAME, GENRES, STEPS, chances
 from training.synth.instruments import BASSES, CHORDS
 from training.tone_codec import roll, strikes, wanted
-from training.words import TOKENS, VOCABULARY, VOCABULARY_SIZE, caption
+from training.words import PITCHED, TOKENS, VOCABULARY, VOCABULARY_SIZE, caption
 
 from loopwright.model.pocket.layers import FINE_HOP
 from loopwright.model.pocket.tokens import FIRST_WORD, NULL, PAD
@@ -90,6 +90,12 @@ def test_captions_say_only_what_is_true() -> None:
 
 def test_every_word_has_one_meaning() -> None:
     assert set(VOCABULARY.values()) == set(TOKENS.values())
+
+
+def test_every_instrument_is_pitched() -> None:
+    assert set(PITCHED) <= set(TOKENS)
+    assert ({*BASSES, *CHORDS} - {"synth"}) <= set(PITCHED)  # a synth is said to be `tones`
+    assert not set(PITCHED) & {"drums", *ELEMENTS, *(genre.name for genre in GENRES)}
 
 
 def test_a_semitone_up_is_a_roll_moved_by_one() -> None:

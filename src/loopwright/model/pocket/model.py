@@ -19,14 +19,12 @@ from loopwright.model.pocket.denoiser import Denoiser, velocity_to
 from loopwright.model.pocket.drums import DrumDecoder
 from loopwright.model.pocket.encoder import Listener
 from loopwright.model.pocket.layers import HOP, SAMPLE_RATE
+from loopwright.model.pocket.playing import Playing
 from loopwright.model.pocket.tokens import DEFAULT_BPM, NOTHING, Tokens, tokenize
 from loopwright.model.pocket.tones import LOUDEST_NOTE, LOWEST_NOTE, NOTES, ROLL_CHANNELS, ROLLS, ToneDecoder
 
 HIGHEST_BASS_NOTE = 47
 """The MIDI number of the highest note that basses had in training: B2; chords begin above it."""
-
-DRUMS = ("kick", "snare", "hat", "percussion")
-"""Those of which a prompt may say that they are missing."""
 
 MARGIN = 20
 """Latent frames after the last one wanted that may still change it: the networks' and the longest window's reach."""
@@ -56,6 +54,7 @@ class PocketModel(nn.Module):
     def __init__(self, config: Mapping[str, Any]) -> None:
         super().__init__()
         self.vocabulary: Mapping[str, int] = config["vocabulary"]
+        self.playing = Playing(self.vocabulary, frozenset(config["pitched"]))
         self.drum_channels: int = config["denoiser"]["drum_channels"]
         channels = config["denoiser"]["channels"]
         self.spec = LatentSpec(SAMPLE_RATE, config["window_samples"], channels, HOP, "rectified_flow")
@@ -77,9 +76,8 @@ class PocketModel(nn.Module):
 
         What has channels of its own is silent in both where the negative prompt names it: guidance alone leaves some of it.
         """
-        positive = tokenize(text.prompt, self.vocabulary)
         negative = tokenize(text.negative_prompt, self.vocabulary) if text.negative_prompt else NOTHING
-        positive = positive.with_ids(self._missing(negative))
+        positive = self.playing.completed(tokenize(text.prompt, self.vocabulary), negative)
         bpm, silent = text.bpm or positive.bpm or DEFAULT_BPM, self._silent(negative)
         return self._conditioning(positive, bpm, silent), self._conditioning(negative, bpm, silent)
 
@@ -117,16 +115,10 @@ class PocketModel(nn.Module):
         """Channels of what the negative prompt names as a whole: drums, basses (by their range), all that is pitched."""
         silent = torch.zeros(self.spec.channels, dtype=torch.bool, device=self.latent_mean.device)
         notes = silent[self.drum_channels : self.drum_channels + ROLL_CHANNELS].view(ROLLS, NOTES)
-        silent[: self.drum_channels] = self.vocabulary["drums"] in negative.ids
-        notes[:, : HIGHEST_BASS_NOTE + 1 - LOWEST_NOTE] = self.vocabulary["bass"] in negative.ids
-        notes[:] |= self.vocabulary["pitched"] in negative.ids
+        silent[: self.drum_channels] = self.playing.without_drums(negative)
+        notes[:, : HIGHEST_BASS_NOTE + 1 - LOWEST_NOTE] = self.playing.without_bass(negative)
+        notes[:, HIGHEST_BASS_NOTE + 1 - LOWEST_NOTE :] = self.playing.without_pitched(negative)
         return silent
-
-    def _missing(self, negative: Tokens) -> list[int]:
-        """The tokens that say that drums which the negative prompt names one by one are missing; none if no drum plays."""
-        if self.vocabulary["drums"] in negative.ids:
-            return []
-        return [self.vocabulary[f"without-{one}"] for one in DRUMS if self.vocabulary[one] in negative.ids]
 
     def _conditioning(self, tokens: Tokens, bpm: float, silent: Tensor) -> PocketConditioning:
         device = self.latent_mean.device
