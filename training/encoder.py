@@ -20,7 +20,7 @@ from loopwright.model.pocket.layers import FINE_HOP, FINE_PER_LATENT, HOP, SAMPL
 from loopwright.model.pocket.tones import CONTROLS, NOTES, ROLL_CHANNELS
 from training.drum_codec import DRUM_CHANNELS
 from training.latents import Teachers, statistics
-from training.loops import DUCKED_FOR, draw_loop, loop_controls, silence, tonal_audio
+from training.loops import draw_loop, ducking, loop_controls, silence, tonal_audio
 from training.stage import STATE, Stage, counted, one_thread, share_of, start_from
 from training.synth.drums import draw_drums, render_drums
 from training.tone_codec import apart, measured, wanted
@@ -37,9 +37,11 @@ STEPS = share_of(9000)
 RATE = 1e-3
 LOG_GAIN_ALONE, LOG_GAIN_IN_MIXES = (-0.4, 0.3), (-1.0, 0.1)
 """Of clips of tones: in the synthesiser's mixes they are about half as loud as by themselves."""
-DUCKED_SHARE = 0.3
 DRUM_WEIGHT, TONE_WEIGHT = 6.0, 0.6
 CHANGE, CHANGE_WEIGHT = 0.12, 8.0
+"""A roll that is by so much another half a frame before or after changes there; what is off there weighs so much more."""
+DUCKED_SHARE = 0.3
+"""Of mixes: those whose tones give way on the beat."""
 MISSED = 3.0
 """How much worse it is to miss a note than to hear one too many."""
 
@@ -95,15 +97,13 @@ class Bank:
 def ducked(drawn: np.random.Generator, tones: Tensor, controls: Tensor) -> tuple[Tensor, Tensor]:
     """Tones that give way on every beat of some tempo: their audio, [2, samples], and controls, [steps, CONTROLS]."""
     beat, offset, depth = 60 / drawn.uniform(80, 150), drawn.random(), drawn.uniform(0.4, 0.75)
-
-    def gain(samples: Tensor) -> Tensor:
-        seconds = torch.remainder(samples / SAMPLE_RATE + offset * beat, beat)
-        return 1 - depth * torch.exp(-seconds / DUCKED_FOR)
-
+    of_samples, of_steps = (
+        torch.from_numpy(ducking(samples / SAMPLE_RATE + offset * beat, beat, depth)).float()
+        for samples in (np.arange(tones.shape[1]), (np.arange(len(controls)) + 0.5) * FINE_HOP)
+    )
     controls = controls.clone()
-    steps = torch.arange(len(controls)) + 0.5
-    controls[:, NOTES : 2 * NOTES] += torch.log(gain(steps * FINE_HOP))[:, None]
-    return tones * gain(torch.arange(tones.shape[1])), controls
+    controls[:, NOTES : 2 * NOTES] += torch.log(of_steps)[:, None]
+    return tones * of_samples, controls
 
 
 def _render_tones() -> None:

@@ -132,7 +132,10 @@ def _level(controls: Controls) -> float:
 
 
 def _ducking(loop: Loop, samples: NDArray[Any]) -> Floats:
-    """Gain of the tones at samples: low on the beat, back within it."""
-    seconds = (samples / SAMPLE_RATE) % (60 / loop.grid.bpm)
-    gain: Floats = 1 - loop.ducked * np.exp(-seconds / DUCKED_FOR)
+    return ducking(samples / SAMPLE_RATE, 60 / loop.grid.bpm, loop.ducked)
+
+
+def ducking(seconds: NDArray[Any], beat: float, depth: float) -> Floats:
+    """Gain of tones that give way at times: low on the beat (seconds long), back within it. depth: 0…1."""
+    gain: Floats = 1 - depth * np.exp(-(seconds % beat) / DUCKED_FOR)
     return gain

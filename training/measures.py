@@ -135,7 +135,7 @@ def in_key(audio: Audio, root: int, *, minor: bool) -> float:
 
 def tonal_energy(audio: Audio) -> float:
     """Root mean square of what is harmonic (median filtering, Fitzgerald 2010), between kicks and hi-hats: 130 to 4000 Hz."""
-    tonal, _ = energies(audio)
+    tonal, _ = _energies(audio)
     return tonal
 
 
@@ -149,11 +149,11 @@ def band_energy(audio: Audio, lowest_hz: float, highest_hz: float) -> float:
 
 def percussive_energy(audio: Audio) -> float:
     """Root mean square of what is percussive, above 200 Hz."""
-    _, percussive = energies(audio)
+    _, percussive = _energies(audio)
     return percussive
 
 
-def energies(audio: Audio) -> tuple[float, float]:
+def _energies(audio: Audio) -> tuple[float, float]:
     """``tonal_energy`` and ``percussive_energy``."""
     spectrum = librosa.stft(audio.mean(0), n_fft=PARTS_FFT, hop_length=512)
     harmonic, percussive = librosa.decompose.hpss(spectrum, margin=2.0)
