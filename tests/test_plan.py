@@ -41,10 +41,13 @@ def test_the_window_rounded_up_is_the_whole_window() -> None:
     assert plan_audio(GenerationRequest(prompt="x", seconds_total=12), LIMITS).samples == LIMITS.window_samples
 
 
-@pytest.mark.parametrize("seconds", [0.5, 12.01, 600])
-def test_a_length_beyond_the_window_is_an_error(seconds: float) -> None:
+@pytest.mark.parametrize(("seconds", "used"), [(0.5, 1), (12.01, 12), (600, 12)])
+def test_a_length_beyond_the_window_is_clamped_unless_strict(seconds: float, used: int) -> None:
+    plan = plan_audio(GenerationRequest(prompt="x", seconds_total=seconds), LIMITS)
+    assert plan.seconds_total == used
+    assert f"got {seconds:g}; {used} was used" in plan.warnings[0]
     with pytest.raises(InvalidInput, match=r"seconds_total must be a number from 1 to 12 .*11\.89 s.* got") as caught:
-        plan_audio(GenerationRequest(prompt="x", seconds_total=seconds), LIMITS)
+        plan_audio(GenerationRequest(prompt="x", seconds_total=seconds, strict=True), LIMITS)
     assert caught.value.field == "seconds_total"
 
 
@@ -94,14 +97,27 @@ def test_the_models_own_defaults() -> None:
     assert (plan.steps, plan.guidance, plan.sampler) == (8, 6.0, "pingpong")
 
 
-def test_a_sampler_of_another_objective_names_those_that_fit() -> None:
-    with pytest.raises(InvalidInput, match="one of pingpong, euler, dpmpp, rk4 with this model, got 'v-ddim'"):
-        plan_loop(loop(sampler_type="v-ddim"), LIMITS)
+def test_a_sampler_of_another_objective_is_replaced_unless_strict() -> None:
+    plan = plan_loop(loop(sampler_type="v-ddim"), LIMITS)
+    assert plan.sampler == "pingpong"
+    assert 'got "v-ddim"; "pingpong" was used' in plan.warnings[0]
+    with pytest.raises(InvalidInput, match='one of pingpong, euler, dpmpp, rk4 with this model, got "v-ddim"'):
+        plan_loop(loop(sampler_type="v-ddim", strict=True), LIMITS)
 
 
-def test_more_steps_than_the_model_takes() -> None:
+def test_more_steps_than_the_model_takes_are_clamped_unless_strict() -> None:
+    plan = plan_loop(loop(steps=250), LIMITS)
+    assert (plan.steps, plan.warnings) == (
+        100,
+        ("steps must be a whole number from 1 to 100 with this model, got 250; 100 was used",),
+    )
     with pytest.raises(InvalidInput, match="from 1 to 100 with this model, got 101"):
-        plan_loop(loop(steps=101), LIMITS)
+        plan_loop(loop(steps=101, strict=True), LIMITS)
+
+
+def test_a_loop_says_that_seconds_have_no_effect_on_it() -> None:
+    plan = plan_loop(loop(seconds_total=400), LIMITS)
+    assert plan.warnings == ("seconds_total has no effect on a loop, whose length is its bars",)
 
 
 def test_a_negative_prompt_without_guidance_is_warned_of() -> None:

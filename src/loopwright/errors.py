@@ -10,7 +10,8 @@
     ├── NotAudio                bytes that cannot be decoded as audio
     ├── TryLater                asking again later may work
     │   ├── QueueFull           too many requests are waiting
-    │   └── ModelUnavailable    the model could not be loaded (the reason is in the message)
+    │   ├── ModelUnavailable    the model could not be loaded (the reason is in the message)
+    │   └── StorageFailed       the disk is full, or a folder may not be written to
     ├── Cancelled               the request was given up before it was done
     ├── WorkerFailed            a worker process crashed, or took too long, over what it was given
     └── CheckpointError         a model's files are not what they should be
@@ -21,7 +22,11 @@ HTTP status codes are given in ``http/errors.py``, exit codes in ``cli``.
 
 from __future__ import annotations
 
+import json
 from typing import ClassVar
+
+SHOWN_CHARACTERS = 60
+"""Of a value in a message; longer ones are cut."""
 
 
 class LoopwrightError(Exception):
@@ -114,6 +119,12 @@ class ModelUnavailable(TryLater):
     default_code = "model_unavailable"
 
 
+class StorageFailed(TryLater):
+    """The disk is full, or a folder may not be written to."""
+
+    default_code = "storage_failed"
+
+
 class Cancelled(LoopwrightError):
     """The request was given up before it was done."""
 
@@ -130,3 +141,13 @@ class WorkerFailed(LoopwrightError):
     """A worker process crashed, or took too long, over what it was given."""
 
     default_code = "worker_failed"
+
+
+def shown(value: object) -> str:
+    """Show a value in a message as JSON would: short, on one line, safe to send."""
+    if isinstance(value, str):
+        length, value = len(value), value[:SHOWN_CHARACTERS]  # cut first: it may be 60 MB of base64
+        text = json.dumps(value, ensure_ascii=not value.isprintable())
+        return text if length <= SHOWN_CHARACTERS else f'{text[:-1]}…" ({length:,} characters)'
+    text = json.dumps(value, ensure_ascii=True, default=str)
+    return text if len(text) <= SHOWN_CHARACTERS else f"{text[:SHOWN_CHARACTERS]}… ({len(text):,} characters)"

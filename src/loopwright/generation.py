@@ -20,12 +20,15 @@ from loopwright.serving.scheduler import Timings
 
 Metadata = dict[str, object]
 
+NOT_OF_ONE_TAKE = frozenset(["n", "candidates", "return_format"])
+"""Fields of a request that say how many takes are made and sent how, not what one of them is."""
+
 
 @dataclass(frozen=True)
 class Generation:
     """finished: the audio, [2, plan.samples] within ±1, and its measures. created: seconds since 1970.
 
-    part: of a stack, or its ``mix``.
+    part: of a stack, or its ``mix``. asked: the request's fields, so that the metadata can be sent back as one.
     generation_time: seconds, waiting included; post_seconds: of what was done to the audio after decoding.
     """
 
@@ -37,6 +40,7 @@ class Generation:
     generation_time: float = 0.0
     post_seconds: float = 0.0
     part: str | None = None
+    asked: Mapping[str, object] = field(default_factory=dict)
     gpu_memory: Mapping[str, float] = field(default_factory=dict)
 
     @property
@@ -85,9 +89,10 @@ class Generation:
         return int(self.audio.shape[1]) / self.sample_rate
 
     def metadata(self) -> Metadata:
-        """What the reply says, by the contract's names."""
+        """Describe what was made, by the contract's names; sent back as a request, it gives the same audio."""
         of_kind = self._of_audio() if self.plan.loop is None else self._of_loop(self.plan.loop)
-        return {**of_kind, **self._of_source(), **self._of_making(), **self._of_device()}
+        asked = {name: value for name, value in self.asked.items() if name not in NOT_OF_ONE_TAKE}
+        return {**asked, **of_kind, **self._of_source(), **self._of_making(), **self._of_device()}
 
     def headers(self) -> Mapping[str, str]:
         """The metadata that fits into headers."""
@@ -134,6 +139,8 @@ class Generation:
             "prompt": self.plan.words.prompt,
             "negative_prompt": self.plan.words.negative_prompt,
             "duration_seconds": self.duration,
+            # a style transfer is told of the whole window, however much of it is returned
+            "seconds_total": self.plan.seconds_total if self.plan.source is None else self.duration,
             "detected_bpm": None if self.plan.bpm is None else bpm_number(self.plan.bpm),
         }
 

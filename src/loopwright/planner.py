@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from loopwright.audio.seam import tail_samples
-from loopwright.errors import Impossible, InvalidInput
+from loopwright.errors import Impossible, InvalidInput, shown
 from loopwright.music.prompt import Words, words_for
 from loopwright.music.tempo import (
     MAX_BPM,
@@ -132,7 +132,7 @@ def plan_audio(request: GenerationRequest, limits: ModelLimits) -> GenerationPla
     Raises InvalidInput for a length, sampler or number of steps that the model does not take.
     """
     whole = _plan_window(request, limits)
-    seconds = _seconds_total(request, limits)
+    seconds = _clamped(request, limits)[0].seconds_total
     if seconds is None:
         return whole
     samples = min(round(seconds * limits.sample_rate), limits.window_samples)
@@ -147,7 +147,7 @@ def plan_loop(request: LoopRequest, limits: ModelLimits) -> GenerationPlan:
     """
     bpm = _tempo(request)
     loop = _fit(request, bpm, limits)
-    whole = _plan_window(request, limits)
+    whole = _plan_window(request.model_copy(update={"seconds_total": None}), limits)
     samples = loop_samples(loop.bars, bpm, limits.sample_rate)
     tail = tail_samples(limits.sample_rate, limits.window_samples - samples) if request.seamless else 0
     return replace(
@@ -158,12 +158,13 @@ def plan_loop(request: LoopRequest, limits: ModelLimits) -> GenerationPlan:
         finish=replace(whole.finish, align=request.align),
         bpm=bpm,
         loop=loop,
-        warnings=(*whole.warnings, *_bars_warnings(loop, limits), *_seam_warnings(request, tail)),
+        warnings=(*whole.warnings, *_bars_warnings(request, loop, limits), *_seam_warnings(request, tail)),
     )
 
 
 def _plan_window(request: GenerationRequest, limits: ModelLimits) -> GenerationPlan:
     bpm = find_bpm(request.prompt)
+    request, clamped = _clamped(request, limits)
     return GenerationPlan(
         original_prompt=request.prompt,
         words=Words(request.prompt, request.negative_prompt),
@@ -172,10 +173,10 @@ def _plan_window(request: GenerationRequest, limits: ModelLimits) -> GenerationP
         bpm=bpm if bpm is not None and in_range(bpm) else None,
         loop=None,
         seed=request.seed,
-        steps=_steps(request, limits),
+        steps=limits.default_steps if request.steps is None else request.steps,
         guidance=_guidance(request, limits),
-        sampler=_sampler(request, limits),
-        warnings=(*_guidance_warnings(request, limits), *_format_warnings(request)),
+        sampler=request.sampler_type or limits.samplers[0],
+        warnings=(*clamped, *_guidance_warnings(request, limits), *_format_warnings(request)),
         finish=FinishPlan(
             normalize=request.normalize,
             target_lufs=request.target_lufs,
@@ -185,38 +186,40 @@ def _plan_window(request: GenerationRequest, limits: ModelLimits) -> GenerationP
     )
 
 
-def _seconds_total(request: GenerationRequest, limits: ModelLimits) -> float | None:
+def _clamped(request: GenerationRequest, limits: ModelLimits) -> tuple[GenerationRequest, tuple[str, ...]]:
+    """Replace what this model cannot take by what comes nearest, with a warning for each.
+
+    Clients keep the settings of one model when another is loaded, so this is no mistake of theirs.
+
+    Raises:
+        InvalidInput: with ``strict``, where there is anything to replace.
+    """
+    changes: dict[str, object] = {}
+    sentences: dict[str, str] = {}
+    if request.steps is not None and request.steps > limits.max_steps:
+        changes["steps"] = limits.max_steps
+        sentences["steps"] = f"steps must be a whole number from 1 to {limits.max_steps} with this model"
+    if request.sampler_type is not None and request.sampler_type not in limits.samplers:
+        changes["sampler_type"] = limits.samplers[0]
+        sentences["sampler_type"] = f"sampler_type must be one of {', '.join(limits.samplers)} with this model"
     seconds = request.seconds_total
     if seconds is not None and not MIN_SECONDS <= seconds <= limits.whole_seconds:
-        raise InvalidInput(
-            f"seconds_total must be a number from {MIN_SECONDS} to {limits.whole_seconds} "
-            f"(the model's window is {float(limits.window_seconds):.2f} s), got {seconds:g}",
-            field="seconds_total",
+        changes["seconds_total"] = min(max(seconds, MIN_SECONDS), limits.whole_seconds)
+        window = f"{float(limits.window_seconds):.2f} s"
+        sentences["seconds_total"] = (
+            f"seconds_total must be a number from {MIN_SECONDS} to {limits.whole_seconds} (the model's window is {window})"
         )
-    return seconds
-
-
-def _steps(request: GenerationRequest, limits: ModelLimits) -> int:
-    steps = limits.default_steps if request.steps is None else request.steps
-    if steps > limits.max_steps:
-        raise InvalidInput(
-            f"steps must be a whole number from 1 to {limits.max_steps} with this model, got {steps}", field="steps"
-        )
-    return steps
+    warnings = []
+    for field, sentence in sentences.items():
+        got = f"{sentence}, got {shown(getattr(request, field))}"
+        if request.strict:
+            raise InvalidInput(got, field=field)
+        warnings.append(f"{got}; {shown(changes[field])} was used")
+    return request.model_copy(update=changes), tuple(warnings)
 
 
 def _guidance(request: GenerationRequest, limits: ModelLimits) -> float:
     return limits.default_cfg_scale if request.cfg_scale is None else request.cfg_scale
-
-
-def _sampler(request: GenerationRequest, limits: ModelLimits) -> str:
-    sampler = request.sampler_type or limits.samplers[0]
-    if sampler not in limits.samplers:
-        raise InvalidInput(
-            f"sampler_type must be one of {', '.join(limits.samplers)} with this model, got {sampler!r}",
-            field="sampler_type",
-        )
-    return sampler
 
 
 def _guidance_warnings(request: GenerationRequest, limits: ModelLimits) -> tuple[str, ...]:
@@ -287,10 +290,13 @@ def _fit(request: LoopRequest, bpm: Fraction, limits: ModelLimits) -> Loop:
     return Loop(bpm, most, request.loop_type, requested_bars=request.bars)
 
 
-def _bars_warnings(loop: Loop, limits: ModelLimits) -> tuple[str, ...]:
-    if loop.requested_bars is None:
-        return ()
-    return (
-        f"{loop.requested_bars} bars at {bpm_number(loop.bpm)} bpm do not fit the model's window of "
-        f"{float(limits.window_seconds):.2f} s; made {loop.bars}",
-    )
+def _bars_warnings(request: LoopRequest, loop: Loop, limits: ModelLimits) -> tuple[str, ...]:
+    warnings = []
+    if request.seconds_total is not None:
+        warnings.append("seconds_total has no effect on a loop, whose length is its bars")
+    if loop.requested_bars is not None:
+        warnings.append(
+            f"{loop.requested_bars} bars at {bpm_number(loop.bpm)} bpm do not fit the model's window of "
+            f"{float(limits.window_seconds):.2f} s; made {loop.bars}"
+        )
+    return tuple(warnings)

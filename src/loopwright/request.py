@@ -6,26 +6,42 @@ Does not know: the model that will be used (its window, samplers and default ste
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from loopwright.errors import InvalidInput
+from loopwright.errors import InvalidInput, shown
 from loopwright.music.key import parse_key
 from loopwright.music.prompt import LoopType
 from loopwright.music.tempo import MAX_BPM, MIN_BPM
 
 MAX_SEED = 2**32 - 1
+DRAWN_SEEDS = 2**31
+"""Seeds that are drawn stay below this: clients read them as int32."""
 MAX_PROMPT_CHARACTERS = 2000
-MAX_STEPS = 250
+MAX_STEPS = 10_000
 MAX_VARIATIONS = 8
 
 Format = Literal["wav", "flac", "mp3", "ogg"]
-VALUE_SHOWN_CHARACTERS = 60
 
-STEPS_ALLOWED = f"a whole number from 1 to the model's most (100, or {MAX_STEPS} for models that need more)"
+STEPS_ALLOWED = f"a whole number from 1 to {MAX_STEPS:,}"
+STEPS_CLAMPED = "More than the model can use (100 or 250) is clamped, with a warning."
+
+REPLY_FIELDS = frozenset([
+    "available_audio_seconds", "calculated_duration_seconds", "detected_bpm", "device", "duration_seconds",
+    "engine", "generation_time", "gpu_memory_peak", "gpu_memory_used", "grid", "input_audio_shape",
+    "loop_duration_seconds", "model", "original_bpm", "original_prompt", "part", "precision", "realtime_factor",
+    "redrawn", "requested_bars", "riff", "sample_rate", "seam", "seconds_per_bar", "semitones", "shifted_ms",
+    "source", "style_transfer", "warnings",
+])  # fmt: skip
+"""Names of the metadata of a reply that are no parameters: a client may send all of it back."""
+
+
+_CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+"""Characters that say nothing and end texts early in files' tags (NUL)."""
 
 
 def _no_booleans(value: object) -> object:
@@ -38,7 +54,7 @@ def _text(value: object) -> object:
     if not isinstance(value, str):
         return value
     value.encode()  # a lone surrogate cannot be sent back in any reply
-    return value.strip()
+    return _CONTROLS.sub(" ", value).strip()
 
 
 def _lowercase(value: object) -> object:
@@ -75,28 +91,43 @@ def field(default: Any, allowed: str, description: str, **bounds: Any) -> Any:
     return Field(default, description=description, json_schema_extra={"allowed": allowed}, **bounds)
 
 
-class Request(BaseModel):
+class RequestModel(BaseModel):
     """What all requests share: how fields are read, and what is said of those that cannot be."""
 
     model_config = ConfigDict(extra="ignore", frozen=True, allow_inf_nan=False)
 
+    ALIASES: ClassVar[Mapping[str, str]] = {}
+    """Names that clients of other servers send, and ours."""
+
     @classmethod
     def parse(cls, fields: Mapping[str, object]) -> tuple[Self, tuple[str, ...]]:
-        """Validate fields as a client sent them; returns the request and a warning for each unknown field.
+        """Validate fields as a client sent them.
 
-        An empty string and ``None`` count as absent.
-        Raises InvalidInput that names the field, the value and what is allowed.
+        An empty string and ``None`` count as absent. Fields that only replies have are left out: our
+        own metadata may be sent back as a request.
+
+        Returns:
+            The request, and a warning for each field that is unknown or goes by another name here.
+
+        Raises:
+            InvalidInput: names the field, the value and what is allowed.
         """
         given = {name: value for name, value in fields.items() if value is not None and value != ""}
+        warnings = []
+        for alias, name in cls.ALIASES.items():
+            if alias in given and name not in given:
+                given[name] = given.pop(alias)
+                warnings.append(f"{alias} was read as {name}")
         try:
             request = cls.model_validate(given)
         except ValidationError as error:
             raise _in_one_sentence(cls, given, error) from None
-        unknown = [name for name in given if name not in cls.model_fields]
-        return request, tuple(f"unknown field `{_shown_name(name)}` was ignored" for name in unknown)
+        unknown = [name for name in given if name not in cls.model_fields and name not in REPLY_FIELDS]
+        warnings += [f"unknown field `{shown(name)[1:-1]}` was ignored" for name in unknown]
+        return request, tuple(warnings)
 
 
-class ModelChoice(Request):
+class ModelChoice(RequestModel):
     """Which model a request means."""
 
     model_type: Annotated[Literal["standard", "finetune"], Word] | None = field(
@@ -115,6 +146,8 @@ class ModelChoice(Request):
 class GenerationRequest(ModelChoice):
     """A request to ``/generate``: text to audio. ``None`` means: the model's own default."""
 
+    ALIASES: ClassVar[Mapping[str, str]] = {"duration": "seconds_total"}
+
     prompt: Text = field(
         ...,
         f"a text of 1 to {MAX_PROMPT_CHARACTERS} characters",
@@ -130,14 +163,14 @@ class GenerationRequest(ModelChoice):
     )
     seconds_total: Annotated[float, Number] | None = field(
         None,
-        "a number from 1 to the model's window",
-        "Length in seconds. Default: the model's whole window.",
+        "a number of seconds above 0",
+        "Length in seconds, from 1 to the model's window (others are clamped). Default: the whole window.",
         gt=0,
     )
     steps: Annotated[int, Number] | None = field(
         None,
         STEPS_ALLOWED,
-        "Denoising steps. Default: the model's own (8 for stable-audio-open-small).",
+        f"Denoising steps. Default: the model's own (8 for stable-audio-open-small). {STEPS_CLAMPED}",
         ge=1,
         le=MAX_STEPS,
     )
@@ -180,12 +213,21 @@ class GenerationRequest(ModelChoice):
         -14.0, "a number from -40 to -5", "The loudness for `normalize=loudness`, in LUFS.", ge=-40, le=-5
     )
     sampler_type: Annotated[str, Word] | None = field(
-        None, "the name of a sampler", "The sampler; `/model/info` lists those that fit the model.", max_length=40
+        None,
+        "the name of a sampler",
+        "The sampler; `/model/info` lists those that fit the model. Another is replaced, with a warning.",
+        max_length=40,
+    )
+    strict: bool = field(
+        False,
+        "true or false",
+        "Refuse what the model cannot do (bars that do not fit, a sampler, steps or a length beyond its range) "
+        "instead of doing what comes nearest, with a warning.",
     )
 
     def seeded(self) -> Self:
         """The same request with a seed drawn where it asks for a random one."""
-        return self if self.seed >= 0 else self.model_copy(update={"seed": secrets.randbelow(MAX_SEED + 1)})
+        return self if self.seed >= 0 else self.model_copy(update={"seed": secrets.randbelow(DRAWN_SEEDS)})
 
 
 STYLE_STRENGTH = field(
@@ -233,11 +275,6 @@ class LoopRequest(GenerationRequest):
         ge=1,
         le=MAX_VARIATIONS,
     )
-    strict: bool = field(
-        False,
-        "true or false",
-        "Answer 422 where `bars` does not fit the model's window, instead of the most that does.",
-    )
 
 
 class RiffLoopRequest(LoopRequest):
@@ -261,7 +298,7 @@ class RiffLoopRequest(LoopRequest):
     cfg_scale: Annotated[float, Number] | None = field(1.0, "a number from 0 to 20", "Guidance scale.", ge=0, le=20)
 
 
-class RiffUpload(Request):
+class RiffUpload(RequestModel):
     """A request to ``POST /riffs``."""
 
     key: Annotated[str, BeforeValidator(read_key)] | None = field(
@@ -311,13 +348,3 @@ def _in_one_sentence(model: type[BaseModel], given: Mapping[str, object], error:
 def _allowed(model: type[BaseModel], name: str) -> str:
     extra = model.model_fields[name].json_schema_extra if name in model.model_fields else None
     return str(extra["allowed"]) if isinstance(extra, dict) else "something else"
-
-
-def shown(value: object) -> str:
-    """A value as an error message shows it: short, on one line, safe to send."""
-    text = ascii(value) if isinstance(value, str) and not value.isprintable() else repr(value)
-    return text if len(text) <= VALUE_SHOWN_CHARACTERS else f"{text[:VALUE_SHOWN_CHARACTERS]}… ({len(text)} characters)"
-
-
-def _shown_name(name: str) -> str:
-    return shown(name)[1:-1]

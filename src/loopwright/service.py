@@ -25,7 +25,7 @@ from loopwright.planner import plan_request
 from loopwright.request import MAX_SEED, GenerationRequest, LoopRequest
 from loopwright.request_edits import StackRequest, VariationRequest
 from loopwright.serving.scheduler import Progress, Rendered, Scheduler
-from loopwright.sources import Sources
+from loopwright.sources import Sources, Upload
 
 RETRY_AFTER_SECONDS = 5
 
@@ -46,7 +46,7 @@ class Service:
     async def generate(
         self,
         request: GenerationRequest,
-        upload: bytes | None = None,
+        upload: Upload | None = None,
         warnings: Iterable[str] = (),
         on_progress: OnProgress | None = None,
     ) -> tuple[Generation, ...]:
@@ -57,18 +57,18 @@ class Service:
         began = time.perf_counter()
         self.sources.check(request, upload)
         if isinstance(request, VariationRequest) and upload is None:
-            upload = await asyncio.to_thread((await self.generate_one(request.of_source())).encoded)
+            source = await self.generate_one(request.of_source())
+            upload = Upload(await asyncio.to_thread(source.encoded))
         async with self._place(), self._lease(self.models.key_for(request)) as engine:
             plan = await self._plan(request.seeded(), upload, engine.info.limits)
             plan = replace(plan, warnings=(*warnings, *_unknown_words(request, engine), *plan.warnings))
             attempts = await self._attempts(engine, _with_seeds(plan, request.n * _candidates(request)), on_progress)
-            return tuple(
-                replace(max(some, key=lambda one: score(one.finished)), generation_time=time.perf_counter() - began)
-                for some in _groups(attempts, _candidates(request))
-            )
+            best = [max(some, key=lambda one: score(one.finished)) for some in _groups(attempts, _candidates(request))]
+            seconds, asked = time.perf_counter() - began, request.model_dump(mode="json", exclude_none=True)
+            return tuple(replace(one, generation_time=seconds, asked=asked) for one in best)
 
     async def generate_one(
-        self, request: GenerationRequest, upload: bytes | None = None, on_progress: OnProgress | None = None
+        self, request: GenerationRequest, upload: Upload | None = None, on_progress: OnProgress | None = None
     ) -> Generation:
         """The same, for a request of one."""
         return (await self.generate(request, upload, on_progress=on_progress))[0]
@@ -90,7 +90,8 @@ class Service:
             warnings=(*warnings, *dict.fromkeys(warning for one in parts for warning in one.plan.warnings)),
         )
         mix = await asyncio.to_thread(finish, total, plan, first.sample_rate)
-        return replace(first, part="mix", plan=plan, finished=mix), *parts
+        asked = request.model_dump(mode="json", exclude_none=True)
+        return replace(first, part="mix", plan=plan, finished=mix, asked=asked), *parts
 
     async def _attempts(
         self, engine: Engine, plans: Sequence[GenerationPlan], on_progress: OnProgress | None
@@ -147,7 +148,7 @@ class Service:
         self.sources.workers.close()
         self.models.registry.close()
 
-    async def _plan(self, request: GenerationRequest, upload: bytes | None, limits: ModelLimits) -> GenerationPlan:
+    async def _plan(self, request: GenerationRequest, upload: Upload | None, limits: ModelLimits) -> GenerationPlan:
         plan = plan_request(request, limits)
         return await asyncio.to_thread(self.sources.attach, plan, request, upload, limits)
 

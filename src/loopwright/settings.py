@@ -17,6 +17,9 @@ from loopwright.errors import InvalidInput
 
 BASE_REPO = "stabilityai/stable-audio-open-small"
 
+LOCAL_HOSTS = ("localhost", "127.0.0.1", "[::1]", "tauri.localhost")
+"""Where pages of this machine come from; the last is what Tauri calls itself on Windows and Android."""
+
 OTHER_VARIABLES = {"hf_token": "HF_TOKEN"}
 """Settings whose variable has a name that other programs know too."""
 
@@ -34,8 +37,13 @@ class Settings:
     port: int = _setting(8005, "Port to listen on.", ge=0, le=65535)
     root_path: str = _setting("", "Path prefix the server is reached under behind a proxy, such as /audio.")
     cors_origins: str = _setting(
-        r"null,http://localhost,http://127.0.0.1",
-        "Origins that may call from a browser, separated by commas; without a port, any port. `*` for all.",
+        ",".join(
+            ["null"]
+            + [f"{scheme}://{host}" for scheme in ("http", "https") for host in LOCAL_HOSTS]
+            + [f"{scheme}://localhost" for scheme in ("capacitor", "ionic", "tauri")]
+        ),
+        "Origins that may call from a browser or an app's web view, separated by commas; without a port, any port. "
+        "`*` for all, but then without credentials.",
     )
     model: str = _setting(
         "auto",

@@ -5,11 +5,12 @@ Knows: requests that have a source, and how to get at it. Does not know: HTTP, m
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from fractions import Fraction
 
 import numpy as np
 
-from loopwright.audio.decode import Decoded, decode
+from loopwright.audio.decode import FORMATS, Decoded, decode
 from loopwright.errors import InvalidInput, NotAudio, WorkerFailed
 from loopwright.library.riffs import RiffLibrary
 from loopwright.plan import GenerationPlan, ModelLimits, RiffUse, Source
@@ -25,9 +26,31 @@ from loopwright.request_edits import InpaintRequest, VariationRequest
 from loopwright.workers import Workers
 
 DECODE_SECONDS = 30.0
+CUT_SECONDS = 0.05
+"""What is left out of an upload's end without a word: a loop is often cut a little late."""
 
 NEEDS_UPLOAD = (StyleRequest, GuidedLoopRequest, InpaintRequest)
 TAKES_UPLOAD = (StyleRequest, LoopRequest)
+
+
+def takes_upload(kind: type[GenerationRequest]) -> bool:
+    """Return whether requests of a kind may come with audio: all but plain text, riffs and stacks."""
+    return issubclass(kind, TAKES_UPLOAD) and not issubclass(kind, RiffLoopRequest)
+
+
+@dataclass(frozen=True)
+class Upload:
+    """Audio as a client sent it.
+
+    Args:
+        data: the file.
+        name: its name at the client's; never believed.
+        field: what messages call it: the parameter or flag that it came in.
+    """
+
+    data: bytes
+    name: str = ""
+    field: str = "audio_file"
 
 
 @dataclass(frozen=True)
@@ -38,19 +61,19 @@ class Sources:
     riffs: RiffLibrary
     max_seconds: float
 
-    def check(self, request: GenerationRequest, upload: bytes | None) -> None:
+    def check(self, request: GenerationRequest, upload: Upload | None) -> None:
         """Raises InvalidInput where a source is missing. At once, before anything is waited for."""
         needed = isinstance(request, NEEDS_UPLOAD)
         needed |= isinstance(request, VariationRequest) and request.source_seed is None
         if needed and upload is None:
             raise InvalidInput(
-                "audio_file is missing; it must be a WAV, AIFF, FLAC, MP3 or OGG file (in JSON: audio_base64)",
+                f"audio_file is missing; it must be a {FORMATS} file (in JSON: audio_base64)",
                 field="audio_file",
                 code="missing_parameter",
             )
 
     def attach(
-        self, plan: GenerationPlan, request: GenerationRequest, upload: bytes | None, limits: ModelLimits
+        self, plan: GenerationPlan, request: GenerationRequest, upload: Upload | None, limits: ModelLimits
     ) -> GenerationPlan:
         """The plan with its source, if it has one. Takes a while. Raises NotAudio, TooLarge, InvalidInput."""
         if isinstance(request, RiffLoopRequest):
@@ -58,16 +81,28 @@ class Sources:
         if upload is None or not isinstance(request, TAKES_UPLOAD):
             return plan
         decoded = self._decoded(upload, limits)
+        used = Fraction(plan.samples if plan.tail else limits.window_samples, limits.sample_rate)
+        warnings = [f"{upload.field} {note}" for note in decoded.notes]
+        if decoded.seconds > used + CUT_SECONDS:
+            warnings.append(
+                f"{upload.field} is {decoded.seconds:.2f} s long; the first {float(used):.2f} s of it were used"
+            )
+        plan = replace(plan, warnings=(*plan.warnings, *warnings))
         return with_source(plan, Source(decoded.audio, (decoded.channels, decoded.frames)), request.style_strength)
 
-    def _decoded(self, upload: bytes, limits: ModelLimits) -> Decoded:
-        keep = float(limits.window_seconds)
+    def _decoded(self, upload: Upload, limits: ModelLimits) -> Decoded:
         try:
             return self.workers.call(
-                DECODE_SECONDS, decode, upload, limits.sample_rate, keep_seconds=keep, max_seconds=self.max_seconds
+                DECODE_SECONDS,
+                decode,
+                upload.data,
+                limits.sample_rate,
+                keep_seconds=float(limits.window_seconds),
+                max_seconds=self.max_seconds,
+                field=upload.field,
             )
         except WorkerFailed as error:
-            raise NotAudio(f"audio_file could not be decoded: {error.message}", field="audio_file") from None
+            raise NotAudio(f"{upload.field} could not be decoded: {error.message}", field=upload.field) from None
 
     def _with_riff(self, plan: GenerationPlan, request: RiffLoopRequest, limits: ModelLimits) -> GenerationPlan:
         assert plan.bpm is not None

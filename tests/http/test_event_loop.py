@@ -7,7 +7,7 @@ import base64
 import importlib
 import json
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sized
 from typing import Any
 
 import pytest
@@ -102,7 +102,7 @@ async def test_no_call_that_keeps_the_interpreters_lock_gets_all_of_it(
     def measuring(function: Callable[..., Any]) -> Callable[..., Any]:
         def measured(value: Any, *args: Any, **kwargs: Any) -> Any:
             result = function(value, *args, **kwargs)
-            sizes.append(max(len(value), len(result)))
+            sizes.append(max(len(value) if isinstance(value, Sized) else 0, len(result)))
             return result
 
         return measured
@@ -145,11 +145,30 @@ def test_base64_of_any_length_there_and_back(size: int) -> None:
     assert audio_json.from_base64(f"data:audio/wav;base64,{text}") == data
 
 
+@pytest.mark.parametrize("size", [1, 2, 3, 100, audio_json.PIECE, audio_json.PIECE * 2 + 1])
+def test_base64_as_encoders_write_it(size: int) -> None:
+    data = bytes(number * 7 % 251 for number in range(size))
+    text = base64.b64encode(data).decode()
+    for written in (
+        base64.encodebytes(data).decode(),
+        text.replace("=", ""),
+        f" {text}\r\n",
+        base64.urlsafe_b64encode(data).decode(),
+        f"data:audio/wav;base64,{base64.urlsafe_b64encode(data).decode().rstrip('=')}\n",
+    ):
+        assert audio_json.from_base64(written) == data
+
+
+def test_what_is_wrong_with_base64_is_shown_where_it_is() -> None:
+    with pytest.raises(ValueError, match=r'character 1,000,001 is "\*"'):
+        audio_json.from_base64("A" * 1_000_000 + "*" + "A" * 1000)
+
+
 FULL = "A" * (audio_json.PIECE // 3 * 4)
 
 
 @pytest.mark.parametrize(
-    "text", ["A", "AA=A", "AA\nAA", "ä", "data:;base64,", f"{FULL[:-2]}==AAAA", f"{FULL}A", f"{FULL}-AAA"]
+    "text", ["A", "AA=A", "AA\vAA", "ä", "data:;base64,", f"{FULL[:-2]}==AAAA", f"{FULL}A", f"{FULL}*AAA"]
 )
 def test_what_is_no_base64(text: str) -> None:
     with pytest.raises(ValueError, match=r"."):

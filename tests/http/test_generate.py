@@ -134,9 +134,13 @@ async def test_unknown_fields_are_named_in_the_warnings(client: Client) -> None:
         ({}, "prompt", "prompt is missing"),
         ({"prompt": "drums"}, "bpm", "no tempo"),
         ({"prompt": "drums 140bpm", "steps": 0}, "steps", "got 0"),
-        ({"prompt": "drums 140bpm", "steps": 101}, "steps", "from 1 to 100 with this model, got 101"),
+        ({"prompt": "drums 140bpm", "steps": 101, "strict": True}, "steps", "from 1 to 100 with this model, got 101"),
         ({"prompt": "drums 140bpm", "seed": 2**32}, "seed", "got 4294967296"),
-        ({"prompt": "drums 140bpm", "sampler_type": "k-heun"}, "sampler_type", "pingpong, euler, dpmpp, rk4"),
+        (
+            {"prompt": "drums 140bpm", "sampler_type": "k-heun", "strict": True},
+            "sampler_type",
+            "pingpong, euler, dpmpp, rk4",
+        ),
         ({"prompt": "drums 20bpm"}, "bpm", "got 20"),
     ],
 )

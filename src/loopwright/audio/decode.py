@@ -1,30 +1,47 @@
 """Bytes that somebody sent to stereo audio at a rate, with a bound on everything. Meant to run in a worker process.
 
-Knows: formats, channels, rates, what can be wrong with a file. Does not know: requests, processes.
-Every block is checked, folded down and resampled before the next is read, so memory does not grow with the file.
+A file is used to its real end, whatever its header says of its length; what was repaired, guessed
+or left out is told in ``Decoded.notes``. Every block is checked, folded down and resampled before
+the next is read, so memory does not grow with what is decoded.
+Knows: channels, rates, what can be wrong with a file. Does not know: requests, processes; containers
+are told apart by ``identify`` and put right by ``repair`` and ``mpeg``.
 """
 
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Sequence
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import soundfile
 import soxr
-from numpy.typing import NDArray
 
-from loopwright.audio.loudness import SILENCE, peak
+from loopwright.audio.ffmpeg import convert_to_wav, find_ffmpeg
+from loopwright.audio.identify import FileKind, identify
+from loopwright.audio.mpeg import counted_mp3, skip_id3
+from loopwright.audio.promises import check_promise
+from loopwright.audio.repair import (
+    MP3_IN_WAV,
+    Repaired,
+    repaired_aiff,
+    repaired_flac,
+    repaired_ogg,
+    repaired_w64,
+    repaired_wav,
+)
+from loopwright.audio.types import Audio
 from loopwright.errors import LoopwrightError, NotAudio, TooLarge
-
-Audio = NDArray[np.float32]
 
 MIN_RATE, MAX_RATE = 8_000, 192_000
 MAX_CHANNELS = 8
 BLOCK_SECONDS = 1
+UNKNOWN_FRAMES = 1 << 40
+"""libsndfile says a number above this where it does not know how long a file is."""
 
 FORMATS = "WAV, AIFF, FLAC, MP3 or OGG"
+FORMATS_BY_FFMPEG = "M4A, WebM, WMA and others"
 
 _H = 0.7071
 """Half the power: a channel that goes to both sides."""
@@ -44,24 +61,47 @@ _FOLDS: dict[int, Sequence[tuple[float, float]]] = {
 
 @dataclass(frozen=True)
 class Decoded:
-    """audio: [2, samples] at the rate asked for, no longer than asked for. channels, frames, rate: of the file."""
+    """A file, decoded.
+
+    Args:
+        audio: [2, samples] at the rate asked for, no longer than asked for.
+        channels: of the file.
+        frames: samples per channel in the file, at its own rate.
+        rate: of the file, in Hz.
+        notes: what was repaired, guessed or left out, each to be read after the file's name.
+    """
 
     audio: Audio
     channels: int
     frames: int
     rate: int
+    notes: tuple[str, ...] = ()
 
     @property
-    def silent(self) -> bool:
-        """Whether there is nothing to hear."""
-        return peak(self.audio) < SILENCE
+    def seconds(self) -> float:
+        """The length of the file."""
+        return self.frames / self.rate
+
+
+class _ForwardFile(soundfile.SoundFile):  # type: ignore[misc]
+    """A file that is read once from its beginning to its end.
+
+    python-soundfile seeks after every read of a file that can seek, which libsndfile cannot do in
+    a FLAC that does not say how long it is.
+    """
+
+    def seekable(self) -> bool:
+        """Return False: nothing here goes back."""
+        return False
 
 
 def decode(data: bytes, rate: int, *, keep_seconds: float, max_seconds: float, field: str = "audio_file") -> Decoded:
     """Decode a whole file to stereo at ``rate``, and keep the first ``keep_seconds``.
 
-    Raises NotAudio for what is no audio, is not whole, or has samples that are no numbers; TooLarge for more than
-    ``max_seconds`` or MAX_CHANNELS. Each names ``field``.
+    Raises:
+        NotAudio: for what is no audio, is not whole, cannot be read here, or has samples that are
+            no numbers. The message begins with ``field`` and names what was sent.
+        TooLarge: for more than ``max_seconds`` or MAX_CHANNELS.
     """
     try:
         return _decode(data, rate, keep_seconds, max_seconds)
@@ -72,29 +112,88 @@ def decode(data: bytes, rate: int, *, keep_seconds: float, max_seconds: float, f
 def _decode(data: bytes, rate: int, keep_seconds: float, max_seconds: float) -> Decoded:
     if not data:
         raise NotAudio("is empty")
-    _check_wav_size(data)
+    kind = identify(data)
+    whole = _whole_file(data, kind, max_seconds)
     try:
-        with soundfile.SoundFile(io.BytesIO(data)) as file:
-            _check_header(file, max_seconds)
-            audio = _read(file, rate, keep_seconds, max_seconds)
-            return Decoded(audio, file.channels, file.frames, file.samplerate)
-    except soundfile.LibsndfileError as error:
-        raise NotAudio(f"cannot be read as {FORMATS}: {error.error_string.rstrip('.').lower()}") from None
+        file = _ForwardFile(io.BytesIO(whole.data))
+    except soundfile.LibsndfileError:
+        # a container that libsndfile knows with a codec that it does not, or a damaged one
+        if kind.demuxer is None or kind.reader == "ffmpeg":
+            raise NotAudio(f"is {kind.name}, but a damaged one; {_what_to_send()}") from None
+        whole = _by_ffmpeg(data, kind, max_seconds)
+        file = _ForwardFile(io.BytesIO(whole.data))
+    with file:
+        _check_header(file, max_seconds)
+        promised = whole.promised
+        if kind.reader == "libsndfile" and 0 < file.frames < UNKNOWN_FRAMES:
+            promised = file.frames
+        if promised is not None:
+            _check_length(promised / file.samplerate, max_seconds)
+        blocks = itertools.chain(_blocks(file), *(_blocks_of_link(link, file) for link in whole.links))
+        audio, frames = _read(blocks, file.samplerate, rate, keep_seconds, max_seconds)
+        notes = whole.notes
+        if promised is not None and not whole.links:
+            notes += check_promise(promised, frames, "samples", at_least=0)
+        return Decoded(audio, file.channels, frames, file.samplerate, notes)
 
 
-def _check_wav_size(data: bytes) -> None:
-    """A WAV's header says how long the file is; less than that is a file that was cut off, or a lie."""
-    if data[:4] != b"RIFF" or data[8:12] != b"WAVE" or len(data) < 12:
-        return
-    position = 12
-    while position + 8 <= len(data):
-        kind, size = data[position : position + 4], int.from_bytes(data[position + 4 : position + 8], "little")
-        if kind == b"data":
-            have = len(data) - position - 8
-            if size > have:
-                raise NotAudio(f"is not whole: its header promises {size:,} bytes of audio, {have:,} are there")
-            return
-        position += 8 + size + size % 2
+def _whole_file(data: bytes, kind: FileKind, max_seconds: float) -> Repaired:
+    """Return a file as libsndfile reads all of it. Raises NotAudio for what no reader here takes."""
+    if kind.reader == "none":
+        raise NotAudio(f"is {kind.name}, not audio; {_what_to_send()}")
+    if kind.reader == "ffmpeg":
+        return _by_ffmpeg(data, kind, max_seconds)
+    repair = _REPAIRS.get(kind.reader, Repaired)
+    return repair(data)
+
+
+def _repaired_wav(data: bytes) -> Repaired:
+    wav = repaired_wav(data)
+    if wav.codec != MP3_IN_WAV:
+        return wav
+    mp3, notes = counted_mp3(wav.data)
+    return Repaired(mp3, (*wav.notes, *notes))
+
+
+_REPAIRS: Mapping[str, Callable[[bytes], Repaired]] = {
+    "wav": _repaired_wav,
+    "aiff": repaired_aiff,
+    "flac": lambda data: repaired_flac(data[skip_id3(data) :]),
+    "mp3": lambda data: Repaired(*counted_mp3(data)),
+    "ogg": repaired_ogg,
+    "w64": repaired_w64,
+}
+"""What is done to a file of each kind before libsndfile reads it; nothing where none is named."""
+
+
+def _blocks_of_link(data: bytes, first: soundfile.SoundFile) -> Iterator[Audio]:
+    """Blocks of a file that goes on where another ended. Raises NotAudio where it is another kind."""
+    try:
+        file = _ForwardFile(io.BytesIO(data))
+    except soundfile.LibsndfileError:
+        raise NotAudio("is several files one after the other, and one of them is damaged") from None
+    with file:
+        if (file.samplerate, file.channels) != (first.samplerate, first.channels):
+            raise NotAudio("is several files of different sample rates or channels; send one of them")
+        yield from _blocks(file)
+
+
+def _by_ffmpeg(data: bytes, kind: FileKind, max_seconds: float) -> Repaired:
+    ffmpeg = find_ffmpeg()
+    if ffmpeg is None or kind.demuxer is None:
+        raise NotAudio(
+            f"is {kind.name}, which this server reads only where ffmpeg is installed; "
+            f"{_what_to_send()}, or install ffmpeg on the server"
+        )
+    try:
+        wav = convert_to_wav(ffmpeg, data, kind.demuxer, max_seconds)
+    except NotAudio as error:
+        raise NotAudio(f"is {kind.name} that {error.message}; {_what_to_send()}") from None
+    return Repaired(repaired_wav(wav).data)  # ffmpeg, too, leaves placeholders in what it pipes
+
+
+def _what_to_send() -> str:
+    return f"send {FORMATS}" if find_ffmpeg() is None else f"send {FORMATS.replace(' or', ',')}, {FORMATS_BY_FFMPEG}"
 
 
 def _check_header(file: soundfile.SoundFile, max_seconds: float) -> None:
@@ -104,7 +203,8 @@ def _check_header(file: soundfile.SoundFile, max_seconds: float) -> None:
         raise NotAudio(f"must have a sample rate from {MIN_RATE} to {MAX_RATE} Hz, got {file.samplerate}")
     if file.frames == 0:
         raise NotAudio("holds no samples")
-    _check_length(file.frames / file.samplerate, max_seconds)
+    if file.frames < UNKNOWN_FRAMES:
+        _check_length(file.frames / file.samplerate, max_seconds)
 
 
 def _check_length(seconds: float, max_seconds: float) -> None:
@@ -112,28 +212,40 @@ def _check_length(seconds: float, max_seconds: float) -> None:
         raise TooLarge(f"must be at most {max_seconds:g} seconds long, got {seconds:.0f}")
 
 
-def _read(file: soundfile.SoundFile, rate: int, keep_seconds: float, max_seconds: float) -> Audio:
+def _read(
+    blocks: Iterable[Audio], file_rate: int, rate: int, keep_seconds: float, max_seconds: float
+) -> tuple[Audio, int]:
+    """Return the beginning as stereo at a rate, and how many samples per channel there are."""
     keep = round(keep_seconds * rate)
-    resampler = soxr.ResampleStream(file.samplerate, rate, 2, dtype="float32", quality="VHQ")
+    resampler = soxr.ResampleStream(file_rate, rate, 2, dtype="float32", quality="VHQ")
     kept: list[Audio] = []
     count = read = 0
-    for block in _blocks(file):
+    for block in blocks:
         read += len(block)
-        _check_length(read / file.samplerate, max_seconds)
+        _check_length(read / file_rate, max_seconds)
         if count < keep:
             kept.append(resampler.resample_chunk(_stereo(block)))
             count += len(kept[-1])
-    if read < file.frames:
-        raise NotAudio(f"is not whole: its header promises {file.frames:,} samples, {read:,} could be decoded")
+    if read == 0:
+        raise NotAudio("holds no samples")
     kept.append(resampler.resample_chunk(np.zeros((0, 2), np.float32), last=True))
-    return np.ascontiguousarray(np.concatenate(kept)[:keep].T)
+    return np.ascontiguousarray(np.concatenate(kept)[:keep].T), read
 
 
 def _blocks(file: soundfile.SoundFile) -> Iterator[Audio]:
-    """Blocks [samples, channels]. Raises NotAudio for samples that are no numbers."""
-    while len(block := file.read(file.samplerate * BLOCK_SECONDS, dtype="float32", always_2d=True)):
+    """Blocks [samples, channels]. Raises NotAudio for samples that are no numbers, and for damage."""
+    read = 0
+    while True:
+        try:
+            block = file.read(file.samplerate * BLOCK_SECONDS, dtype="float32", always_2d=True)
+        except soundfile.LibsndfileError:
+            where = f"after {read / file.samplerate:.2f} seconds"
+            raise NotAudio(f"is damaged: it cannot be decoded {where}; send the whole file") from None
+        if not len(block):
+            return
         if not np.isfinite(block).all():
             raise NotAudio("has samples that are not finite numbers (NaN or infinity)")
+        read += len(block)
         yield block
 
 

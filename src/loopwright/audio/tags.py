@@ -7,8 +7,8 @@ The serial number of Ogg streams is fixed, so that the bytes depend on the argum
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
 
+from loopwright.audio import ogg
 from loopwright.audio.wav import Tags
 
 FLAC_PADDING, FLAC_COMMENT = 1, 4
@@ -50,8 +50,9 @@ def tag_opus(data: bytes, tags: Tags) -> bytes:
     """An Ogg Opus file with these tags in place of its own."""
     comment = b"OpusTags" + _vorbis_comment(tags)
     pages = []
-    for number, (header, content) in enumerate(_ogg_pages(data)):
-        pages.append(_ogg_page(header, comment if number == 1 else content, number, one_packet=number == 1))
+    for number, page in enumerate(ogg.pages(data)):
+        content = comment if number == 1 else page.content
+        pages.append(_ogg_page(page.header, content, number, one_packet=number == 1))
     return b"".join(pages)
 
 
@@ -79,17 +80,6 @@ def _without_id3(data: bytes) -> bytes:
         return data
     size = sum(byte << shift for byte, shift in zip(data[6:10], (21, 14, 7, 0), strict=True))
     return data[10 + size :]
-
-
-def _ogg_pages(data: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Header (with its segment table) and content of each page."""
-    position = 0
-    while position < len(data):
-        segments = data[position + 26]
-        end = position + 27 + segments
-        size = sum(data[position + 27 : end])
-        yield data[position:end], data[end : end + size]
-        position = end + size
 
 
 def _ogg_page(header: bytes, content: bytes, number: int, *, one_packet: bool) -> bytes:

@@ -5,19 +5,22 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from pathlib import Path
+from typing import get_args
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from loopwright.assemble import assemble
-from loopwright.errors import InvalidInput
+from loopwright.errors import InvalidInput, shown
 from loopwright.generation import Generation
 from loopwright.logs import configure_logs
 from loopwright.music.tempo import bpm_number
 from loopwright.request import Format, GenerationRequest, LoopRequest
 from loopwright.serving.scheduler import Progress as Done
 from loopwright.settings import Settings
+from loopwright.sources import Upload
+from loopwright.storage import write_whole
 
 console = Console(stderr=True)
 
@@ -31,11 +34,11 @@ def run(
     _check(output, request.format)
     generation = asyncio.run(_generate(settings, request, _read(audio)))
     path = output or Path(generation.file_name())
-    path.write_bytes(generation.encoded())
+    write_whole(path, generation.encoded(), "the loop")
     _summarise(generation, path)
 
 
-async def _generate(settings: Settings, request: GenerationRequest, upload: bytes | None) -> Generation:
+async def _generate(settings: Settings, request: GenerationRequest, upload: Upload | None) -> Generation:
     service = assemble(settings)
     try:
         with _progress() as bar:
@@ -53,20 +56,25 @@ def _progress() -> Progress:
     return Progress(TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), console=console, transient=True)
 
 
-def _read(audio: Path | None) -> bytes | None:
+def _read(audio: Path | None) -> Upload | None:
     try:
-        return None if audio is None else audio.read_bytes()
+        return None if audio is None else Upload(audio.read_bytes(), audio.name, field="--audio")
     except OSError as error:
-        raise InvalidInput(f"audio cannot be read: {error.strerror}, {str(audio)!r}", field="audio") from None
+        raise InvalidInput(f"--audio cannot be read: {error.strerror}, {shown(str(audio))}", field="audio") from None
 
 
 def _check(output: Path | None, kind: Format) -> None:
     if output is None:
         return
-    if output.suffix.lower() != f".{kind}":
-        raise InvalidInput(f"output must end in .{kind}, got {output.name!r}", field="output")
+    suffix, name = output.suffix.lower(), shown(output.name)
+    if suffix[1:] not in get_args(Format):
+        raise InvalidInput(f"--output must end in .wav, .flac, .mp3 or .ogg, got {name}", field="output")
+    if suffix[1:] != kind:
+        raise InvalidInput(f"--output must end in .{kind}, as --format says, got {name}", field="output")
     if not output.parent.is_dir():
-        raise InvalidInput(f"output must lie in a folder that exists, got {str(output.parent)!r}", field="output")
+        raise InvalidInput(
+            f"--output must lie in a folder that exists, got {shown(str(output.parent))}", field="output"
+        )
 
 
 def _summarise(generation: Generation, path: Path) -> None:

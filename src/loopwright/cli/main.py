@@ -12,6 +12,9 @@ from loopwright import __version__
 from loopwright.errors import InvalidInput, LoopwrightError
 from loopwright.settings import Settings, read_settings, variable_of, words_of
 
+FLAGS = {"sampler_type": "--sampler", "seconds_total": "--seconds", "cfg_scale": "--cfg-scale"}
+"""Flags whose name is another than that of the field an error speaks of."""
+
 app = typer.Typer(
     help="Loopwright: a prompt in, a bar-exact stereo loop out.",
     no_args_is_help=True,
@@ -142,5 +145,7 @@ def main() -> None:
     try:
         app(standalone_mode=True)
     except LoopwrightError as error:
-        typer.secho(f"error: {error.message}", fg=typer.colors.RED, err=True)
+        flag = FLAGS.get(error.field or "")
+        hint = f" (the flag is {flag})" if flag else ""
+        typer.secho(f"error: {error.message}{hint}", fg=typer.colors.RED, err=True)
         sys.exit(2 if isinstance(error, InvalidInput) else 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 from contextlib import suppress
 
@@ -9,7 +10,7 @@ import structlog
 import uvicorn
 
 from loopwright.assemble import assemble, check
-from loopwright.errors import Conflict
+from loopwright.errors import Conflict, InvalidInput, shown
 from loopwright.http.app import create_app
 from loopwright.logs import configure_logs
 from loopwright.settings import Settings
@@ -25,7 +26,8 @@ def run(settings: Settings) -> None:
     check(settings)
     listener = _listen(settings.host, settings.port)
     host, port = listener.getsockname()[:2]
-    log.info("listening", url=f"http://{host}:{port}{settings.root_path}", docs="/docs")
+    shown_host = f"[{host}]" if ":" in host else host
+    log.info("listening", url=f"http://{shown_host}:{port}{settings.root_path}", docs="/docs")
     config = uvicorn.Config(
         create_app(settings, assemble),
         log_config=None,
@@ -44,9 +46,17 @@ def _listen(host: str, port: int) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
+    except socket.gaierror as error:
+        raise InvalidInput(
+            f"--host must be an address or name of this machine, got {shown(host)}: {(error.strerror or 'not found').lower()}",
+            field="host",
+        ) from None
     except OSError as error:
+        if error.errno == errno.EADDRNOTAVAIL:
+            raise InvalidInput(f"--host must be an address of this machine, got {shown(host)}", field="host") from None
         raise Conflict(
-            f"cannot listen on {host} port {port}: {error.strerror}; choose another with --port", field="port"
+            f"cannot listen on {host} port {port}: {(error.strerror or str(error)).lower()}; choose another with --port",
+            field="port",
         ) from None
     listener.listen(2048)
     return listener

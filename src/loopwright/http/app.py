@@ -5,19 +5,25 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from http import HTTPStatus
 
 from fastapi import FastAPI
+from starlette.datastructures import Headers
 from starlette.middleware import Middleware
-from starlette.middleware.cors import CORSMiddleware
+from starlette.middleware.cors import ALL_METHODS, CORSMiddleware
+from starlette.types import Receive, Scope, Send
 
 from loopwright import __version__
+from loopwright.errors import InvalidInput, shown
 from loopwright.http import errors
-from loopwright.http.middleware import PrefixMiddleware, RequestMiddleware
+from loopwright.http.errors import error_response
+from loopwright.http.middleware import BugMiddleware, HeadMiddleware, PrefixMiddleware, RequestMiddleware
 from loopwright.http.routes import generate, health, model, models, riffs
 from loopwright.service import Service
 from loopwright.settings import Settings
 
 EXPOSED_HEADERS = [
+    "Content-Length",
     "Content-Disposition",
     "Retry-After",
     "X-Bars",
@@ -26,6 +32,7 @@ EXPOSED_HEADERS = [
     "X-Generation-Time",
     "X-Request-Id",
     "X-Seed",
+    "X-Warnings",
 ]
 
 
@@ -45,9 +52,11 @@ def create_app(settings: Settings, make_service: Callable[[Settings], Service]) 
         summary="A prompt in, a bar-exact stereo loop out.",
         lifespan=lifespan,
         middleware=[
+            Middleware(RequestMiddleware),
             Middleware(PrefixMiddleware, prefix=settings.root_path),
             _cors(settings.cors_origins),
-            Middleware(RequestMiddleware),
+            Middleware(HeadMiddleware),
+            Middleware(BugMiddleware),  # inside CORS, or a page could not read what went wrong
         ],
     )
     app.state.settings = settings
@@ -57,12 +66,42 @@ def create_app(settings: Settings, make_service: Callable[[Settings], Service]) 
     return app
 
 
+class _Cors(CORSMiddleware):
+    """Starlette's, with a refusal in the shape of all our errors."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a preflight that is not allowed; leave all else to Starlette."""
+        headers = Headers(scope=scope) if scope["type"] == "http" else Headers()
+        is_preflight = scope["type"] == "http" and scope["method"] == "OPTIONS"
+        if is_preflight and "access-control-request-method" in headers and "origin" in headers:
+            response = self.preflight_response(headers)
+            if response.status_code != HTTPStatus.OK:
+                response = error_response(self._refusal(headers), scope["state"]["request_id"])
+            await response(scope, receive, send)
+            return
+        await super().__call__(scope, receive, send)
+
+    def _refusal(self, headers: Headers) -> InvalidInput:
+        origin, method = headers["origin"], headers["access-control-request-method"]
+        if self.is_allowed_origin(origin):
+            return InvalidInput(f"method must be one of {', '.join(ALL_METHODS)}, got {shown(method)}", field="method")
+        return InvalidInput(
+            f"origin must be one that may call this server from a browser, got {shown(origin)}; "
+            "LOOPWRIGHT_CORS_ORIGINS lists them",
+            field="origin",
+            code="origin_not_allowed",
+        )
+
+
 def _cors(origins: str) -> Middleware:
     return Middleware(
-        CORSMiddleware,
+        _Cors,
         allow_origin_regex=origin_pattern(origins),
-        allow_methods=["*"],
+        allow_methods=ALL_METHODS,
         allow_headers=["*"],
+        # credentials go with origins that are named; `*` means public use without any
+        allow_credentials="*" not in origins,
+        allow_private_network=True,
         expose_headers=EXPOSED_HEADERS,
     )
 

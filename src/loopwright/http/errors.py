@@ -12,7 +12,6 @@ from starlette.responses import JSONResponse
 
 from loopwright import errors
 from loopwright.http.state import tell
-from loopwright.request import shown
 
 log = structlog.get_logger()
 
@@ -68,7 +67,7 @@ async def _query(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
     name = str(first["loc"][-1])
-    sentence = f"{name}: {str(first['msg']).lower()}, got {shown(first['input'])}"
+    sentence = f"{name}: {str(first['msg']).lower()}, got {errors.shown(first['input'])}"
     return error_response(errors.InvalidInput(sentence, field=name), request.state.request_id)
 
 

@@ -6,8 +6,6 @@ import re
 import sys
 import time
 import uuid
-from collections.abc import MutableMapping
-from typing import Any
 
 import structlog
 from starlette.requests import Request
@@ -26,7 +24,7 @@ _REQUEST_ID = re.compile(rb"[\w.-]{1,64}", re.ASCII)
 
 
 class RequestMiddleware:
-    """Gives each request an id (the client's own ``X-Request-Id`` if sane), logs it, and catches our bugs."""
+    """Gives each request an id (the client's own ``X-Request-Id`` if sane) and a line in the log."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -38,25 +36,83 @@ class RequestMiddleware:
             return
         request_id = _request_id(scope)
         scope.setdefault("state", {})["request_id"] = request_id
-        reply = _Reply(send, request_id)
+        method, status = scope["method"], None
+
+        async def send_with_id(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [*message.get("headers", ()), (b"x-request-id", request_id.encode())]
+            await send(message)
+
         began = time.perf_counter()
-        try:
-            await self._app(scope, receive, reply.send)
-        except Exception as error:
-            log.error("bug", request_id=request_id, path=scope["path"], exc_info=error)
-            if reply.status is None:
-                await our_bug(request_id)(scope, receive, reply.send)
+        await self._app(scope, receive, send_with_id)
         seconds = round(time.perf_counter() - began, 3)
         log.info(
             "request",
             request_id=request_id,
-            method=scope["method"],
+            method=method,
             path=scope["path"],
-            status=reply.status,
+            status=status,
             seconds=seconds,
             **getattr(Request(scope).state, "facts", {}),
             peak_memory_mb=_peak_memory_mb(),
         )
+
+
+class BugMiddleware:
+    """Answers where we have a bug, and logs enough of the request to send it again."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on; the ASGI protocol."""
+        is_started = False
+
+        async def watched_send(message: Message) -> None:
+            nonlocal is_started
+            is_started = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, watched_send)
+        except Exception as error:
+            if scope["type"] != "http":
+                raise
+            request_id = scope["state"]["request_id"]
+            log.error(
+                "bug",
+                request_id=request_id,
+                method=scope["method"],
+                path=scope["path"],
+                query=scope["query_string"].decode("latin-1"),
+                content_type=Request(scope).headers.get("content-type"),
+                received=getattr(Request(scope).state, "received", None),
+                exc_info=error,
+            )
+            if not is_started:
+                await our_bug(request_id)(scope, receive, send)
+
+
+class HeadMiddleware:
+    """Answers HEAD wherever GET is answered: the same reply without its body."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on; the ASGI protocol."""
+        if scope["type"] != "http" or scope["method"] != "HEAD":
+            await self._app(scope, receive, send)
+            return
+
+        async def send_without_body(message: Message) -> None:
+            if message["type"] == "http.response.body":
+                message = {**message, "body": b""}
+            await send(message)
+
+        await self._app({**scope, "method": "GET"}, receive, send_without_body)
 
 
 def _peak_memory_mb() -> int | None:
@@ -82,25 +138,6 @@ class PrefixMiddleware:
             scope["root_path"] = self._prefix
             scope["path"] = path if has_prefix else self._prefix + path
         await self._app(scope, receive, send)
-
-
-class _Reply:
-    """Passes a reply on with its request id, and remembers its status."""
-
-    def __init__(self, send: Send, request_id: str) -> None:
-        self._send = send
-        self._request_id = request_id
-        self.status: int | None = None
-
-    async def send(self, message: Message) -> None:
-        if message["type"] == "http.response.start":
-            self.status = message["status"]
-            _add_header(message, b"x-request-id", self._request_id.encode())
-        await self._send(message)
-
-
-def _add_header(message: MutableMapping[str, Any], name: bytes, value: bytes) -> None:
-    message["headers"] = [*message.get("headers", ()), (name, value)]
 
 
 def _request_id(scope: Scope) -> str:

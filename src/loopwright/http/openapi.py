@@ -6,9 +6,10 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from loopwright.audio.decode import FORMATS, FORMATS_BY_FFMPEG, MAX_CHANNELS, MAX_RATE, MIN_RATE
 from loopwright.audio.encode import MEDIA_TYPES
 from loopwright.http.body import FORMS, JSON
-from loopwright.request import Request
+from loopwright.request import RequestModel
 
 
 class ErrorReply(BaseModel):
@@ -42,10 +43,13 @@ ERRORS: dict[int | str, dict[str, Any]] = {
 AUDIO, OPTIONAL_AUDIO = "required", "optional"
 """Whether a generation needs audio of the client's, or takes it."""
 
-_AUDIO_WORDS = "A WAV, AIFF, FLAC, MP3 or OGG file, mono or stereo, at any rate"
+_AUDIO_WORDS = (
+    f"{FORMATS} (where ffmpeg is installed: {FORMATS_BY_FFMPEG}), {MIN_RATE // 1000} to {MAX_RATE // 1000} kHz, "
+    f"1 to {MAX_CHANNELS} channels"
+)
 
 
-def generation_docs(kind: type[Request], audio: str | None = None) -> dict[str, Any]:
+def generation_docs(kind: type[RequestModel], audio: str | None = None) -> dict[str, Any]:
     """The arguments of a route that takes such a request (and audio) and answers audio."""
     binary = {"schema": {"type": "string", "format": "binary"}}
     answers = dict.fromkeys((*MEDIA_TYPES.values(), "application/zip"), binary)
@@ -53,7 +57,7 @@ def generation_docs(kind: type[Request], audio: str | None = None) -> dict[str, 
     return {"responses": {200: ok, **ERRORS}, "openapi_extra": body_docs(kind, audio)}
 
 
-def body_docs(kind: type[Request], audio: str | None = None) -> dict[str, Any]:
+def body_docs(kind: type[RequestModel], audio: str | None = None) -> dict[str, Any]:
     """What OpenAPI says of the body of a route that takes such a request, as JSON and as a form."""
     files = {
         JSON: ("audio_base64", {"type": "string", "description": f"{_AUDIO_WORDS}, in base64."}),
@@ -64,7 +68,7 @@ def body_docs(kind: type[Request], audio: str | None = None) -> dict[str, Any]:
     return {"requestBody": {"required": True, "content": content}}
 
 
-def _schema(kind: type[Request], file: tuple[str, dict[str, str]] | None, required: bool) -> dict[str, Any]:
+def _schema(kind: type[RequestModel], file: tuple[str, dict[str, str]] | None, required: bool) -> dict[str, Any]:
     schema = kind.model_json_schema()
     for field in schema["properties"].values():
         field.pop("allowed", None)

@@ -27,9 +27,14 @@ class Words:
 
 
 def words_for(loop_type: LoopType, prompt: str, negative_prompt: str | None) -> Words:
-    """Prompt and negative prompt by loop type; a negative prompt of the request's own comes first."""
-    negatives = [part for part in (negative_prompt, _NEGATIVE[loop_type]) if part]
-    return Words(_worded(loop_type, prompt), ", ".join(negatives) or None)
+    """Return prompt and negative prompt by loop type; a negative prompt of the request's own comes first.
+
+    Words that are already there are not added again: what comes out may be sent back as a request.
+    """
+    own, added = negative_prompt or "", _NEGATIVE[loop_type]
+    if added is None or own.endswith(added):
+        return Words(_worded(loop_type, prompt), own or None)
+    return Words(_worded(loop_type, prompt), f"{own}, {added}" if own else added)
 
 
 def _worded(loop_type: LoopType, prompt: str) -> str:

@@ -13,12 +13,14 @@ import structlog
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
+from loopwright.errors import StorageFailed
 from loopwright.generation import Generation
 from loopwright.http.audio_json import audio_json
 from loopwright.http.body import JSON, read_body
 from loopwright.http.disconnect import unless_gone
 from loopwright.http.openapi import AUDIO, OPTIONAL_AUDIO, generation_docs
 from loopwright.http.state import ServiceOf, SettingsOf, tell
+from loopwright.http.warnings_header import warnings_header
 from loopwright.request import (
     GenerationRequest,
     GuidedLoopRequest,
@@ -29,6 +31,8 @@ from loopwright.request import (
 from loopwright.request_edits import InpaintRequest, StackRequest, VariationRequest
 from loopwright.service import Service
 from loopwright.settings import Settings
+from loopwright.sources import takes_upload
+from loopwright.storage import write_whole
 
 log = structlog.get_logger()
 
@@ -86,17 +90,15 @@ async def inpaint(request: Request, service: ServiceOf, settings: SettingsOf) ->
 async def stack(request: Request, service: ServiceOf, settings: SettingsOf) -> Response:
     """Parts of one theme at one tempo, and their mix: a zip, or `results` with a `part` each (the mix first)."""
     body = await read_body(request, settings.max_body_bytes)
-    asked, warnings = StackRequest.parse({**body.fields, **body.files})
+    asked, _, warnings = await body.take(StackRequest)
     generations = await unless_gone(request, service.generate_stack(asked, warnings))
     return await _answered(request, generations, asked.return_format, settings)
 
 
 async def _answer(kind: type[GenerationRequest], request: Request, service: Service, settings: Settings) -> Response:
     body = await read_body(request, settings.max_body_bytes)
-    upload = await body.take_audio() if kind is not GenerationRequest else None
-    asked, warnings = kind.parse({**body.fields, **body.files})
-    work = service.generate(asked, upload.data if upload else None, warnings)
-    generations = await unless_gone(request, work)
+    asked, upload, warnings = await body.take(kind, takes_audio=takes_upload(kind))
+    generations = await unless_gone(request, service.generate(asked, upload, warnings))
     return await _answered(request, generations, asked.return_format, settings)
 
 
@@ -122,7 +124,7 @@ def _reply(generations: Sequence[Generation], return_format: str, keep_in: Path 
 
 def _as_json(generations: Sequence[Generation], files: Sequence[bytes]) -> Response:
     content = audio_json(files, [generation.metadata() for generation in generations])
-    return Response(content, media_type=JSON, headers=generations[0].headers())
+    return Response(content, media_type=JSON, headers=_headers(generations))
 
 
 def _as_file(generations: Sequence[Generation], files: Sequence[bytes]) -> Response:
@@ -132,8 +134,17 @@ def _as_file(generations: Sequence[Generation], files: Sequence[bytes]) -> Respo
     if len(files) > 1:
         names = [generation.file_name() for generation in generations]
         name, content, media_type = f"{Path(name).stem}_and_more.zip", _zipped(names, files), "application/zip"
-    headers = {**first.headers(), "Content-Disposition": f'attachment; filename="{name}"'}
+    headers = {**_headers(generations), "Content-Disposition": f'attachment; filename="{name}"'}
     return Response(content, media_type=media_type, headers=headers)
+
+
+def _headers(generations: Sequence[Generation]) -> dict[str, str]:
+    """The first one's facts, and the warnings of all: a file has no other place for them."""
+    headers = dict(generations[0].headers())
+    warnings = list(dict.fromkeys(warning for generation in generations for warning in generation.warnings))
+    if warnings:
+        headers["X-Warnings"] = warnings_header(warnings)
+    return headers
 
 
 def _zipped(names: Sequence[str], files: Sequence[bytes]) -> bytes:
@@ -145,10 +156,9 @@ def _zipped(names: Sequence[str], files: Sequence[bytes]) -> bytes:
     return out.getvalue()
 
 
-def _keep(path: Path, wav: bytes) -> None:
-    """A copy on disk; a full disk is no reason to lose the reply."""
+def _keep(path: Path, file: bytes) -> None:
+    """Keep a copy on disk; a full disk is no reason to lose the reply."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(wav)
-    except OSError as error:
-        log.error("audio could not be kept", path=str(path), reason=str(error))
+        write_whole(path, file, "the audio")
+    except StorageFailed as error:
+        log.error("audio could not be kept", path=str(path), reason=error.message)

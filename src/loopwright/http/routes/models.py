@@ -39,7 +39,7 @@ CHOICE: dict[str, Any] = {"responses": ERRORS, "openapi_extra": body_docs(ModelC
 async def switch(request: Request, service: ServiceOf, settings: SettingsOf) -> dict[str, object]:
     """Waits until it is loaded. Requests that name no `model_type` use it from then on."""
     body = await read_body(request, settings.max_body_bytes)
-    choice, warnings = ModelChoice.parse({**body.fields, **body.files})
+    choice, _, warnings = await body.take(ModelChoice)
     if choice.model_type is None:
         raise InvalidInput(
             "model_type is missing; it must be `standard` or `finetune`", field="model_type", code="missing_parameter"
@@ -60,7 +60,7 @@ async def switch(request: Request, service: ServiceOf, settings: SettingsOf) -> 
 async def checkpoints(request: Request, service: ServiceOf, settings: SettingsOf) -> dict[str, object]:
     """`finetune_repo` names the repository."""
     body = await read_body(request, settings.max_body_bytes)
-    choice, _ = ModelChoice.parse({**body.fields, **body.files})
+    choice, _, _ = await body.take(ModelChoice)
     if choice.finetune_repo is None:
         raise InvalidInput(
             "finetune_repo is missing; it must be a hub repository such as owner/name",

@@ -34,8 +34,7 @@ async def available(service: ServiceOf) -> dict[str, object]:
 async def add(request: Request, service: ServiceOf, settings: SettingsOf) -> JSONResponse:
     """`key` and `bpm`, where given, become the file's name; what neither they nor the name say is estimated."""
     body = await read_body(request, settings.max_body_bytes)
-    upload = await body.take_audio()
-    asked, warnings = RiffUpload.parse({**body.fields, **body.files})
+    asked, upload, warnings = await body.take(RiffUpload, takes_audio=True)
     if upload is None:
         raise InvalidInput(
             "audio_file is missing; it must be an audio file", field="audio_file", code="missing_parameter"

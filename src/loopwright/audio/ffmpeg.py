@@ -1,0 +1,82 @@
+"""Files that only ffmpeg reads (AAC, WebM, WMA …), turned into WAV by it where it is on the path.
+
+ffmpeg is a program of its own and never part of this package. It is told which container it gets,
+reads one file from a pipe, may open no other file, playlist or address, and has bounds on time,
+length and size. Meant to be called in a worker process, whose limit on memory it inherits.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+
+from loopwright.errors import NotAudio, TooLarge
+
+MAX_WAV_BYTES = 600_000_000
+"""Of what ffmpeg may write; half an hour of stereo at 44.1 kHz."""
+CPU_SECONDS = 25
+"""Less than a worker has for a file, so that no ffmpeg is left behind by one that is ended."""
+EXTRA_SECONDS = 2
+"""Decoded beyond what is taken, so that a file that is too long is seen to be."""
+
+
+def find_ffmpeg() -> str | None:
+    """Return the path of ffmpeg; None where it is not installed."""
+    return shutil.which("ffmpeg")
+
+
+def convert_to_wav(ffmpeg: str, data: bytes, demuxer: str, max_seconds: float) -> bytes:
+    """Decode the first audio stream of a file to a WAV of 32-bit floats.
+
+    Args:
+        ffmpeg: path of the program.
+        data: the file.
+        demuxer: ffmpeg's name of its container; no other is tried.
+        max_seconds: what is longer by EXTRA_SECONDS is not decoded.
+
+    Raises:
+        NotAudio: where ffmpeg finds no audio in it, or gives up.
+        TooLarge: where the audio does not fit into MAX_WAV_BYTES.
+    """
+    # `cache:` lets ffmpeg go back and forth in what it reads from the pipe: phones write the index
+    # of an M4A behind its audio. It keeps the bytes in a temporary file without a name.
+    command = [
+        ffmpeg, "-nostdin", "-hide_banner", "-loglevel", "error", "-threads", "1",
+        "-protocol_whitelist", "cache,pipe", "-f", demuxer, "-i", "cache:pipe:0",
+        "-map", "0:a:0", "-map_metadata", "-1", "-t", f"{max_seconds + EXTRA_SECONDS:g}",
+        "-fs", str(MAX_WAV_BYTES), "-c:a", "pcm_f32le", "-f", "wav", "pipe:1",
+    ]  # fmt: skip
+    environment = {name: os.environ[name] for name in ("PATH", "TMPDIR") if name in os.environ}
+    with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as made:
+        given.write(data)
+        given.seek(0)
+        try:
+            done = subprocess.run(  # noqa: S603 - our own arguments, no shell
+                command,
+                stdin=given,
+                stdout=made,
+                stderr=subprocess.DEVNULL,
+                env=environment,
+                timeout=CPU_SECONDS,
+                preexec_fn=_limit if os.name == "posix" else None,
+                check=False,
+            )
+        except (OSError, subprocess.TimeoutExpired):
+            raise NotAudio("could not be decoded: ffmpeg did not finish with it") from None
+        made.seek(0)
+        wav = made.read()
+    if len(wav) >= MAX_WAV_BYTES:
+        raise TooLarge(f"is longer than can be decoded ({MAX_WAV_BYTES // 1_000_000} MB as WAV)")
+    # what could be decoded before an error is not the whole file
+    if done.returncode or not wav:
+        raise NotAudio("could not be decoded: ffmpeg finds no audio in it, or it is damaged")
+    return wav
+
+
+def _limit() -> None:
+    """Bound the processor's time of ffmpeg, also where nobody is left to end it."""
+    import resource
+
+    resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS))
