@@ -149,5 +149,7 @@ def shown(value: object) -> str:
         length, value = len(value), value[:SHOWN_CHARACTERS]  # cut first: it may be 60 MB of base64
         text = json.dumps(value, ensure_ascii=not value.isprintable())
         return text if length <= SHOWN_CHARACTERS else f'{text[:-1]}…" ({length:,} characters)'
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
     text = json.dumps(value, ensure_ascii=True, default=str)
     return text if len(text) <= SHOWN_CHARACTERS else f"{text[:SHOWN_CHARACTERS]}… ({len(text):,} characters)"

@@ -178,8 +178,6 @@ class Generation:
             said |= {"input_audio_shape": list(plan.source.shape)}
         if self._is_style_transfer:
             said |= {"style_strength": plan.init_noise_level}
-        if plan.keep is not None:
-            said |= {"guidance_strength": plan.keep.strength}
         if plan.riff is not None:
             said |= {
                 "key": plan.riff.key,

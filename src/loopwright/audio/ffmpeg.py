@@ -11,7 +11,9 @@ import os
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Callable, Mapping
 
+from loopwright.audio.index_first import caf_with_index_first, mp4_with_index_first
 from loopwright.errors import NotAudio, TooLarge
 
 MAX_WAV_BYTES = 600_000_000
@@ -20,6 +22,10 @@ CPU_SECONDS = 25
 """Less than a worker has for a file, so that no ffmpeg is left behind by one that is ended."""
 EXTRA_SECONDS = 2
 """Decoded beyond what is taken, so that a file that is too long is seen to be."""
+
+
+_INDEX_FIRST: Mapping[str, Callable[[bytes], bytes]] = {"mov": mp4_with_index_first, "caf": caf_with_index_first}
+"""Containers whose index may come last, where a reader of a pipe does not find it in time."""
 
 
 def find_ffmpeg() -> str | None:
@@ -40,14 +46,13 @@ def convert_to_wav(ffmpeg: str, data: bytes, demuxer: str, max_seconds: float) -
         NotAudio: where ffmpeg finds no audio in it, or gives up.
         TooLarge: where the audio does not fit into MAX_WAV_BYTES.
     """
-    # `cache:` lets ffmpeg go back and forth in what it reads from the pipe: phones write the index
-    # of an M4A behind its audio. It keeps the bytes in a temporary file without a name.
     command = [
         ffmpeg, "-nostdin", "-hide_banner", "-loglevel", "error", "-threads", "1",
-        "-protocol_whitelist", "cache,pipe", "-f", demuxer, "-i", "cache:pipe:0",
+        "-protocol_whitelist", "pipe", "-f", demuxer, "-i", "pipe:0",
         "-map", "0:a:0", "-map_metadata", "-1", "-t", f"{max_seconds + EXTRA_SECONDS:g}",
         "-fs", str(MAX_WAV_BYTES), "-c:a", "pcm_f32le", "-f", "wav", "pipe:1",
     ]  # fmt: skip
+    data = _INDEX_FIRST.get(demuxer, bytes)(data)
     environment = {name: os.environ[name] for name in ("PATH", "TMPDIR") if name in os.environ}
     with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as made:
         given.write(data)

@@ -112,7 +112,7 @@ def counted_mp3(data: bytes) -> tuple[bytes, tuple[str, ...]]:
             rates or channels midway, which one stream of audio cannot have.
     """
     frames, tags = [], []
-    for frame in _frames(data):
+    for frame in iterate_frames(data):
         tag = _tag_of(data, frame)
         if tag is None:
             frames.append(frame)
@@ -133,7 +133,7 @@ def counted_mp3(data: bytes) -> tuple[bytes, tuple[str, ...]]:
     return _info_frame(first, len(frames), tags) + body, tuple(notes)
 
 
-def _frames(data: bytes) -> Iterator[Frame]:
+def iterate_frames(data: bytes) -> Iterator[Frame]:
     """Find all whole frames from the first on; tags, pictures and damage between them are skipped."""
     frame = find_first_frame(data)
     while frame is not None:

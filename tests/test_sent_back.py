@@ -1,0 +1,132 @@
+"""Our own metadata, sent back as a request, is accepted and means the same audio."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from loopwright.finish import Finished
+from loopwright.generation import Generation
+from loopwright.plan import GenerationPlan, RiffUse, Source
+from loopwright.planner import plan_request, with_source
+from loopwright.request import (
+    REPLY_FIELDS,
+    GenerationRequest,
+    GuidedLoopRequest,
+    LoopRequest,
+    RiffLoopRequest,
+    StyleRequest,
+)
+from loopwright.request_edits import InpaintRequest, VariationRequest
+from loopwright.serving.scheduler import Timings
+from tests.fakes import LIMITS, info
+
+SILENCE = np.zeros((2, 44100), np.float32)
+
+prompts = st.sampled_from(["techno drums", "warm pads, drums", "ударные", "Drum & bass loop", "a\nb", "x"])
+negatives = st.none() | st.sampled_from(["vocals", "drums, percussion, kick, snare, hi-hat", "kick"])
+bpms = st.sampled_from([30, 93.4567, 120, 127.9999, 140.5, 300]) | st.floats(30, 300).map(lambda bpm: round(bpm, 4))
+common: dict[str, st.SearchStrategy[Any]] = {
+    "negative_prompt": negatives,
+    "steps": st.none() | st.integers(1, 400),
+    "cfg_scale": st.none() | st.floats(0, 20),
+    "seed": st.integers(0, 2**32 - 1),
+    "sampler_type": st.none() | st.sampled_from(["euler", "k-heun"]),
+    "normalize": st.sampled_from(["peak", "loudness", "none"]),
+    "target_lufs": st.floats(-40, -5),
+    "format": st.sampled_from(["wav", "flac", "mp3", "ogg"]),
+    "bit_depth": st.sampled_from([16, 24]),
+    "n": st.integers(1, 8),
+}
+of_loops: dict[str, st.SearchStrategy[Any]] = {
+    **common,
+    "bars": st.sampled_from(["auto", 1, 2, 4, 8]),
+    "loop_type": st.sampled_from(["drums", "instruments", "auto"]),
+    "seamless": st.booleans(),
+    "align": st.booleans(),
+    "style_strength": st.floats(0.1, 1),
+    "candidates": st.integers(1, 8),
+}
+seconds = st.none() | st.floats(0.1, 400)
+audio = st.fixed_dictionaries({"prompt": prompts, "seconds_total": seconds, **common})
+style = st.fixed_dictionaries(
+    {"prompt": prompts, "seconds_total": seconds, "style_strength": st.floats(0.1, 1), **common}
+)
+
+
+@st.composite
+def loops(draw: st.DrawFn, **more: st.SearchStrategy[Any]) -> dict[str, Any]:
+    """Fields of a loop: the tempo in its own field or in the prompt, of which at least a bar fits."""
+    fields = draw(st.fixed_dictionaries({**of_loops, **more}))
+    bpm, prompt = draw(bpms), draw(prompts)
+    return fields | draw(st.sampled_from([{"prompt": prompt, "bpm": bpm}, {"prompt": f"{prompt} {bpm}bpm"}]))
+
+
+KINDS = st.one_of(
+    st.tuples(st.just(GenerationRequest), audio),
+    st.tuples(st.just(StyleRequest), style),
+    st.tuples(st.just(LoopRequest), loops()),
+    st.tuples(st.just(VariationRequest), loops()),
+    st.tuples(st.just(RiffLoopRequest), loops(key=st.sampled_from(["Ab", "c"]), transpose=st.booleans())),
+    st.tuples(st.just(InpaintRequest), loops(from_bar=st.just(1))),
+    st.tuples(
+        st.just(GuidedLoopRequest),
+        loops(
+            guidance_mask=st.sampled_from(["full", "fade", "first_bar"]),
+            guidance_strength=st.floats(0, 10),
+            guidance_start_weight=st.floats(0, 1),
+            guidance_end_weight=st.floats(0, 1),
+        ),
+    ),
+)
+
+
+def planned(kind: type[GenerationRequest], request: GenerationRequest) -> GenerationPlan:
+    plan = plan_request(request, LIMITS)
+    if kind in (GenerationRequest, LoopRequest):
+        return plan
+    strength = getattr(request, "style_strength", 1.0)
+    riff = RiffUse(request.key, "a_120bpm.wav", Fraction(120)) if isinstance(request, RiffLoopRequest) else None
+    return with_source(plan, Source(SILENCE, (2, 44100)), strength, riff)
+
+
+def metadata_of(kind: type[GenerationRequest], request: GenerationRequest) -> dict[str, Any]:
+    """What a reply says, as a client has it: through JSON."""
+    plan = planned(kind, request)
+    finished = Finished(np.zeros((2, plan.samples), np.float32))
+    asked = request.model_dump(mode="json", exclude_none=True)
+    made = Generation(finished, plan, info(), Timings(), 0, generation_time=1.0, asked=asked)
+    metadata: dict[str, Any] = json.loads(json.dumps(made.metadata()))
+    return metadata
+
+
+def comparable(plan: GenerationPlan) -> GenerationPlan:
+    """A plan without what is said once: what was changed is changed already the second time."""
+    loop = None if plan.loop is None else replace(plan.loop, requested_bars=None)
+    return replace(plan, warnings=(), original_prompt="", loop=loop)
+
+
+@settings(deadline=None, max_examples=400)
+@given(asked=KINDS)
+def test_metadata_sent_back_plans_the_same_audio(asked: tuple[type[GenerationRequest], dict[str, Any]]) -> None:
+    kind, fields = asked
+    request = kind.parse(fields)[0]
+    first = planned(kind, request)
+    again, warnings = kind.parse(metadata_of(kind, request))
+    second = planned(kind, again)
+    assert comparable(second) == comparable(first)
+    assert not warnings
+
+
+@pytest.mark.parametrize("kind", [GenerationRequest, StyleRequest, LoopRequest, RiffLoopRequest])
+def test_every_field_of_the_metadata_is_a_parameter_or_known_to_be_none(kind: type[GenerationRequest]) -> None:
+    fields: dict[str, Any] = {"prompt": "techno drums 140bpm", "seed": 1, "key": "a"}
+    request = kind.parse(fields)[0]
+    assert not set(metadata_of(kind, request)) - set(kind.model_fields) - REPLY_FIELDS
