@@ -4,8 +4,9 @@ FROM python:3.11-slim
 # PyTorch's own index has builds without CUDA, gigabytes smaller. Empty: the default index.
 ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
 
+# ffmpeg reads what phones and browsers record (docs/audio-input.md)
 RUN apt-get update \
- && apt-get install --yes --no-install-recommends libsndfile1 \
+ && apt-get install --yes --no-install-recommends ffmpeg libsndfile1 \
  && rm -rf /var/lib/apt/lists/*
 
 WORKDIR /src

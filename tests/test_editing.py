@@ -14,6 +14,7 @@ from loopwright.request import GenerationRequest, GuidedLoopRequest, LoopRequest
 from loopwright.request_edits import InpaintRequest
 from loopwright.service import Service
 from loopwright.settings import Settings
+from loopwright.sources import Upload
 from tests.listen import likeness, onsets, share_kept
 from tests.sounds import encoded
 
@@ -28,7 +29,7 @@ def service() -> Iterator[Service]:
 
 
 def make(service: Service, request: GenerationRequest, source: Generation | None = None) -> Generation:
-    upload = encoded(source.audio, subtype="FLOAT") if source else None
+    upload = Upload(encoded(source.audio, subtype="FLOAT")) if source else None
     return asyncio.run(service.generate_one(request, upload))
 
 

@@ -51,7 +51,7 @@ async def test_audio_where_none_is_taken_is_refused(client: Client, path: str) -
         {"data": fields, "files": {"audio_file": ("x.wav", WAV)}},
         {"json": {**fields, "audio_base64": "AAAA"}},
     ):
-        reply = await client.post(path, **sent)  # type: ignore[arg-type]
+        reply = await client.post(path, **sent)
         assert (reply.status_code, reply.json()["code"]) == (400, "unknown_file")
         assert "takes no audio" in reply.json()["error"]
 

@@ -27,7 +27,7 @@ def encode(
 ) -> bytes:
     """A file of audio [2, samples] within ±1: exactly that many samples, but for MP3, which adds some at both ends.
 
-    Opus is always at 48 kHz; its length is the exact one, to the nearest sample there. ``seed`` is of the dither.
+    Opus is always at 48 kHz; its length is the exact one, rounded up to a whole sample there. ``seed`` is of the dither.
     """
     match kind:
         case "wav":
@@ -60,7 +60,8 @@ def _quantised(audio: Audio, bit_depth: BitDepth, seed: int) -> NDArray[Any]:
 
 
 def _at_48_khz(audio: Audio, sample_rate: int) -> Audio:
-    samples = round(audio.shape[1] * OPUS_RATE / sample_rate)
+    # rounded up: a browser that resamples it back rounds down, and a loop must not come out short
+    samples = -(-audio.shape[1] * OPUS_RATE // sample_rate)
     resampled: Audio = soxr.resample(audio.T, sample_rate, OPUS_RATE, quality="VHQ")[:samples]
     return np.pad(resampled, ((0, samples - len(resampled)), (0, 0)))
 
