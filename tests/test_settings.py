@@ -47,7 +47,7 @@ def test_every_default_is_allowed() -> None:
     ],
 )
 def test_a_value_out_of_bounds_is_refused_with_what_the_setting_means(name: str, value: str) -> None:
-    with pytest.raises(InvalidInput, match=f"setting {name} cannot be '{value}'") as caught:
+    with pytest.raises(InvalidInput, match=f'setting {name} cannot be "{value}"') as caught:
         read_settings({}, {variable_of(name): value})
     assert caught.value.field == name
     assert words_of(name) in caught.value.message

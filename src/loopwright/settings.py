@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
 
-from loopwright.errors import InvalidInput
+from loopwright.errors import InvalidInput, shown
 
 BASE_REPO = "stabilityai/stable-audio-open-small"
 
@@ -105,5 +105,5 @@ def read_settings(flags: Mapping[str, object], environment: Mapping[str, str] = 
         first = error.errors(include_url=False)[0]
         name = str(first["loc"][0])
         raise InvalidInput(
-            f"setting {name} cannot be {first['input']!r}: {first['msg'].lower()}. {words_of(name)}", field=name
+            f"setting {name} cannot be {shown(first['input'])}: {first['msg'].lower()}. {words_of(name)}", field=name
         ) from None

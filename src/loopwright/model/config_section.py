@@ -92,7 +92,7 @@ class Section:
             if name in options:
                 self.only(name, options[name])
             elif name not in fields:
-                raise ValueError(f"{self._path(name)} is not a known field, got {self.values[name]!r}")
+                raise ValueError(f"{self._path(name)} is not a known field, got {shown(self.values[name])}")
 
     def equal(self, name: str, value: int, bound: int, what: str) -> None:
         """Check that a value agrees with another."""
@@ -101,7 +101,7 @@ class Section:
 
     def unsupported(self, name: str, allowed: str, default: object = None) -> ValueError:
         """The error for a field's value."""
-        return ValueError(f"{self._path(name)} must be {allowed}, got {self.values.get(name, default)!r}")
+        return ValueError(f"{self._path(name)} must be {allowed}, got {shown(self.values.get(name, default))}")
 
     def _path(self, name: str) -> str:
         return f"{self.path}.{name}" if self.path else name

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
+from loopwright.errors import shown
 from loopwright.model import flow_samplers as flow
 from loopwright.model import v_samplers as v
 from loopwright.model.base import LatentSpec, Objective, Sampler
@@ -52,7 +53,7 @@ def start(
     """
     if sampler not in SAMPLERS[spec.objective]:
         fitting = ", ".join(SAMPLERS[spec.objective])
-        raise ValueError(f"sampler must be one of {fitting} with the objective {spec.objective}, got {sampler!r}")
+        raise ValueError(f"sampler must be one of {fitting} with the objective {spec.objective}, got {shown(sampler)}")
     level = 1.0 if init is None else init_noise_level
     if spec.objective == "v":
         return _start_v(sampler, steps, start_noise, noise, init, level)
