@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
+from loopwright.errors import shown
+
 _REQUIRED = object()
 
 
