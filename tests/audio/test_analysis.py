@@ -30,3 +30,10 @@ def test_silence_and_clicks_are_no_trouble() -> None:
     for audio in (np.zeros((2, RATE), np.float32), tone(440, 0.2)):
         found = estimate(audio, RATE)
         assert np.isfinite([found.bpm, found.bpm_confidence, found.key, found.key_confidence]).all()
+
+
+@pytest.mark.parametrize("seconds", [0.05, 0.3, 0.5, 1.0, 1.7])
+def test_the_tempo_of_a_short_sound_is_one_that_music_has(seconds: float) -> None:
+    bpm, confidence = estimate_tempo(drums(120, 4)[0, : round(seconds * RATE)], RATE)
+    assert 60 <= bpm < 180
+    assert confidence <= 1
