@@ -18,7 +18,7 @@ from loopwright.http.audio_json import audio_json
 from loopwright.http.body import JSON, read_body
 from loopwright.http.disconnect import unless_gone
 from loopwright.http.openapi import AUDIO, OPTIONAL_AUDIO, generation_docs
-from loopwright.http.state import ServiceOf, SettingsOf, tell
+from loopwright.http.state import ServiceOf, SettingsOf, client_of, tell
 from loopwright.request import (
     GenerationRequest,
     GuidedLoopRequest,
@@ -87,7 +87,8 @@ async def stack(request: Request, service: ServiceOf, settings: SettingsOf) -> R
     """Parts of one theme at one tempo, and their mix: a zip, or `results` with a `part` each (the mix first)."""
     body = await read_body(request, settings.max_body_bytes)
     asked, warnings = StackRequest.parse({**body.fields, **body.files})
-    generations = await unless_gone(request, service.generate_stack(asked, warnings))
+    work = service.generate_stack(asked, warnings, client=client_of(request))
+    generations = await unless_gone(request, work)
     return await _answered(request, generations, asked.return_format, settings)
 
 
@@ -95,7 +96,8 @@ async def _answer(kind: type[GenerationRequest], request: Request, service: Serv
     body = await read_body(request, settings.max_body_bytes)
     upload = await body.take_audio() if kind is not GenerationRequest else None
     asked, warnings = kind.parse({**body.fields, **body.files})
-    work = service.generate(asked, upload.data if upload else None, warnings)
+    sent = upload.data if upload else None
+    work = service.generate(asked, sent, warnings, client=client_of(request))
     generations = await unless_gone(request, work)
     return await _answered(request, generations, asked.return_format, settings)
 
