@@ -124,6 +124,18 @@ def test_equal_requests_end_one_after_the_other_in_the_order_they_came() -> None
     assert [worker.ends[owner] for owner in owners] == [PATIENCE * number for number in range(1, 11)]
 
 
+def test_a_short_request_does_not_wait_for_all_that_are_late() -> None:
+    worker = Worker()
+    for _ in range(20):
+        worker.ask("one", PATIENCE)
+    while len(worker.left) > 6:
+        worker.turn()
+    short, at = worker.ask("one", 2), worker.clock
+    while short in worker.left:
+        worker.turn()
+    assert worker.clock - at <= 2 * 2 * 7
+
+
 def test_a_client_of_many_requests_gets_no_more_than_one_of_one() -> None:
     worker = Worker()
     many = [worker.ask("many", PATIENCE) for _ in range(9)]

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from loopwright.engine.base import Batching
 from loopwright.errors import Cancelled
 from loopwright.serving.fairness import PATIENCE
-from loopwright.serving.turns import MAX_PLACES
 from tests.fakes import FakeEngine
 from tests.serving.simulated import Asked, Simulated
 
@@ -88,7 +87,7 @@ def test_one_request_has_two_places_in_a_forward_that_another_leads() -> None:
     short = server.ask("short", 8)
     server.until(short)
     beside = [batch for batch in server.batches if short.runs[0] in batch]
-    assert [sum(run in long.runs for run in batch) for batch in beside] == [MAX_PLACES] * 8
+    assert [sum(run in long.runs for run in batch) for batch in beside] == [2] * 8
 
 
 def test_one_that_joins_is_made_ready_between_the_leaders_steps() -> None:
