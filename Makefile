@@ -33,7 +33,8 @@ format: $(INSTALLED)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-# half an hour on two cores, 5 GB of disk; `python -m bench --help` for parts of it
+# half an hour on two cores, 5 GB of disk; `python -m bench --help` for parts of it. `python -m bench.fairness`
+# measures how clients share the server (five minutes, no reference)
 bench: $(INSTALLED) $(REFERENCE)
 	$(BIN)/python -m bench
 

@@ -42,7 +42,7 @@ def info(key: ModelKey = KEY, memory_bytes: int = 1) -> ModelInfo:
 class FakeEngine:
     """step_seconds: how long a forward takes; fail_prompt: a prompt with this in it fails; silent: makes silence.
 
-    batches: how many rows each forward had.
+    batches: how many rows each forward had. reached: set once there were ``reach`` of them.
     """
 
     info: ModelInfo = field(default_factory=info)
@@ -54,9 +54,11 @@ class FakeEngine:
     closed: bool = False
     batches: list[int] = field(default_factory=list)
     gate: threading.Event | None = None
+    reach: int = 1
+    reached: threading.Event = field(default_factory=threading.Event)
 
     def start(self, plan: GenerationPlan) -> Run:
-        return Run(self._steps(plan), plan.steps)
+        return Run(self._steps(plan), plan.steps, plan.steps * (1 if plan.guidance == 1 else 2))
 
     @property
     def forwards(self) -> int:
@@ -81,6 +83,8 @@ class FakeEngine:
             self.gate.wait(10)
         time.sleep(self.step_seconds)
         self.batches.append(len(rows))
+        if self.forwards >= self.reach:
+            self.reached.set()
         if any(self.fail_prompt in plan.words.prompt for plan, _ in rows):
             raise RuntimeError("the fake engine was told to fail")
         return [state + 1 for _, state in rows]

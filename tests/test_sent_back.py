@@ -25,7 +25,7 @@ from loopwright.request import (
     StyleRequest,
 )
 from loopwright.request_edits import InpaintRequest, VariationRequest
-from loopwright.serving.scheduler import Timings
+from loopwright.serving.active_run import Timings
 from tests.fakes import LIMITS, info
 
 SILENCE = np.zeros((2, 44100), np.float32)

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from typing import Any
 
 import pytest
 
-from loopwright.errors import QueueFull
+from loopwright.engine.base import Batching
+from loopwright.errors import Impossible, QueueFull
 from loopwright.request import LoopRequest
+from loopwright.request_edits import StackRequest, VariationRequest
 from loopwright.service import Service
+from loopwright.serving.fairness import Owner
+from loopwright.serving.scheduler import Scheduler
 from tests.fakes import FakeEngine, fake_service
 
 LOOP = LoopRequest(prompt="drums 140bpm", bars=1, seed=1, steps=50)
@@ -61,4 +66,62 @@ async def test_no_more_than_so_many_requests() -> None:
     gate.set()
     await asyncio.gather(*waiting)
     await service.generate(LOOP)
+    service.close()
+
+
+@pytest.fixture
+def owners(monkeypatch: pytest.MonkeyPatch) -> list[Owner]:
+    """Whose the runs are that are submitted."""
+    found, submit = list[Owner](), Scheduler.submit
+
+    def noting(self: Scheduler, *args: Any, owner: Owner, **more: Any) -> Any:
+        found.append(owner)
+        return submit(self, *args, owner=owner, **more)
+
+    monkeypatch.setattr(Scheduler, "submit", noting)
+    return found
+
+
+async def test_all_runs_of_a_call_are_one_request_of_its_client(owners: list[Owner]) -> None:
+    service = service_of(FakeEngine(), max_requests=8)
+    await service.generate(LOOP.model_copy(update={"n": 2, "candidates": 2}), client="a")
+    await service.generate(VariationRequest(prompt="drums 140bpm", bars=1, source_seed=1, n=2), client="b")
+    stack, _ = StackRequest.parse({"prompt": "techno 140bpm", "bars": 1, "parts": "drums,bass"})
+    await service.generate_stack(stack, client="a")
+    assert [owner.client for owner in owners] == ["a"] * 4 + ["b"] * 3 + ["a"] * 2
+    assert len(set(owners)) == 3
+    service.close()
+
+
+async def test_a_part_of_a_stack_that_fails_ends_the_others_and_is_what_is_raised() -> None:
+    engine = FakeEngine(step_seconds=0.005, fail_prompt="bass", batching=Batching(rows=4))
+    service = service_of(engine)
+    asked = {"prompt": "techno 140bpm", "bars": 1, "steps": 100, "parts": "bass,drums"}
+    stack, _ = StackRequest.parse(asked)
+    with pytest.raises(RuntimeError, match="told to fail"):
+        await service.generate_stack(stack)
+    assert service.queue_depth == 0
+    assert engine.forwards < 50
+    service.close()
+
+
+async def test_a_stack_raises_our_own_errors_as_they_are() -> None:
+    service = service_of(FakeEngine())
+    stack, _ = StackRequest.parse({"prompt": "techno 140bpm", "bars": 8, "strict": True, "bpm": 140})
+    with pytest.raises(Impossible):
+        await service.generate_stack(stack)
+    service.close()
+
+
+async def test_a_stack_given_up_ends_all_its_parts() -> None:
+    engine = FakeEngine(step_seconds=0.005)
+    service = service_of(engine)
+    stack, _ = StackRequest.parse({"prompt": "techno 140bpm", "bars": 1, "steps": 100})
+    given_up = asyncio.ensure_future(service.generate_stack(stack))
+    await asyncio.to_thread(engine.reached.wait, 10)
+    given_up.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await given_up
+    assert service.queue_depth == 0
+    assert engine.forwards < 100
     service.close()

@@ -13,7 +13,7 @@ from loopwright.engine.registry import Registry
 from loopwright.library.riffs import RiffLibrary
 from loopwright.models import Models
 from loopwright.service import Service
-from loopwright.serving.scheduler import MAX_RUNNING, Scheduler
+from loopwright.serving.scheduler import Scheduler
 from loopwright.settings import BASE_REPO, Settings
 from loopwright.sources import Sources
 from loopwright.workers import Workers
@@ -38,7 +38,8 @@ def assemble(settings: Settings) -> Service:
         memory_budget=round(settings.model_memory_gb * GIGABYTE) if settings.model_memory_gb else None,
     )
     models = Models(registry, hub, choice.key)
-    return Service(models, Scheduler(), make_sources(settings), settings.queue_size + MAX_RUNNING)
+    most = settings.queue_size + 1  # one is being made, the others wait
+    return Service(models, Scheduler(), make_sources(settings), most)
 
 
 def check(settings: Settings) -> None:

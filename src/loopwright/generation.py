@@ -16,7 +16,7 @@ from loopwright.finish import Finished
 from loopwright.music.key import KEYS, written_key
 from loopwright.music.tempo import BEATS_PER_BAR, bar_seconds, bpm_number, loop_samples
 from loopwright.plan import GenerationPlan, Loop
-from loopwright.serving.scheduler import Timings
+from loopwright.serving.active_run import Timings
 
 Metadata = dict[str, object]
 

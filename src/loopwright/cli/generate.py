@@ -17,7 +17,7 @@ from loopwright.generation import Generation
 from loopwright.logs import configure_logs
 from loopwright.music.tempo import bpm_number
 from loopwright.request import Format, GenerationRequest, LoopRequest
-from loopwright.serving.scheduler import Progress as Done
+from loopwright.serving.active_run import Progress as Done
 from loopwright.settings import Settings
 from loopwright.sources import Upload
 from loopwright.storage import write_whole

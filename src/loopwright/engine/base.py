@@ -75,15 +75,16 @@ class Work:
 
 Steps = Generator["tuple[Row, ...] | Work", Any, Audio]
 """A run, step by step. Yields the rows it wants evaluated, and is sent an output [channels, frames] a row; or its own work, and
-is sent what that returned. Returns the plan's audio, [2, plan.made_samples]."""
+is sent what that returned; work comes first. Returns the plan's audio, [2, plan.made_samples]."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """A plan being carried out. evaluations: how many times rows will be asked for."""
+    """A plan being carried out. evaluations: how many times rows will be asked for; rows: how many in all."""
 
     steps: Steps
     evaluations: int
+    rows: int
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from loopwright.engine.base import Batching, ModelInfo, Run, Steps, Work
 from loopwright.model.base import Decoding, Encoding, Gaussian, LatentModel, LatentSpec, Row, Sampler, TextPrompt
-from loopwright.model.guidance import guided
+from loopwright.model.guidance import NO_GUIDANCE, guided
 from loopwright.model.inpainting import pulled
 from loopwright.model.sampling import evaluations, start
 from loopwright.plan import GenerationPlan, Keep
@@ -38,7 +38,8 @@ class ModelEngine:
 
     def start(self, plan: GenerationPlan) -> Run:
         """A plan to be carried out. Nothing is computed yet."""
-        return Run(self._steps(plan), evaluations(plan.sampler, plan.steps))
+        count = evaluations(plan.sampler, plan.steps)
+        return Run(self._steps(plan), count, count * (1 if plan.guidance == NO_GUIDANCE else 2))
 
     @torch.inference_mode()  # a generator's is entered again each time it goes on
     def _steps(self, plan: GenerationPlan) -> Steps:

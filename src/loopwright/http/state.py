@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Annotated
 
@@ -24,6 +25,17 @@ async def _settings(request: Request) -> Settings:
 
 ServiceOf = Annotated[Service, Depends(_service)]
 SettingsOf = Annotated[Settings, Depends(_settings)]
+
+
+_CLIENT_ID = re.compile(r"[\w.:-]{1,64}", re.ASCII)
+
+
+def client_of(request: Request) -> str:
+    """Return who asks: its ``X-Client-Id`` if that is sane, else the address it asks from."""
+    name = request.headers.get("x-client-id", "")
+    if _CLIENT_ID.fullmatch(name):
+        return name
+    return "" if request.client is None else request.client.host
 
 
 def tell(request: Request, **facts: object) -> None:

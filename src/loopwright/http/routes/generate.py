@@ -19,7 +19,7 @@ from loopwright.http.audio_json import audio_json
 from loopwright.http.body import JSON, read_body
 from loopwright.http.disconnect import unless_gone
 from loopwright.http.openapi import AUDIO, OPTIONAL_AUDIO, generation_docs
-from loopwright.http.state import ServiceOf, SettingsOf, tell
+from loopwright.http.state import ServiceOf, SettingsOf, client_of, tell
 from loopwright.http.warnings_header import warnings_header
 from loopwright.request import (
     GenerationRequest,
@@ -91,14 +91,16 @@ async def stack(request: Request, service: ServiceOf, settings: SettingsOf) -> R
     """Parts of one theme at one tempo, and their mix: a zip, or `results` with a `part` each (the mix first)."""
     body = await read_body(request, settings.max_body_bytes)
     asked, _, warnings = await body.take(StackRequest)
-    generations = await unless_gone(request, service.generate_stack(asked, warnings))
+    work = service.generate_stack(asked, warnings, client=client_of(request))
+    generations = await unless_gone(request, work)
     return await _answered(request, generations, asked.return_format, settings)
 
 
 async def _answer(kind: type[GenerationRequest], request: Request, service: Service, settings: Settings) -> Response:
     body = await read_body(request, settings.max_body_bytes)
     asked, upload, warnings = await body.take(kind, takes_audio=takes_upload(kind))
-    generations = await unless_gone(request, service.generate(asked, upload, warnings))
+    work = service.generate(asked, upload, warnings, client=client_of(request))
+    generations = await unless_gone(request, work)
     return await _answered(request, generations, asked.return_format, settings)
 
 
