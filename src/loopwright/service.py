@@ -19,7 +19,7 @@ from loopwright.engine.registry import ModelStatus
 from loopwright.errors import QueueFull
 from loopwright.finish import finish, score
 from loopwright.generation import Generation
-from loopwright.models import Models
+from loopwright.models import Models, unused_finetune_fields
 from loopwright.plan import GenerationPlan, ModelLimits
 from loopwright.planner import plan_request
 from loopwright.request import MAX_SEED, GenerationRequest, LoopRequest
@@ -60,7 +60,8 @@ class Service:
             upload = await asyncio.to_thread((await self.generate_one(request.of_source())).encoded)
         async with self._place(), self._lease(self.models.key_for(request)) as engine:
             plan = await self._plan(request.seeded(), upload, engine.info.limits)
-            plan = replace(plan, warnings=(*warnings, *_unknown_words(request, engine), *plan.warnings))
+            unused = (*unused_finetune_fields(request), *_unknown_words(request, engine))
+            plan = replace(plan, warnings=(*warnings, *unused, *plan.warnings))
             attempts = await self._attempts(engine, _with_seeds(plan, request.n * _candidates(request)), on_progress)
             return tuple(
                 replace(max(some, key=lambda one: score(one.finished)), generation_time=time.perf_counter() - began)
@@ -126,6 +127,10 @@ class Service:
     def loaded_info(self) -> ModelInfo | None:
         """What is known of the active model, if it is loaded. Never waits."""
         return next((info for info in self.models.loaded() if info.key == self.models.active), None)
+
+    def is_converting(self) -> bool:
+        """Return whether a model is being converted, or waits to be. Never waits."""
+        return any(status.converting for status in self.models.statuses().values())
 
     def model_status(self) -> ModelStatus:
         """How the active model is. Never waits."""

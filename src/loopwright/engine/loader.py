@@ -10,14 +10,16 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import structlog
+
 from loopwright.engine.backend import Backend, Wishes, choose_backend
 from loopwright.engine.base import Engine, ModelInfo, ModelKey, Stopgap
 from loopwright.engine.choose import POCKET
-from loopwright.engine.finetune import checkpoints_among, config_for
+from loopwright.engine.finetune import BASE_CONFIG_FILE, checkpoints_among, config_for
 from loopwright.engine.hub import Hub
 from loopwright.engine.model_source import ModelSource
 from loopwright.engine.torch_import import import_torch
-from loopwright.errors import NotFound
+from loopwright.errors import ModelUnavailable, NotFound
 from loopwright.model.files import ModelFiles, files_in
 from loopwright.plan import ModelLimits
 
@@ -40,6 +42,8 @@ MAX_STEPS = {"rf_denoiser": 100, "rectified_flow": 250, "v": 250}
 DEFAULT_CFG_SCALE = 6.0
 
 TEXT_ENCODER_FOLDER = "text_encoder"
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
@@ -109,12 +113,13 @@ class Loader:
     def _source(self, key: ModelKey) -> ModelSource:
         """Where the files of a model are: its own, or a finetune's and those of the base it is laid over."""
         files = self._files(key if key.checkpoint is None else self.base)
-        finetune = None
+        finetune, before_distillation = None, False
         if key.checkpoint is not None:
             own_config, finetune = self._finetune(key.source, key.checkpoint)
-            files = replace(files, config=own_config or files.config)
+            config = own_config or self._undistilled_config()
+            files, before_distillation = replace(files, config=config or files.config), config is None
         beside = files.weights.parent / TEXT_ENCODER_FOLDER
-        source = ModelSource(files.config, files.weights, beside, finetune)
+        source = ModelSource(files.config, files.weights, beside, finetune, before_distillation)
         if beside.is_dir():
             return source
         name = source.read_config().conditioning.text.model_name
@@ -131,6 +136,18 @@ class Loader:
             )
         own_config = config_for(checkpoint, files)
         return None if own_config is None else self.hub.fetch(repo, own_config), self.hub.fetch(repo, checkpoint)
+
+    def _undistilled_config(self) -> Path | None:
+        """Find what the base was trained with before it was distilled; None where it does not say."""
+        folder = Path(self.base.source)
+        if folder.is_absolute():
+            file = folder / BASE_CONFIG_FILE
+            return file if file.is_file() else None
+        try:
+            return self.hub.fetch(self.base.source, BASE_CONFIG_FILE)
+        except (NotFound, ModelUnavailable) as error:  # offline, the cache may lack just this file
+            log.info("the base model has no configuration for finetunes", reason=error.message)
+            return None
 
     def _files(self, key: ModelKey) -> ModelFiles:
         folder = Path(key.source)
