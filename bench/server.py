@@ -148,8 +148,10 @@ def _wait_until_ready(process: subprocess.Popen[bytes], log: Path) -> str:
 
 
 def _is_ready(client: httpx.Client, url: str) -> bool:
+    """Return whether the model is loaded, and computed by what it will be computed by from now on."""
     try:
-        return client.get(f"{url}/health/ready").status_code == httpx.codes.OK
+        is_loaded = client.get(f"{url}/health/ready").status_code == httpx.codes.OK
+        return is_loaded and not client.get(f"{url}/health").json()["converting"]
     except httpx.TransportError:
         return False
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from loopwright.assemble import make_sources
-from loopwright.engine.base import Audio, Batching, Engine, ModelInfo, ModelKey, Run, Steps, Work
+from loopwright.engine.base import Audio, Batching, ModelInfo, ModelKey, Run, Steps, Work
 from loopwright.engine.hub import Hub
-from loopwright.engine.registry import Registry
+from loopwright.engine.registry import Load, Registry
 from loopwright.models import Models
 from loopwright.plan import GenerationPlan, ModelLimits
 from loopwright.service import Service
@@ -108,7 +108,7 @@ class FakeEngine:
 
 
 def fake_service(
-    load: Callable[[ModelKey], Engine] | None = None,
+    load: Load | None = None,
     *,
     max_requests: int = 36,
     settings: Settings | None = None,

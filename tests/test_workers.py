@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
 from loopwright.errors import InvalidInput, TooLarge, WorkerFailed
-from loopwright.workers import Workers
+from loopwright.workers import NICENESS, Workers, give_way
 
 
 def add(a: int, b: int) -> int:
@@ -31,6 +34,13 @@ def be_greedy() -> int:
 
 def complain() -> None:
     raise InvalidInput("this is wrong", field="that")
+
+
+def say_who_and_take_long(file: str) -> None:
+    beside = Path(f"{file}.part")
+    beside.write_text(str(os.getpid()))
+    beside.rename(file)
+    time.sleep(60)
 
 
 def process() -> int:
@@ -78,6 +88,46 @@ def test_many_calls_share_few_processes(workers: Workers) -> None:
     with ThreadPoolExecutor(8) as threads:
         processes = set(threads.map(lambda _: workers.call(20, process), range(24)))
     assert 1 <= len(processes) <= 2
+
+
+@pytest.mark.skipif(not hasattr(os, "nice"), reason="this system has no nice")
+def test_a_process_that_gives_way() -> None:
+    one = Workers(1)
+    before = one.call(30, os.nice, 0)
+    one.call(30, give_way)
+    assert one.call(30, os.nice, 0) == min(before + NICENESS, 19)
+    assert os.nice(0) == before
+    one.close()
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="looks at processes as Linux shows them")
+def test_a_process_ends_with_its_server_even_amid_a_call(tmp_path: Path) -> None:
+    server = tmp_path / "server.py"
+    server.write_text(
+        "import sys\n"
+        "from loopwright.workers import with_all_memory\n"
+        "from tests.test_workers import say_who_and_take_long\n"
+        "if __name__ == '__main__':\n"
+        "    with_all_memory(60, say_who_and_take_long, sys.argv[1])\n"
+    )
+    said = tmp_path / "pid"
+    with subprocess.Popen([sys.executable, server, said]) as process:
+        until(said.exists)
+        process.kill()
+    until(lambda: not is_running(int(said.read_text())))
+
+
+def is_running(pid: int) -> bool:
+    """Whether there is such a process; one that only waits to be buried counts as gone."""
+    status = Path(f"/proc/{pid}/status")
+    return status.exists() and "State:\tZ" not in status.read_text()
+
+
+def until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 def test_closing_ends_the_processes() -> None:

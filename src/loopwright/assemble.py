@@ -23,8 +23,17 @@ GIGABYTE = 1e9
 log = structlog.get_logger()
 
 
-def assemble(settings: Settings) -> Service:
-    """The service these settings ask for, with nothing loaded yet. Raises InvalidInput for a model that cannot be."""
+def assemble(settings: Settings, *, at_once: bool = True) -> Service:
+    """Build the service these settings ask for, with nothing loaded yet.
+
+    Args:
+        settings: What was set.
+        at_once: Whether torch computes a model while it is being converted, as suits a server; else
+            its first use waits for the conversion.
+
+    Raises:
+        InvalidInput: there can be no such model.
+    """
     wishes, hub = wishes_of(settings), make_hub(settings)
     choice = choose(settings.model, hub)
     say = log.warning if choice.key.source == POCKET else log.info
@@ -32,8 +41,9 @@ def assemble(settings: Settings) -> Service:
     for sentence in limitations(choice.key):
         log.warning("limitation", model=str(choice.key), cannot=sentence)
     base = choice.key if choice.key.source != POCKET else ModelKey(BASE_REPO)
+    loader = Loader(hub, wishes, settings.threads, base, settings.cache_dir.expanduser())
     registry = Registry(
-        Loader(hub, wishes, settings.threads, base, settings.cache_dir.expanduser()),
+        loader.at_once if at_once else loader,
         max_models=settings.max_models,
         memory_budget=round(settings.model_memory_gb * GIGABYTE) if settings.model_memory_gb else None,
     )

@@ -26,6 +26,7 @@ MAX_STEPS = 10_000
 MAX_VARIATIONS = 8
 
 Format = Literal["wav", "flac", "mp3", "ogg"]
+Prefer = Literal["active", "finetune", "recent"]
 
 STEPS_ALLOWED = f"a whole number from 1 to {MAX_STEPS:,}"
 STEPS_CLAMPED = "More than the model can use (100 or 250) is clamped, with a warning."
@@ -133,13 +134,40 @@ class ModelChoice(RequestModel):
     model_type: Annotated[Literal["standard", "finetune"], Word] | None = field(
         None,
         "`standard` or `finetune`",
-        "The model the server was started with, or a finetune. Default: the active one (`POST /models/switch`).",
+        "The model the server was started with, or a finetune. Default: the finetune, where `finetune_repo` and "
+        "`finetune_checkpoint` name one, else the active model (`POST /models/switch`).",
     )
     finetune_repo: Text | None = field(
         None, "a hub repository (`owner/name`)", "The finetune's repository on the hub.", max_length=200
     )
     finetune_checkpoint: Text | None = field(
         None, "the name of a checkpoint file in the repository", "The finetune's checkpoint file.", max_length=200
+    )
+
+
+class PromptsRequest(RequestModel):
+    """A request to ``POST /models/prompts``. Repository and checkpoint have two names each."""
+
+    finetune_repo: Text | None = field(
+        None, "a hub repository (`owner/name`)", "The finetune's repository on the hub.", max_length=200
+    )
+    finetune_checkpoint: Text | None = field(
+        None, "the name of a checkpoint file in the repository", "The finetune's checkpoint file.", max_length=200
+    )
+    repo: Text | None = field(None, "a hub repository (`owner/name`)", "The same as `finetune_repo`.", max_length=200)
+    checkpoint: Text | None = field(
+        None, "the name of a checkpoint file in the repository", "The same as `finetune_checkpoint`.", max_length=200
+    )
+    key: Text | None = field(
+        None,
+        "a key of `loaded_models` in `/models/status`",
+        "A loaded model by its key, where no repository is named.",
+        max_length=400,
+    )
+    prefer: Annotated[Prefer, Word] = field(
+        "active",
+        "`active`, `finetune` or `recent`",
+        "Which model, where neither a repository nor a key is named.",
     )
 
 

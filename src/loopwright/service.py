@@ -20,7 +20,7 @@ from loopwright.engine.registry import ModelStatus
 from loopwright.errors import QueueFull
 from loopwright.finish import finish, score
 from loopwright.generation import Generation
-from loopwright.models import Models
+from loopwright.models import Models, unused_finetune_fields
 from loopwright.plan import GenerationPlan, ModelLimits
 from loopwright.planner import plan_request
 from loopwright.request import MAX_SEED, GenerationRequest, LoopRequest
@@ -76,7 +76,8 @@ class Service:
             upload = Upload(await asyncio.to_thread(source.encoded))
         async with self._place(), self._lease(self.models.key_for(request)) as engine:
             plan = await self._plan(request.seeded(), upload, engine.info.limits)
-            plan = replace(plan, warnings=(*warnings, *_unknown_words(request, engine), *plan.warnings))
+            unused = (*unused_finetune_fields(request), *_unknown_words(request, engine))
+            plan = replace(plan, warnings=(*warnings, *unused, *plan.warnings))
             plans = _with_seeds(plan, request.n * _candidates(request))
             attempts = await _together(self._attempt(engine, one, on_progress, owner) for one in plans)
             best = [max(some, key=lambda one: score(one.finished)) for some in _groups(attempts, _candidates(request))]
@@ -138,6 +139,10 @@ class Service:
     def loaded_info(self) -> ModelInfo | None:
         """What is known of the active model, if it is loaded. Never waits."""
         return next((info for info in self.models.loaded() if info.key == self.models.active), None)
+
+    def is_converting(self) -> bool:
+        """Return whether a model is being converted, or waits to be. Never waits."""
+        return any(status.converting for status in self.models.statuses().values())
 
     def model_status(self) -> ModelStatus:
         """How the active model is. Never waits."""

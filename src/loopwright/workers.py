@@ -24,6 +24,9 @@ R = TypeVar("R")
 MEMORY_BYTES = 3_000_000_000
 """Address space of a worker; libraries for analysis reserve a good part of it."""
 
+NICENESS = 10
+"""Of processes that give way: about a tenth of a core's time while another process wants it."""
+
 _SPAWN = multiprocessing.get_context("spawn")
 
 
@@ -98,6 +101,12 @@ def with_all_memory(seconds: float, function: Callable[P, R], *args: P.args, **k
         workers.close()
 
 
+def give_way() -> None:
+    """Let other processes have the CPU first, on systems where a process can do that."""
+    with contextlib.suppress(AttributeError, OSError):  # Windows has no nice
+        os.nice(NICENESS)
+
+
 class _Worker:
     def __init__(self, memory_bytes: int | None) -> None:
         self._pipe, theirs = _SPAWN.Pipe()
@@ -125,6 +134,7 @@ class _Worker:
 def _serve(pipe: Connection, memory_bytes: int | None) -> None:
     """The worker's whole life: calls in, results out."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the server, which then ends us
+    threading.Thread(target=_end_with_the_server, daemon=True).start()
     if memory_bytes is not None:
         _limit_memory(memory_bytes)
     while True:
@@ -139,6 +149,14 @@ def _serve(pipe: Connection, memory_bytes: int | None) -> None:
         except Exception as error:
             outcome = error
         pipe.send(outcome)
+
+
+def _end_with_the_server() -> None:
+    """End this process when its parent is gone: what it computes is for nobody."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _limit_memory(memory_bytes: int) -> None:

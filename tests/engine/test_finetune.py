@@ -7,8 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from loopwright.engine.finetune import check_checkpoint_name, checkpoints_among, config_for, read_prompts
-from loopwright.errors import InvalidInput
+from loopwright.engine.finetune import (
+    MAX_PROMPTS_BYTES,
+    check_checkpoint_name,
+    checkpoints_among,
+    config_for,
+    no_prompts,
+    read_prompts,
+)
+from loopwright.errors import CheckpointError, InvalidInput
 
 ORDER = [
     "acid_v1_step9_model_config.json",
@@ -31,8 +38,20 @@ def test_without_a_version_there_are_fewer() -> None:
     assert config_for("acid.ckpt", ["acid_model_config.json", *ORDER]) == "acid_model_config.json"
 
 
-def test_checkpoints() -> None:
-    assert checkpoints_among(["b.ckpt", "a.safetensors", "model_config.json"]) == ["a.safetensors", "b.ckpt"]
+@pytest.mark.parametrize(
+    ("files", "checkpoints"),
+    [
+        (["b.ckpt", "a.safetensors", "a.ckpt", "model_config.json"], ["a.ckpt", "b.ckpt"]),
+        (
+            ["b.safetensors", "model.safetensors", "vae/model.safetensors", "a.safetensors"],
+            ["a.safetensors", "b.safetensors"],
+        ),
+        (["model.safetensors", "model.ckpt"], ["model.ckpt"]),
+        (["model.safetensors", "README.md"], []),
+    ],
+)
+def test_checkpoints(files: list[str], checkpoints: list[str]) -> None:
+    assert checkpoints_among(files) == checkpoints
 
 
 @pytest.mark.parametrize(
@@ -48,20 +67,48 @@ def test_names_that_are(name: str) -> None:
     check_checkpoint_name(name)
 
 
+WHOLE = {
+    "version": 2,
+    "repo": "old/name",
+    "prompt_bank": {"generic": ["acid line"]},
+    "terms": {"top_unigrams": ["acid"], "top_bigrams": ["acid bass"]},
+    "dice": {"generic": ["a"], "drums": ["b"], "instrumental": ["c"], "vocals": ["d"]},
+}
+
+
 @pytest.mark.parametrize(
     ("content", "expected"),
     [
+        (WHOLE, WHOLE),
+        ({}, no_prompts()),
+        ({"prompt_bank": {}}, {**no_prompts(), "prompt_bank": {}}),
         (
-            {"version": 1, "dice": {"generic": ["a"], "drums": ["b", 3]}},
-            {"generic": ["a"], "drums": ["b"], "instrumental": []},
+            {"dice": {"pads": ["a"]}},
+            {"version": 1, "dice": {"generic": [], "drums": [], "instrumental": [], "pads": ["a"]}},
         ),
-        ({"dice": {}}, {"generic": [], "drums": [], "instrumental": []}),
-        ([], None),
-        ({"dice": 3}, None),
     ],
 )
-def test_prompts(tmp_path: Path, content: object, expected: object) -> None:
-    (tmp_path / "p.json").write_text(json.dumps(content))
-    found = read_prompts(tmp_path / "p.json")
-    assert (found["dice"] if found else None) == expected
-    assert read_prompts(tmp_path / "gone.json") is None
+def test_prompts_are_handed_on_whole(tmp_path: Path, content: object, expected: object) -> None:
+    (tmp_path / "prompts.json").write_text(json.dumps(content))
+    assert read_prompts(tmp_path / "prompts.json") == expected
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"[]", "must be a JSON object"),
+        (b'{"dice": 3}', "must be a JSON object"),
+        (b'{"dice": null}', "must be a JSON object"),
+        (b"no json", "not valid JSON"),
+        (b"\xff\xfe\xfd", "not valid JSON"),
+        (b"[" * 100_000, "not valid JSON"),
+        (b'{"weight": NaN}', "not valid JSON"),
+        (b'{"weight": 1e999}', "not valid JSON"),
+        (b'{"dice": {"generic": ["\\ud800"]}}', "not valid JSON"),
+        (b'{"a": "' + b"a" * MAX_PROMPTS_BYTES + b'"}', "must be at most"),
+    ],
+)
+def test_prompts_that_no_reply_can_hold(tmp_path: Path, content: bytes, said: str) -> None:
+    (tmp_path / "prompts.json").write_bytes(content)
+    with pytest.raises(CheckpointError, match=said):
+        read_prompts(tmp_path / "prompts.json")

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import io
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from loopwright.engine.backend import Wishes
-from loopwright.engine.base import Audio, Engine, ModelKey, Work
+from loopwright.engine.base import Audio, Engine, ModelInfo, ModelKey, Work
+from loopwright.engine.finetune import BASE_CONFIG_FILE
 from loopwright.engine.hub import Hub
 from loopwright.engine.loader import Loader
 from loopwright.errors import CheckpointError, InvalidInput
@@ -106,6 +110,70 @@ def test_a_text_encoder_that_is_none(tmp_path: Path) -> None:
     (folder / "text_encoder").mkdir()
     with pytest.raises(CheckpointError, match="cannot be loaded"):
         load(str(folder))
+
+
+FINETUNE = ModelKey("someone/acid", "acid.ckpt")
+
+
+def publish_finetune(hub_server: HubServer, base: Path, **more: str) -> None:
+    """A finetune with the base's own weights. more: files beside the checkpoint."""
+    hub_server.repos[FINETUNE.source] = {name.replace("_json", ".json"): text.encode() for name, text in more.items()}
+    tensors = io.BytesIO()
+    torch.save({"state_dict": load_file(base / "model.safetensors")}, tensors)
+    hub_server.repos[FINETUNE.source]["acid.ckpt"] = tensors.getvalue()
+
+
+def with_objective(base: Path, objective: str) -> str:
+    """The base's configuration with another objective."""
+    config = json.loads((base / "model_config.json").read_text())
+    config["model"]["diffusion"]["diffusion_objective"] = objective
+    return json.dumps(config)
+
+
+def load_finetune(base: str) -> ModelInfo:
+    return Loader(Hub({FINETUNE.source, base}), TORCH, 0, ModelKey(base))(FINETUNE).info
+
+
+def test_a_finetune_without_a_configuration_is_a_rectified_flow(hub_server: HubServer, tmp_path: Path) -> None:
+    base = make_model_folder(tmp_path / "base")
+    publish_finetune(hub_server, base)
+    info = load_finetune(str(base))
+    assert (info.objective, info.limits.default_steps, info.limits.samplers[0]) == ("rectified_flow", 50, "euler")
+    assert load(str(base)).info.objective == "rf_denoiser"
+
+
+def test_a_finetune_gets_the_configuration_that_its_base_was_trained_with(
+    hub_server: HubServer, tmp_path: Path
+) -> None:
+    base = make_model_folder(tmp_path / "base")
+    publish_finetune(hub_server, base)
+    (base / BASE_CONFIG_FILE).write_text(with_objective(base, "v"))
+    assert load_finetune(str(base)).objective == "v"
+
+
+def test_a_finetune_s_own_configuration_counts_first(hub_server: HubServer, tmp_path: Path) -> None:
+    base = make_model_folder(tmp_path / "base")
+    publish_finetune(hub_server, base, model_config_json=(base / "model_config.json").read_text())
+    (base / BASE_CONFIG_FILE).write_text(with_objective(base, "v"))
+    assert load_finetune(str(base)).objective == "rf_denoiser"
+
+
+@pytest.mark.parametrize(("has_one", "objective"), [(True, "v"), (False, "rectified_flow")])
+def test_a_finetune_of_a_base_on_the_hub(has_one: bool, objective: str, hub_server: HubServer, tmp_path: Path) -> None:
+    base = make_model_folder(tmp_path / "base", text_encoder=False)
+    publish_finetune(hub_server, base)
+    hub_server.publish(REPO, base)
+    if has_one:
+        hub_server.repos[REPO][BASE_CONFIG_FILE] = with_objective(base, "v").encode()
+    make_text_encoder(tmp_path / "t5")
+    hub_server.publish("t5-small", tmp_path / "t5")
+    assert load_finetune(REPO).objective == objective
+
+
+def test_what_was_no_distilled_flow_stays_what_it_was(hub_server: HubServer, tmp_path: Path) -> None:
+    base = make_model_folder(tmp_path / "base", "sao1-tiny")
+    publish_finetune(hub_server, base)
+    assert load_finetune(str(base)).objective == "v"
 
 
 def test_texts_are_padded_masked_and_cut(tmp_path: Path) -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import queue
 import threading
 import time
+from collections.abc import Callable
 
 import pytest
 
 from loopwright.engine import registry as module
-from loopwright.engine.base import Engine, ModelKey
+from loopwright.engine.base import Engine, ModelKey, Stopgap
 from loopwright.engine.registry import Registry
 from loopwright.errors import CheckpointError, Conflict, ModelUnavailable
 from tests.fakes import FakeEngine, info
@@ -126,6 +128,125 @@ def test_nothing_is_loaded_after_closing() -> None:
     registry.close()
     with pytest.raises(Conflict), registry.lease(A):
         pass
+
+
+class Conversions:
+    """Loads stopgaps. The quicker engines are made when their gates open, or fail with ``failure``."""
+
+    def __init__(self) -> None:
+        self.slow: dict[ModelKey, FakeEngine] = {}
+        self.quick: dict[ModelKey, FakeEngine] = {}
+        self.gates = {key: threading.Event() for key in (A, B, C)}
+        self.begun: queue.Queue[ModelKey] = queue.Queue()
+        self.failure: Exception | None = None
+
+    def __call__(self, key: ModelKey) -> Stopgap:
+        self.slow[key], self.quick[key] = FakeEngine(info(key)), FakeEngine(info(key))
+        return Stopgap(self.slow[key], lambda: self._improve(key))
+
+    def _improve(self, key: ModelKey) -> Engine:
+        self.begun.put(key)
+        assert self.gates[key].wait(10)
+        if self.failure is not None:
+            raise self.failure
+        return self.quick[key]
+
+
+def until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
+
+
+def test_a_stopgap_serves_until_the_quicker_engine_is_there() -> None:
+    loads = Conversions()
+    registry = Registry(loads)
+    with registry.lease(A) as held:
+        assert held is loads.slow[A]
+        assert registry.status(A).converting
+        loads.gates[A].set()
+        until(lambda: not registry.status(A).converting)
+        with registry.lease(A) as engine:
+            assert engine is loads.quick[A]
+        assert not loads.slow[A].closed  # a run that began on it ends on it
+    assert loads.slow[A].closed
+    assert not loads.quick[A].closed
+    assert [one.key for one in registry.loaded()] == [A]
+
+
+def test_a_stopgap_that_nobody_holds_is_closed_when_it_is_replaced() -> None:
+    loads = Conversions()
+    registry = Registry(loads)
+    with registry.lease(A):
+        pass
+    loads.gates[A].set()
+    until(lambda: loads.slow[A].closed)
+    with registry.lease(A) as engine:
+        assert engine is loads.quick[A]
+
+
+def test_one_conversion_at_a_time() -> None:
+    loads = Conversions()
+    registry = Registry(loads)
+    for key in (A, B):
+        with registry.lease(key):
+            pass
+    first = loads.begun.get(timeout=10)
+    (second,) = {A, B} - {first}
+    assert registry.status(second).converting  # waits for its turn, and serves meanwhile
+    assert loads.begun.empty()
+    loads.gates[first].set()
+    assert loads.begun.get(timeout=10) == second
+    assert not registry.status(first).converting
+    loads.gates[second].set()
+    until(lambda: not registry.status(second).converting)
+
+
+@pytest.mark.parametrize("failure", [CheckpointError("no"), RuntimeError("a bug")])
+def test_where_no_quicker_engine_can_be_made_the_stopgap_stays(failure: Exception) -> None:
+    loads = Conversions()
+    loads.failure = failure
+    registry = Registry(loads)
+    with registry.lease(A):
+        pass
+    loads.gates[A].set()
+    until(lambda: not registry.status(A).converting)
+    with registry.lease(A) as engine:
+        assert engine is loads.slow[A]
+        assert not loads.slow[A].closed
+    assert registry.status(A).state == "ready"
+
+
+@pytest.mark.parametrize("end", [Registry.clear, Registry.close])
+def test_a_quicker_engine_of_a_model_that_is_gone_is_closed(end: Callable[[Registry], object]) -> None:
+    loads = Conversions()
+    registry = Registry(loads)
+    with registry.lease(A):
+        pass
+    loads.begun.get(timeout=10)
+    end(registry)
+    loads.gates[A].set()
+    until(lambda: loads.quick[A].closed)
+    assert loads.slow[A].closed
+    assert registry.loaded() == ()
+
+
+def test_statuses_name_what_is_loading_and_loaded() -> None:
+    gate = threading.Event()
+
+    def load(key: ModelKey) -> Engine:
+        assert key == A or gate.wait(10)
+        return FakeEngine(info(key))
+
+    registry = Registry(load)
+    with registry.lease(A):
+        pass
+    registry.preload(B)
+    assert [(key, status.state) for key, status in registry.statuses().items()] == [(A, "ready"), (B, "loading")]
+    assert registry.statuses()[A].info == info(A)
+    gate.set()
+    until(lambda: registry.status(B).state == "ready")
 
 
 def test_many_threads_and_keys_leave_nothing_behind() -> None:

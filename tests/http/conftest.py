@@ -8,8 +8,9 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 import httpx
 import pytest
 
-from loopwright.engine.base import Engine, ModelKey
+from loopwright.engine.base import ModelKey
 from loopwright.engine.hub import Hub
+from loopwright.engine.registry import Load
 from loopwright.http.app import create_app
 from loopwright.service import Service
 from loopwright.settings import Settings
@@ -21,7 +22,7 @@ Connect = Callable[..., AbstractAsyncContextManager[Client]]
 
 @asynccontextmanager
 async def connected(
-    load: Callable[[ModelKey], Engine] | None = None,
+    load: Load | None = None,
     *,
     max_requests: int = 36,
     raise_errors: bool = False,

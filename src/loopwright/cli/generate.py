@@ -39,7 +39,8 @@ def run(
 
 
 async def _generate(settings: Settings, request: GenerationRequest, upload: Upload | None) -> Generation:
-    service = assemble(settings)
+    # a process that makes one loop and ends would never see the end of a conversion beside it
+    service = assemble(settings, at_once=False)
     try:
         with _progress() as bar:
             task = bar.add_task(f"loading {service.models.standard}", total=None)

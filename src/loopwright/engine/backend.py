@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from typing import Literal
 
 from loopwright.engine.base import EngineName, Precision
-from loopwright.errors import InvalidInput
+from loopwright.errors import InvalidInput, shown
 
 PRECISIONS: dict[str, tuple[Precision, ...]] = {
     "openvino": ("int8", "f32"),
@@ -37,8 +37,14 @@ class Wishes:
             )
         if self.engine == "openvino" and self.device not in {"auto", "cpu"}:
             raise InvalidInput(
-                f"engine openvino computes on the CPU: device must be auto or cpu, got {self.device!r}", field="device"
+                f"engine openvino computes on the CPU: device must be auto or cpu, got {shown(self.device)}",
+                field="device",
             )
+
+    @property
+    def leaves_it_open(self) -> bool:
+        """Whether any engine in any precision will do."""
+        return self.engine == "auto" and self.precision == "auto"
 
 
 @dataclass(frozen=True)
@@ -58,7 +64,7 @@ def choose_backend(wishes: Wishes) -> Backend:
     fitting = PRECISIONS[where]
     if wishes.precision != "auto" and wishes.precision not in fitting:
         raise InvalidInput(
-            f"precision must be {' or '.join(sorted(fitting))} with {where}, got {wishes.precision!r}",
+            f"precision must be {' or '.join(sorted(fitting))} with {where}, got {shown(wishes.precision)}",
             field="precision",
         )
     precision = fitting[0] if wishes.precision == "auto" else wishes.precision
@@ -83,4 +89,6 @@ def pick_device(setting: str) -> Literal["cpu", "cuda", "mps"]:
     for name in there:
         if setting in {"auto", name}:
             return name
-    raise InvalidInput(f"device must be one this machine has ({', '.join(there)}), got {setting!r}", field="device")
+    raise InvalidInput(
+        f"device must be one this machine has ({', '.join(there)}), got {shown(setting)}", field="device"
+    )

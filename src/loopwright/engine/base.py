@@ -130,3 +130,16 @@ class Engine(Protocol):
     def close(self) -> None:
         """Give the memory back."""
         ...
+
+
+@dataclass(frozen=True)
+class Stopgap:
+    """An engine that serves at once, until a quicker one of the same model is made.
+
+    Args:
+        engine: The one that serves meanwhile.
+        improve: Makes the quicker one. Takes seconds to minutes; raises where it cannot be done.
+    """
+
+    engine: Engine
+    improve: Callable[[], Engine]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from loopwright.engine.base import ModelKey
 from loopwright.engine.hub import Hub
-from loopwright.errors import InvalidInput
+from loopwright.errors import InvalidInput, shown
 from loopwright.settings import BASE_REPO
 
 POCKET = "pocket"
@@ -32,7 +32,7 @@ def choose(setting: str, hub: Hub) -> Choice:
         return Choice(ModelKey(str(folder.resolve())), "the folder holds a model")
     if folder.exists() or setting.startswith((".", "/", "~")):
         raise InvalidInput(
-            f"model must be a folder with model_config.json, got {setting!r}, which has none", field="model"
+            f"model must be a folder with model_config.json, got {shown(setting)}, which has none", field="model"
         )
     hub.check_name(setting)
     return Choice(ModelKey(setting), "it was asked for")

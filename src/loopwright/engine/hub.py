@@ -22,7 +22,7 @@ from huggingface_hub.errors import (
     RepositoryNotFoundError,
 )
 
-from loopwright.errors import InvalidInput, ModelUnavailable, NotFound
+from loopwright.errors import InvalidInput, ModelUnavailable, NotFound, shown
 from loopwright.model.files import CONFIG_FILE, WEIGHT_FILES, ModelFiles
 
 ANY_REPO = "*"
@@ -45,10 +45,11 @@ class Hub:
     def check_name(self, repo: str, field: str = "model") -> None:
         """Raises InvalidInput for what is no repository's name, or is not allowed."""
         if not _NAME.fullmatch(repo) or ".." in repo or "--" in repo:
-            raise InvalidInput(f"{field} must be a hub repository such as owner/name, got {repo!r}", field=field)
+            raise InvalidInput(f"{field} must be a hub repository such as owner/name, got {shown(repo)}", field=field)
         if ANY_REPO not in self._allowed and repo not in self._allowed:
             raise InvalidInput(
-                f"{field} must be a repository this server allows ({', '.join(sorted(self._allowed))}), got {repo!r}; "
+                f"{field} must be a repository this server allows ({', '.join(sorted(self._allowed))}), "
+                f"got {shown(repo)}; "
                 "LOOPWRIGHT_ALLOWED_REPOS sets them",
                 field=field,
                 code="repo_not_allowed",

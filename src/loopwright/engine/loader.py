@@ -6,17 +6,20 @@ Knows: where each kind of model lives, and what to say of it. Does not know: whe
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import structlog
+
 from loopwright.engine.backend import Backend, Wishes, choose_backend
-from loopwright.engine.base import Engine, ModelInfo, ModelKey
+from loopwright.engine.base import Engine, ModelInfo, ModelKey, Stopgap
 from loopwright.engine.choose import POCKET
-from loopwright.engine.finetune import checkpoints_among, config_for
+from loopwright.engine.finetune import BASE_CONFIG_FILE, checkpoints_among, config_for
 from loopwright.engine.hub import Hub
 from loopwright.engine.model_source import ModelSource
 from loopwright.engine.torch_import import import_torch
-from loopwright.errors import NotFound
+from loopwright.errors import ModelUnavailable, NotFound
 from loopwright.model.files import ModelFiles, files_in
 from loopwright.plan import ModelLimits
 
@@ -40,6 +43,8 @@ DEFAULT_CFG_SCALE = 6.0
 
 TEXT_ENCODER_FOLDER = "text_encoder"
 
+log = structlog.get_logger()
+
 
 @dataclass(frozen=True)
 class Loader:
@@ -57,13 +62,29 @@ class Loader:
 
     def __call__(self, key: ModelKey) -> Engine:
         """Load a model; takes from under a second to minutes. Raises LoopwrightErrors that say what is wrong."""
+        loaded = self._load(key, waits=True)
+        assert not isinstance(loaded, Stopgap)
+        return loaded
+
+    def at_once(self, key: ModelKey) -> Engine | Stopgap:
+        """Load a model as a server does, whose clients give up after half a minute.
+
+        One that is yet to be converted is a stopgap in torch, unless an engine or a precision was
+        asked for. Raises LoopwrightErrors that say what is wrong.
+        """
+        return self._load(key, waits=not self.wishes.leaves_it_open)
+
+    def _load(self, key: ModelKey, *, waits: bool) -> Engine | Stopgap:
+        """waits: whether a model that is yet to be converted is waited for."""
         import_torch()
         import torch
 
         if self.threads:
             torch.set_num_threads(self.threads)
         backend = choose_backend(self.wishes)
-        return self._pocket(key, backend) if key.source == POCKET else self._stable_audio(key, backend)
+        if key.source == POCKET:
+            return self._pocket(key, backend)
+        return self._stable_audio(key, backend, waits=waits)
 
     def _pocket(self, key: ModelKey, backend: Backend) -> Engine:
         from loopwright.engine.ready import pocket
@@ -73,25 +94,32 @@ class Loader:
         limits = replace(_limits(ready.model.spec), default_steps=POCKET_STEPS, default_cfg_scale=POCKET_CFG_SCALE)
         return _engine(ready, key, backend, limits)
 
-    def _stable_audio(self, key: ModelKey, backend: Backend) -> Engine:
-        from loopwright.engine.ready import with_openvino, with_torch
+    def _stable_audio(self, key: ModelKey, backend: Backend, *, waits: bool) -> Engine | Stopgap:
+        from loopwright.engine.ready import as_stopgap, is_converted, with_openvino, with_torch
 
-        source = self._source(key)
-        if backend.engine == "openvino" and self.cache is not None:
-            ready = with_openvino(source, backend, self.threads, self.cache)
-        else:
-            ready = with_torch(source, backend, self.cache)
-        return _engine(ready, key, backend, _limits(ready.model.spec))
+        source, cache = self._source(key), self.cache
+        if backend.engine == "torch" or cache is None:
+            return _engine(with_torch(source, backend, cache), key, backend)
+
+        def in_openvino(*, gives_way: bool) -> Engine:
+            ready = with_openvino(source, backend, self.threads, cache, gives_way=gives_way)
+            return _engine(ready, key, backend)
+
+        if waits or is_converted(source, backend, cache):
+            return in_openvino(gives_way=False)
+        meanwhile = _engine(as_stopgap(source, cache), key, Backend("torch", "cpu", "f32"))
+        return Stopgap(meanwhile, partial(in_openvino, gives_way=True))
 
     def _source(self, key: ModelKey) -> ModelSource:
         """Where the files of a model are: its own, or a finetune's and those of the base it is laid over."""
         files = self._files(key if key.checkpoint is None else self.base)
-        finetune = None
+        finetune, before_distillation = None, False
         if key.checkpoint is not None:
             own_config, finetune = self._finetune(key.source, key.checkpoint)
-            files = replace(files, config=own_config or files.config)
+            config = own_config or self._undistilled_config()
+            files, before_distillation = replace(files, config=config or files.config), config is None
         beside = files.weights.parent / TEXT_ENCODER_FOLDER
-        source = ModelSource(files.config, files.weights, beside, finetune)
+        source = ModelSource(files.config, files.weights, beside, finetune, before_distillation)
         if beside.is_dir():
             return source
         name = source.read_config().conditioning.text.model_name
@@ -108,6 +136,18 @@ class Loader:
             )
         own_config = config_for(checkpoint, files)
         return None if own_config is None else self.hub.fetch(repo, own_config), self.hub.fetch(repo, checkpoint)
+
+    def _undistilled_config(self) -> Path | None:
+        """Find what the base was trained with before it was distilled; None where it does not say."""
+        folder = Path(self.base.source)
+        if folder.is_absolute():
+            file = folder / BASE_CONFIG_FILE
+            return file if file.is_file() else None
+        try:
+            return self.hub.fetch(self.base.source, BASE_CONFIG_FILE)
+        except (NotFound, ModelUnavailable) as error:  # offline, the cache may lack just this file
+            log.info("the base model has no configuration for finetunes", reason=error.message)
+            return None
 
     def _files(self, key: ModelKey) -> ModelFiles:
         folder = Path(key.source)
@@ -133,7 +173,7 @@ def _limits(spec: LatentSpec) -> ModelLimits:
     )
 
 
-def _engine(ready: Ready, key: ModelKey, backend: Backend, limits: ModelLimits) -> Engine:
+def _engine(ready: Ready, key: ModelKey, backend: Backend, limits: ModelLimits | None = None) -> Engine:
     import torch
 
     from loopwright.engine.model_engine import ModelEngine
@@ -144,7 +184,7 @@ def _engine(ready: Ready, key: ModelKey, backend: Backend, limits: ModelLimits) 
         device=backend.device,
         objective=ready.model.spec.objective,
         latent_channels=ready.model.spec.channels,
-        limits=limits,
+        limits=limits or _limits(ready.model.spec),
         memory_bytes=ready.memory_bytes,
         cuda_available=torch.cuda.is_available(),
         limitations=limitations(key),

@@ -5,7 +5,7 @@ Knows: which file is what. Does not know: where they came from, what the model i
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,12 +21,23 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ModelSource:
-    """config, weights: of the model. finetune: a checkpoint that is laid over the weights. text_encoder: a folder."""
+    """Where the parts of a model lie.
+
+    Args:
+        config: The model's configuration.
+        weights: The model's weights.
+        text_encoder: A folder.
+        finetune: A checkpoint that is laid over the weights.
+        before_distillation: The configuration is that of a base which was distilled
+            (``rf_denoiser``); the finetune was trained on what the base was before that, a
+            rectified flow.
+    """
 
     config: Path
     weights: Path
     text_encoder: Path
     finetune: Path | None = None
+    before_distillation: bool = False
 
     def files(self) -> list[Path]:
         """All files the model depends on, in an order of their own."""
@@ -34,10 +45,13 @@ class ModelSource:
         return parts + sorted(path for path in self.text_encoder.iterdir() if path.is_file())
 
     def read_config(self) -> ModelConfig:
-        """What the model is made of. Raises CheckpointError."""
+        """Read what the model is made of. Raises CheckpointError."""
         from loopwright.model.stable_audio import read_config
 
-        return read_config(self.config)
+        config = read_config(self.config)
+        if self.before_distillation and config.spec.objective == "rf_denoiser":
+            return replace(config, spec=replace(config.spec, objective="rectified_flow"))
+        return config
 
     def load(self, device: torch.device) -> StableAudioModel:
         """The model in torch, in float32. Raises CheckpointError that says what does not fit."""

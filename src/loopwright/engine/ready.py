@@ -33,6 +33,9 @@ if TYPE_CHECKING:
     from loopwright.engine.openvino.model import Graphs, OpenVinoModel
 
 TRIAL_SECONDS = 600.0
+TRIALS = ("autoencoder", "rows")
+"""What is found out by trying a model in OpenVINO."""
+
 NEAR = 0.01
 TILE_FRAMES = (4, 8, 16)
 """Latent frames of a tile that are tried: less is mostly margin, more leaves the cores' caches."""
@@ -53,8 +56,20 @@ def pocket(backend: Backend, cache: Path | None) -> Ready:
     return Ready(model, _bytes_of(model), _batching(model, backend, _tuning(cache, backend, "pocket")))
 
 
+def as_stopgap(source: ModelSource, cache: Path) -> Ready:
+    """Load a model of the stable-audio family in torch on the CPU, while its graphs are being made.
+
+    Nothing is tried out: that would take longer than it brings. Raises CheckpointError.
+    """
+    backend = Backend("torch", "cpu", "f32")
+    model = accelerated(source.load(torch.device("cpu")), torch.device("cpu"), backend.precision)
+    tuning = _tuning(cache, backend, repr(source.read_config()))
+    model.tile_frames = tuning.known("tile_frames", TILE_FRAMES[0])
+    return Ready(model, _bytes_of(model), Batching(tuning.known("rows", 1)))
+
+
 def with_torch(source: ModelSource, backend: Backend, cache: Path | None) -> Ready:
-    """A model of the stable-audio family in torch. Raises CheckpointError."""
+    """Load a model of the stable-audio family in torch, and try it out. Raises CheckpointError."""
     device = torch.device(backend.device)
     model = accelerated(source.load(device), device, backend.precision)
     config = source.read_config()
@@ -69,25 +84,66 @@ def with_torch(source: ModelSource, backend: Backend, cache: Path | None) -> Rea
     return Ready(model, _bytes_of(model), batching)
 
 
-def with_openvino(source: ModelSource, backend: Backend, threads: int, cache: Path) -> Ready:
-    """A model of the stable-audio family in OpenVINO; the first time, it is converted and tried out, in processes of their own.
+def is_converted(source: ModelSource, backend: Backend, cache: Path) -> bool:
+    """Return whether a model was converted for OpenVINO and tried out on this machine.
 
-    The autoencoder is computed by OpenVINO or by torch, whichever is quicker here. Raises CheckpointError, WorkerFailed.
+    Raises CheckpointError.
+    """
+    from loopwright.engine.openvino.conversion import graphs_folder, missing
+
+    tuning = _tuning(cache, backend, repr(source.read_config()))
+    folder = graphs_folder(source, cache)
+    return tuning.knows(*TRIALS) and not missing(folder, backend.precision, _graphs_needed(tuning))
+
+
+def with_openvino(
+    source: ModelSource, backend: Backend, threads: int, cache: Path, *, gives_way: bool = False
+) -> Ready:
+    """Load a model of the stable-audio family in OpenVINO.
+
+    The first time it is converted and tried out, in processes of their own. The autoencoder is
+    computed by OpenVINO or by torch, whichever is quicker here.
+
+    Args:
+        source: The model's files.
+        backend: OpenVINO, and the precision of the graphs.
+        threads: Of the CPU; 0 is one per core.
+        cache: The folder for graphs and for what was found out by trying.
+        gives_way: Whether other processes go first while it is converted.
+
+    Raises:
+        CheckpointError: the files are no model.
+        WorkerFailed: a process that converts or tries was ended, or took too long.
     """
     from loopwright.engine.openvino.conversion import converted
     from loopwright.engine.openvino.model import Graphs
 
-    config, folder = source.read_config(), converted(source, cache, backend.precision)
+    config = source.read_config()
     tuning = _tuning(cache, backend, repr(config))
-    if not tuning.knows("autoencoder", "rows"):
+    if not tuning.knows(*TRIALS):
+        needed = _graphs_needed(tuning)
+        folder = converted(source, cache, backend.precision, needed, gives_way=gives_way)
+        # does not give way: what is tried while it waits for others looks slow
         with_all_memory(TRIAL_SECONDS, _try_out, config, folder, backend, threads, cache)
         tuning = _tuning(cache, backend, repr(config))
+    needed = _graphs_needed(tuning)
+    folder = converted(source, cache, backend.precision, needed, gives_way=gives_way)
     best, rows = tuning.known("autoencoder", f"torch {TILE_FRAMES[0]}"), tuning.known("rows", 1)
     graphs = Graphs(folder, backend.precision, threads)
     model = _in_openvino(config, folder, graphs, by_torch=best.startswith("torch"))
     model.tile_frames = _frames(best)
     memory = graphs.weight_bytes + (_bytes_of(model.autoencoder) if isinstance(model.autoencoder, nn.Module) else 0)
     return Ready(model, memory, Batching(rows))
+
+
+def _graphs_needed(tuning: Tuning) -> tuple[str, ...]:
+    """Return the graphs that a model is computed by, as far as that is known."""
+    from loopwright.engine.openvino.conversion import AUTOENCODER, DECODE_FINE, NETWORKS
+
+    best = tuning.known("autoencoder", "")
+    if best.startswith("torch"):
+        return NETWORKS
+    return (*NETWORKS, *AUTOENCODER) if best else (*NETWORKS, DECODE_FINE)  # what is tried first
 
 
 def _in_openvino(config: ModelConfig, folder: Path, graphs: Graphs, *, by_torch: bool) -> OpenVinoModel:

@@ -2,6 +2,8 @@
 
 A model is reached through a lease, and is never unloaded while one is held. The least recently used goes first, when there
 are more than ``max_models`` or more bytes than the budget. Two who want the same model load it once.
+A stopgap serves until a quicker engine of its model is made, one model at a time; then new leases
+get that one, and the stopgap is closed by the last who holds it.
 Knows: keys, leases, bytes. Does not know: how a model is loaded, what it is used for. Safe from any thread.
 """
 
@@ -17,7 +19,7 @@ from typing import Literal
 
 import structlog
 
-from loopwright.engine.base import Engine, ModelInfo, ModelKey
+from loopwright.engine.base import Engine, ModelInfo, ModelKey, Stopgap
 from loopwright.errors import (
     CheckpointError,
     Conflict,
@@ -32,31 +34,51 @@ REMEMBER_FAILURE_SECONDS = 30.0
 
 log = structlog.get_logger()
 
-Load = Callable[[ModelKey], Engine]
+Load = Callable[[ModelKey], Engine | Stopgap]
 
 
 @dataclass(frozen=True)
 class ModelStatus:
-    """How a model is; reason: why it is in error."""
+    """How a model is.
+
+    Args:
+        state: Whether it can be used.
+        reason: Why it is in error.
+        info: What is said of it once it is loaded.
+        converting: Whether a quicker engine is being made, or waits to be made.
+    """
 
     state: Literal["absent", "loading", "ready", "error"]
     reason: str | None = None
+    info: ModelInfo | None = None
+    converting: bool = False
 
 
 @dataclass
 class _Entry:
-    """A model that is loading, loaded or failed. leases: who uses it, or waits to."""
+    """A model that is loading, loaded or failed.
+
+    Args:
+        engine: What computes it; None until it is loaded.
+        leases: Who uses it, or waits to.
+        converting: Whether a quicker engine is being made.
+        is_replaced: Whether that has taken its place, and this one only serves who holds it.
+    """
 
     engine: Engine | None = None
     failure: LoopwrightError | None = None
     failed_at: float = 0.0
     leases: int = 0
+    converting: bool = False
+    is_replaced: bool = False
 
     @property
     def status(self) -> ModelStatus:
         if self.failure is not None:
             return ModelStatus("error", self.failure.message)
-        return ModelStatus("loading" if self.engine is None else "ready")
+        if self.engine is None:
+            return ModelStatus("loading")
+        return ModelStatus("ready", info=self.engine.info, converting=self.converting)
 
     @property
     def idle(self) -> bool:
@@ -72,11 +94,16 @@ class Registry:
         self._memory_budget = memory_budget
         self._entries: OrderedDict[ModelKey, _Entry] = OrderedDict()
         self._changed = threading.Condition()
+        self._improving = threading.Lock()
         self._closed = False
 
     @contextmanager
     def lease(self, key: ModelKey) -> Iterator[Engine]:
-        """The model, loaded if need be, for as long as the block runs. Raises ModelUnavailable with the reason."""
+        """Lend the model, loaded if need be, for as long as the block runs.
+
+        It is the same engine throughout the block, whatever is made meanwhile. Raises ModelUnavailable
+        with the reason.
+        """
         entry = self._take(key)
         try:
             yield self._wait(key, entry)
@@ -98,6 +125,11 @@ class Registry:
         """The models that are loaded, least recently used first."""
         with self._changed:
             return tuple(entry.engine.info for entry in self._entries.values() if entry.engine is not None)
+
+    def statuses(self) -> dict[ModelKey, ModelStatus]:
+        """Return how each model is, least recently used first. Never waits."""
+        with self._changed:
+            return {key: entry.status for key, entry in self._entries.items()}
 
     def clear(self) -> int:
         """Unload every model that nobody uses; how many that were."""
@@ -138,16 +170,60 @@ class Registry:
         began = time.monotonic()
         log.info("loading model", model=str(key))
         try:
-            engine = self._load(key)
+            loaded = self._load(key)
         except Exception as error:
             self._failed(key, entry, error)
             return
+        engine = loaded.engine if isinstance(loaded, Stopgap) else loaded
         with self._changed:
-            entry.engine = engine
+            entry.engine, entry.converting = engine, isinstance(loaded, Stopgap)
             self._changed.notify_all()
         seconds = round(time.monotonic() - began, 2)
-        log.info("model loaded", model=str(key), device=engine.info.device, seconds=seconds)
+        log.info("model loaded", model=str(key), device=engine.info.device, engine=engine.info.engine, seconds=seconds)
         self._make_room()
+        if isinstance(loaded, Stopgap):
+            with self._improving:  # one at a time: to make one takes all cores
+                self._improve(key, entry, loaded.improve)
+
+    def _improve(self, key: ModelKey, entry: _Entry, improve: Callable[[], Engine]) -> None:
+        """Put a quicker engine in the place of the one that serves meanwhile, if it can be made."""
+        if self._is_gone(key, entry):
+            return
+        began = time.monotonic()
+        try:
+            engine = improve()
+        except Exception as error:
+            with self._changed:
+                entry.converting = False
+            if not self._closed:
+                stays = entry.status.info
+                log.error(
+                    "model could not be converted; it is computed as before",
+                    model=str(key),
+                    engine=stays and stays.engine,
+                    reason=str(error),
+                    exc_info=None if isinstance(error, LoopwrightError) else error,
+                )
+            return
+        with self._changed:
+            if self._is_gone(key, entry):
+                engine.close()
+                return
+            self._entries[key] = _Entry(engine)  # which keeps its place in the order of use
+            entry.is_replaced = True
+            self._close_if_unused(entry)
+        seconds = round(time.monotonic() - began, 2)
+        log.info("model converted", model=str(key), engine=engine.info.engine, seconds=seconds)
+        self._make_room()
+
+    def _is_gone(self, key: ModelKey, entry: _Entry) -> bool:
+        """Whether the model was unloaded, or the server is stopping."""
+        with self._changed:
+            return self._closed or self._entries.get(key) is not entry
+
+    def _close_if_unused(self, entry: _Entry) -> None:
+        if entry.is_replaced and entry.leases == 0 and entry.engine is not None:
+            entry.engine.close()
 
     def _failed(self, key: ModelKey, entry: _Entry, error: Exception) -> None:
         expected = isinstance(error, LoopwrightError)
@@ -171,6 +247,7 @@ class Registry:
     def _give_back(self, entry: _Entry) -> None:
         with self._changed:
             entry.leases -= 1
+            self._close_if_unused(entry)
         self._make_room()
 
     def _make_room(self) -> None:

@@ -58,6 +58,11 @@ def test_what_is_there_is_not_made_again_and_what_is_missing_is(source: ModelSou
     assert {name for name in first if again[name] != first[name]} == {"decode_fine.xml"}
 
 
+def test_only_what_is_asked_for_is_made(source: ModelSource, tmp_path: Path) -> None:
+    folder = converted(source, tmp_path, "f32", ["conditions"])
+    assert set(times(folder)) == {"conditions.xml"}
+
+
 def test_other_weights_go_into_another_folder(source: ModelSource, tmp_path: Path) -> None:
     cache = tmp_path / "cache"
     before = conversion._key(source, cache)

@@ -11,6 +11,7 @@ import hashlib
 import os
 import shutil
 import tempfile
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,7 @@ import structlog
 
 from loopwright.engine.base import Precision
 from loopwright.engine.model_source import ModelSource
-from loopwright.workers import check_may_start, with_all_memory
+from loopwright.workers import check_may_start, give_way, with_all_memory
 
 if TYPE_CHECKING:
     import openvino
@@ -27,7 +28,9 @@ if TYPE_CHECKING:
     from loopwright.model.autoencoder import Autoencoder
 
 TEXT, KEYS_VALUES, DENOISER, CONDITIONS = "text", "keys_values", "denoiser", "conditions"
-AUTOENCODER = ("encode_fine", "encode_coarse", "decode_coarse", "decode_fine")
+DECODE_FINE = "decode_fine"
+NETWORKS = (TEXT, CONDITIONS, KEYS_VALUES, DENOISER)
+AUTOENCODER = ("encode_fine", "encode_coarse", "decode_coarse", DECODE_FINE)
 HAS_PRECISIONS = frozenset({TEXT, KEYS_VALUES, DENOISER})
 """Graphs of matrix products, whose weights can be whole numbers."""
 
@@ -43,37 +46,69 @@ def graph_file(folder: Path, name: str, precision: Precision) -> Path:
     return folder / (f"{name}-{precision}.xml" if name in HAS_PRECISIONS else f"{name}.xml")
 
 
-def converted(source: ModelSource, cache: Path, precision: Precision) -> Path:
-    """The folder with all graphs of a model in a precision; made if need be, which takes a minute or two.
+def graphs_folder(source: ModelSource, cache: Path) -> Path:
+    """Return where the graphs of a model lie, or will."""
+    return cache / "openvino" / _key(source, cache)
 
-    Raises CheckpointError for files that are no model, WorkerFailed where the process that converts is ended.
+
+def missing(folder: Path, precision: Precision, names: Collection[str]) -> list[str]:
+    """Return those of the graphs that are not there yet."""
+    return [name for name in names if not graph_file(folder, name, precision).is_file()]
+
+
+def converted(
+    source: ModelSource,
+    cache: Path,
+    precision: Precision,
+    names: Collection[str] = (*NETWORKS, *AUTOENCODER),
+    *,
+    gives_way: bool = False,
+) -> Path:
+    """Return the folder with the graphs of a model, after making those that are missing.
+
+    That takes seconds for a toy and up to two minutes for stable-audio-open-small.
+
+    Args:
+        source: The model's files.
+        cache: The folder for what can be made again.
+        precision: Of the graphs that there are in several.
+        names: The graphs that are needed.
+        gives_way: Whether other processes go first.
+
+    Raises:
+        CheckpointError: the files are no model.
+        WorkerFailed: the process that converts was ended, or took too long.
     """
-    folder = cache / "openvino" / _key(source, cache)
-    if _missing(folder, precision):
+    folder = graphs_folder(source, cache)
+    if missing(folder, precision, names):
         from filelock import FileLock
 
         check_may_start()
         folder.mkdir(parents=True, exist_ok=True)
         with FileLock(folder / "lock"):
-            missing = _missing(folder, precision)
-            if missing:
-                log.info("converting the model for OpenVINO; once for each checkpoint", graphs=len(missing))
+            to_make = missing(folder, precision, names)
+            if to_make:
+                log.info("converting the model for OpenVINO; once for each checkpoint", graphs=len(to_make))
                 # in a process, so that the memory it takes does not stay with the server
-                with_all_memory(CONVERSION_SECONDS, make, source, folder, missing, precision)
+                with_all_memory(CONVERSION_SECONDS, make, source, folder, to_make, precision, gives_way=gives_way)
     return folder
 
 
-def make(source: ModelSource, folder: Path, names: list[str], precision: Precision) -> None:
-    """Make some graphs. Needs as much memory as the model in torch, twice."""
+def make(source: ModelSource, folder: Path, names: list[str], precision: Precision, *, gives_way: bool = False) -> None:
+    """Make graphs, here and now. Takes twice the memory of the model in torch."""
+    if gives_way:
+        give_way()
     import torch
 
     from loopwright.engine.openvino import graphs
+    from loopwright.model.text import T5TextEncoder
 
     model, config = source.load(torch.device("cpu")), source.read_config()
     _save_autoencoder(model.autoencoder, folder / AUTOENCODER_FILE)
     for name in names:
         if name == TEXT:
-            encoder = source.load_text_encoder(config.conditioning.text, torch.device("cpu"))
+            encoder = model.text_encoder
+            assert isinstance(encoder, T5TextEncoder)
             (folder / TOKENIZER_FILE).write_text(encoder.tokenizer_json(), encoding="utf-8")
             graph = graphs.text(encoder, config.conditioning.text.tokens)
         else:
@@ -91,18 +126,15 @@ def _save_autoencoder(autoencoder: Autoencoder, file: Path) -> None:
         beside.replace(file)
 
 
-def _missing(folder: Path, precision: Precision) -> list[str]:
-    """The graphs that are not there yet."""
-    wanted = [TEXT, CONDITIONS, KEYS_VALUES, DENOISER, *AUTOENCODER]
-    return [name for name in wanted if not graph_file(folder, name, precision).is_file()]
-
-
 def _save(graph: Graph, file: Path, precision: Precision) -> None:
     """Convert a graph and put it into place, its ``.xml`` last."""
     import openvino
+    from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
 
+    # torch would trace each graph twice and compare, which takes seconds; tests compare all outputs
+    traced = TorchScriptPythonDecoder(graph.function, example_input=graph.examples, trace_kwargs={"check_trace": False})
     made: openvino.Model = openvino.convert_model(
-        graph.function, example_input=graph.examples, input=[list(size) for size in graph.sizes]
+        traced, example_input=graph.examples, input=[list(size) for size in graph.sizes]
     )
     if precision == "int8":
         made = _with_int8_weights(made)

@@ -17,9 +17,13 @@ SAID_AS = {"ready": "healthy", "absent": "healthy", "loading": "loading", "error
 
 @router.get("/health", summary="How the server and its model are")
 async def health(service: ServiceOf) -> JSONResponse:
-    """200 while healthy or loading, 503 when the model could not be loaded (`error` says why)."""
+    """200 while healthy or loading, 503 when the model could not be loaded (`error` says why).
+
+    `converting`: a model is being made quicker for this machine; until that is done, `engine`
+    computes it.
+    """
     status = service.model_status()
-    body = _health(status, service.loaded_info())
+    body = _health(status, service.loaded_info()) | {"converting": service.is_converting()}
     said = {**body, "model": str(service.models.active), "version": __version__, "queue_depth": service.queue_depth}
     return JSONResponse(said, 503 if status.state == "error" else 200)
 

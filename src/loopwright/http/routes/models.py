@@ -3,32 +3,45 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
 from starlette.responses import JSONResponse
 
-from loopwright.engine.base import ModelInfo
-from loopwright.errors import InvalidInput
+from loopwright.engine.base import ModelKey
+from loopwright.engine.registry import ModelStatus
+from loopwright.errors import InvalidInput, LoopwrightError
 from loopwright.http.body import read_body
 from loopwright.http.openapi import ERRORS, body_docs
 from loopwright.http.state import ServiceOf, SettingsOf
-from loopwright.models import Models, Prefer
-from loopwright.request import ModelChoice
+from loopwright.models import Models, Prompts, unused_finetune_fields
+from loopwright.request import ModelChoice, Prefer, PromptsRequest
 
 router = APIRouter(tags=["models"])
 
 
 @router.get("/models/status", summary="The models that are loaded")
 async def status(service: ServiceOf) -> dict[str, object]:
-    """Answers at once."""
-    loaded = service.models.loaded()
+    """Answers at once. The standard model's key is `standard_saos`; its `source` says what it is.
+
+    `model_details` also names what is loading. `converting`: a model is being made quicker for this
+    machine; until that is done, `engine` computes it.
+    """
+    models = service.models
+    details = {
+        models.name_of(key): _details(models, key, status)
+        for key, status in models.statuses().items()
+        if status.state in {"loading", "ready"}
+    }
     return {
-        "cache_status": _cache_status(service.models),
-        "model_details": {str(info.key): _details(info) for info in loaded},
-        "max_models": service.models.registry.max_models,
-        "active_model": str(service.models.active),
-        "cuda_available": any(info.cuda_available for info in loaded),
+        "cache_status": _cache_status(models),
+        "model_details": details,
+        "max_models": models.registry.max_models,
+        "active_model": models.name_of(models.active),
+        "converting": service.is_converting(),
+        "cuda_available": any(info.cuda_available for info in models.loaded()),
     }
 
 
@@ -37,13 +50,13 @@ CHOICE: dict[str, Any] = {"responses": ERRORS, "openapi_extra": body_docs(ModelC
 
 @router.post("/models/switch", summary="Load a model and use it from now on", **CHOICE)
 async def switch(request: Request, service: ServiceOf, settings: SettingsOf) -> dict[str, object]:
-    """Waits until it is loaded. Requests that name no `model_type` use it from then on."""
+    """Waits until it is loaded. Requests that name no model use it from then on.
+
+    Without `model_type` it is the finetune that `finetune_repo` and `finetune_checkpoint` name, else
+    the standard model.
+    """
     body = await read_body(request, settings.max_body_bytes)
     choice, _, warnings = await body.take(ModelChoice)
-    if choice.model_type is None:
-        raise InvalidInput(
-            "model_type is missing; it must be `standard` or `finetune`", field="model_type", code="missing_parameter"
-        )
     info = await asyncio.to_thread(service.models.switch, choice)
     return {
         "success": True,
@@ -52,23 +65,34 @@ async def switch(request: Request, service: ServiceOf, settings: SettingsOf) -> 
         "config": {"sample_rate": info.limits.sample_rate, "sample_size": info.limits.window_samples},
         "cache_status": _cache_status(service.models),
         "message": f"{info.key} is loaded and active",
-        "warnings": list(warnings),
+        "warnings": [*warnings, *unused_finetune_fields(choice)],
     }
 
 
 @router.post("/models/checkpoints", summary="The checkpoints of a repository", **CHOICE)
 async def checkpoints(request: Request, service: ServiceOf, settings: SettingsOf) -> dict[str, object]:
-    """`finetune_repo` names the repository."""
-    body = await read_body(request, settings.max_body_bytes)
-    choice, _, _ = await body.take(ModelChoice)
-    if choice.finetune_repo is None:
-        raise InvalidInput(
-            "finetune_repo is missing; it must be a hub repository such as owner/name",
-            field="finetune_repo",
-            code="missing_parameter",
-        )
-    found = await asyncio.to_thread(service.models.checkpoints, choice.finetune_repo)
+    """`finetune_repo` names the repository. Where there is none, or none in it: 404 with a `hint`."""
+    with _failing_with_no_checkpoints():
+        body = await read_body(request, settings.max_body_bytes)
+        choice, _, _ = await body.take(ModelChoice)
+        if choice.finetune_repo is None:
+            raise InvalidInput(
+                "finetune_repo is missing; it must be a hub repository such as owner/name",
+                field="finetune_repo",
+                code="missing_parameter",
+            )
+        found = await asyncio.to_thread(service.models.checkpoints, choice.finetune_repo)
     return {"success": True, "repo": choice.finetune_repo, "checkpoints": found, "count": len(found)}
+
+
+@contextmanager
+def _failing_with_no_checkpoints() -> Iterator[None]:
+    """Say in every failure that there are no checkpoints: clients read the list first."""
+    try:
+        yield
+    except LoopwrightError as error:
+        error.details = {"checkpoints": [], **error.details}
+        raise
 
 
 @router.get("/models/prompts", summary="The prompts a finetune suggests", responses=ERRORS)
@@ -79,14 +103,37 @@ async def prompts(
     key: Annotated[str | None, Query(max_length=400)] = None,
     prefer: Prefer = "active",
 ) -> dict[str, object]:
-    """Of a repository, of a loaded model by its key, or of the one preferred; `null` with a `message` where there are none."""
+    """The whole `prompts.json` of a repository, of a loaded model by its key, or of the one preferred.
+
+    Of a model without one, empty lists and a `message`; `null` where no such model is loaded.
+    """
     found = await asyncio.to_thread(service.models.prompts, repo, checkpoint, key, prefer)
+    return _prompts(service.models, found)
+
+
+@router.post(
+    "/models/prompts",
+    summary="The prompts a finetune suggests",
+    responses=ERRORS,
+    openapi_extra=body_docs(PromptsRequest),
+)
+async def prompts_of_body(request: Request, service: ServiceOf, settings: SettingsOf) -> dict[str, object]:
+    """As with GET. The fields may also be called `finetune_repo` and `finetune_checkpoint`."""
+    body = await read_body(request, settings.max_body_bytes)
+    asked, _, warnings = await body.take(PromptsRequest)
+    repo, checkpoint = asked.finetune_repo or asked.repo, asked.finetune_checkpoint or asked.checkpoint
+    found = await asyncio.to_thread(service.models.prompts, repo, checkpoint, asked.key, asked.prefer)
+    return {**_prompts(service.models, found), "warnings": list(warnings)}
+
+
+def _prompts(models: Models, found: Prompts) -> dict[str, object]:
+    key = found.key
     said: dict[str, object] = {
         "success": True,
-        "model_key": None if found.key is None else str(found.key),
-        "type": None if found.key is None else found.key.type,
-        "source": None if found.key is None else found.key.source,
-        "checkpoint": None if found.key is None else found.key.checkpoint,
+        "model_key": None if key is None else models.name_of(key),
+        "type": None if key is None else models.type_of(key),
+        "source": None if key is None else key.source,
+        "checkpoint": None if key is None else key.checkpoint,
         "prompts": found.prompts,
     }
     return said if found.message is None else {**said, "message": found.message}
@@ -101,7 +148,7 @@ async def clear(service: ServiceOf) -> JSONResponse:
 
 
 def _cache_status(models: Models) -> dict[str, object]:
-    keys = [str(info.key) for info in models.loaded()]
+    keys = [models.name_of(info.key) for info in models.loaded()]
     return {
         "loaded_models": keys,
         "usage_order": keys,
@@ -109,13 +156,19 @@ def _cache_status(models: Models) -> dict[str, object]:
     }
 
 
-def _details(info: ModelInfo) -> dict[str, object]:
+def _details(models: Models, key: ModelKey, status: ModelStatus) -> dict[str, object]:
+    """Describe a model; of one that is loading, what only the loaded one can say is ``null``."""
+    info = status.info
     return {
-        "type": info.key.type,
-        "source": str(info.key),
-        "device": info.device,
-        "sample_rate": info.limits.sample_rate,
-        "sample_size": info.limits.window_samples,
-        "repo": info.key.source,
-        "checkpoint": info.key.checkpoint,
+        "type": models.type_of(key),
+        "source": str(key),
+        "status": "loading" if info is None else "loaded",
+        "converting": status.converting,
+        "device": info and info.device,
+        "engine": info and info.engine,
+        "precision": info and info.precision,
+        "sample_rate": info and info.limits.sample_rate,
+        "sample_size": info and info.limits.window_samples,
+        "repo": key.source,
+        "checkpoint": key.checkpoint,
     }
