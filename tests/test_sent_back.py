@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from loopwright.engine.base import ModelKey
 from loopwright.finish import Finished
 from loopwright.generation import Generation
 from loopwright.plan import GenerationPlan, RiffUse, Source
@@ -130,3 +131,13 @@ def test_every_field_of_the_metadata_is_a_parameter_or_known_to_be_none(kind: ty
     fields: dict[str, Any] = {"prompt": "techno drums 140bpm", "seed": 1, "key": "a"}
     request = kind.parse(fields)[0]
     assert not set(metadata_of(kind, request)) - set(kind.model_fields) - REPLY_FIELDS
+
+
+def test_a_finetune_that_was_active_is_named() -> None:
+    request = GenerationRequest(prompt="x", seed=1)
+    plan = planned(GenerationRequest, request)
+    finetune = info(ModelKey("owner/name", "a.ckpt"))
+    made = Generation(Finished(SILENCE), plan, finetune, Timings(), 0, generation_time=1.0)
+    again, warnings = GenerationRequest.parse(made.metadata())
+    assert (again.model_type, again.finetune_repo, again.finetune_checkpoint) == ("finetune", "owner/name", "a.ckpt")
+    assert not warnings

@@ -189,7 +189,12 @@ class Generation:
         return said
 
     def _of_making(self) -> Metadata:
+        key = self.info.key
+        finetune: Metadata = {}
+        if key.checkpoint is not None:  # with `model_type` alone nobody could ask for it again
+            finetune = {"finetune_repo": key.source, "finetune_checkpoint": key.checkpoint}
         return {
+            **finetune,
             "steps": self.plan.steps,
             "cfg_scale": self.plan.guidance,
             "sampler_type": self.plan.sampler,
@@ -198,7 +203,7 @@ class Generation:
             "generation_time": round(self.generation_time, 3),
             "realtime_factor": round(self.duration / self.generation_time, 2),
             "model": self.info.name,
-            "model_type": self.info.key.type,
+            "model_type": key.type,
             "warnings": list(self.warnings),
         }
 
