@@ -12,6 +12,7 @@ import pytest
 import soundfile
 
 from loopwright import __version__
+from loopwright.cli.serve import url_of
 from loopwright.settings import Settings
 
 DRUMS = "aggressive techno drums 140bpm"
@@ -93,6 +94,8 @@ def test_every_setting_is_a_flag_of_serve() -> None:
     [
         (["--engine", "openvino", "--device", "cuda"], 'device must be auto or cpu, got "cuda"'),
         (["--model", "./no-such-folder"], 'model must be a folder with model_config.json, got "./no-such-folder"'),
+        (["--host", "no such host"], '--host must be an address or name of this machine, got "no such host"'),
+        (["--host", "192.0.2.1"], '--host must be an address of this machine, got "192.0.2.1"'),
         (["--engine", "abacus"], 'setting engine cannot be "abacus"'),
     ],
 )
@@ -102,3 +105,20 @@ def test_a_server_that_cannot_be_is_refused_in_a_sentence(flags: list[str], said
     assert done.returncode == 2
     assert said in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_the_address_of_a_server_can_be_opened() -> None:
+    assert url_of("::", 9157) == "http://[::]:9157"
+    assert url_of("127.0.0.1", 8005, "/audio") == "http://127.0.0.1:8005/audio"
+
+
+def test_an_error_of_a_field_names_its_flag(tmp_path: Path) -> None:
+    done = run("generate", DRUMS, "--seconds", "-1", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "seconds_total must be a number of seconds above 0, got -1 (the flag is --seconds)" in done.stderr
+
+
+def test_an_audio_file_is_called_by_its_flag(tmp_path: Path) -> None:
+    (tmp_path / "x.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    done = run("generate", DRUMS, "--audio", "x.png", cwd=tmp_path)
+    assert "error: --audio is a PNG image, not audio; send WAV," in done.stderr

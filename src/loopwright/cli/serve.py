@@ -26,8 +26,7 @@ def run(settings: Settings) -> None:
     check(settings)
     listener = _listen(settings.host, settings.port)
     host, port = listener.getsockname()[:2]
-    shown_host = f"[{host}]" if ":" in host else host
-    log.info("listening", url=f"http://{shown_host}:{port}{settings.root_path}", docs="/docs")
+    log.info("listening", url=url_of(host, port, settings.root_path), docs="/docs")
     config = uvicorn.Config(
         create_app(settings, assemble),
         log_config=None,
@@ -37,6 +36,11 @@ def run(settings: Settings) -> None:
     )
     with suppress(KeyboardInterrupt):  # uvicorn raises it once more, when everything is closed
         uvicorn.Server(config).run([listener])
+
+
+def url_of(host: str, port: int, root_path: str = "") -> str:
+    """Return the address to open in a browser; IPv6 stands in brackets (RFC 3986, section 3.2.2)."""
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}{root_path}"
 
 
 def _listen(host: str, port: int) -> socket.socket:
