@@ -62,3 +62,29 @@ async def test_no_more_than_so_many_requests() -> None:
     await asyncio.gather(*waiting)
     await service.generate(LOOP)
     service.close()
+
+
+class Deaf(FakeEngine):
+    """Ignores every word."""
+
+    def ignored_words(self, prompt: str, negative_prompt: str | None) -> tuple[str, ...]:
+        return tuple(f"{prompt} {negative_prompt}".replace(",", "").split())
+
+
+async def test_only_the_clients_own_words_are_warned_of() -> None:
+    service = service_of(Deaf())
+    request = LoopRequest(
+        prompt="zydeco", bpm=140, bars=1, seed=1, steps=1, loop_type="drums", negative_prompt="theremin"
+    )
+    (made,) = await service.generate(request)
+    assert made.plan.words.prompt == "zydeco 140bpm drum loop"
+    assert made.warnings[0].endswith("no room for: zydeco, theremin")
+    service.close()
+
+
+async def test_hundreds_of_ignored_words_make_one_short_warning() -> None:
+    service = service_of(Deaf())
+    words = " ".join(f"word{number}" for number in range(200))
+    (made,) = await service.generate(LoopRequest(prompt=f"{words} 140bpm", bars=1, seed=1, steps=1))
+    assert made.warnings[0].endswith("word28, word29 … and 171 more")
+    service.close()

@@ -13,7 +13,7 @@ from loopwright.audio.encode import MEDIA_TYPES, encode
 from loopwright.audio.wav import MIDDLE_C, Tags
 from loopwright.engine.base import Audio, ModelInfo
 from loopwright.finish import Finished
-from loopwright.music.key import KEYS, written_key
+from loopwright.music.key import KEYS, written_root
 from loopwright.music.tempo import BEATS_PER_BAR, bar_seconds, bpm_number, loop_samples
 from loopwright.plan import GenerationPlan, Loop
 from loopwright.serving.scheduler import Timings
@@ -70,7 +70,7 @@ class Generation:
             software=f"Loopwright {__version__}",
             bpm=None if loop is None else float(loop.bpm),
             beats=None if loop is None else loop.bars * BEATS_PER_BAR,
-            key=None if riff is None else written_key(riff.key),
+            key=None if riff is None else written_root(riff.key),
             root_note=None if riff is None else MIDDLE_C + KEYS.index(riff.key),
         )
 

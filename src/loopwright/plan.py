@@ -23,6 +23,7 @@ class ModelLimits:
 
     sample_rate: Hz. window_samples: the most it makes at once. samplers: those that fit its objective, the default first.
     can_be_guided: whether it can keep parts of a source.
+    default_bpm: the tempo it plays at where none is named; None where that is left to it.
     """
 
     sample_rate: int
@@ -32,6 +33,7 @@ class ModelLimits:
     max_steps: int
     default_cfg_scale: float
     can_be_guided: bool = True
+    default_bpm: Fraction | None = None
 
     @property
     def window_seconds(self) -> Fraction:

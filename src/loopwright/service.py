@@ -29,6 +29,9 @@ from loopwright.sources import Sources
 
 RETRY_AFTER_SECONDS = 5
 
+MOST_WORDS_NAMED = 30
+"""In one warning: a text may have hundreds."""
+
 OnProgress = Callable[[Progress], None]
 
 
@@ -60,7 +63,7 @@ class Service:
             upload = await asyncio.to_thread((await self.generate_one(request.of_source())).encoded)
         async with self._place(), self._lease(self.models.key_for(request)) as engine:
             plan = await self._plan(request.seeded(), upload, engine.info.limits)
-            plan = replace(plan, warnings=(*warnings, *_unknown_words(request, engine), *plan.warnings))
+            plan = replace(plan, warnings=(*warnings, *_ignored_words(request, plan, engine), *plan.warnings))
             attempts = await self._attempts(engine, _with_seeds(plan, request.n * _candidates(request)), on_progress)
             return tuple(
                 replace(max(some, key=lambda one: score(one.finished)), generation_time=time.perf_counter() - began)
@@ -191,11 +194,21 @@ class Service:
             lease.__exit__(None, None, None)
 
 
-def _unknown_words(request: GenerationRequest, engine: Engine) -> tuple[str, ...]:
-    """A warning that names the words of both prompts which the model leaves out, if there are any."""
-    texts = (request.prompt, request.negative_prompt or "")
-    words = dict.fromkeys(word for text in texts for word in engine.unknown_words(text))
-    return (f"the model does not know these words and left them out: {', '.join(words)}",) if words else ()
+def _ignored_words(request: GenerationRequest, plan: GenerationPlan, engine: Engine) -> tuple[str, ...]:
+    """Return a warning that names the client's own words without effect, if there are any.
+
+    The model is asked with all its words, which may leave less room; what a loop type adds is ours.
+    """
+    own = f"{request.prompt} {request.negative_prompt or ''}"
+    ignored = engine.ignored_words(plan.words.prompt, plan.words.negative_prompt)
+    words = [word for word in ignored if word in own]
+    if not words:
+        return ()
+    more = f" … and {len(words) - MOST_WORDS_NAMED} more" if len(words) > MOST_WORDS_NAMED else ""
+    return (
+        "the model leaves out these words, which it does not know or has no room for: "
+        f"{', '.join(words[:MOST_WORDS_NAMED])}{more}",
+    )
 
 
 def _candidates(request: GenerationRequest) -> int:

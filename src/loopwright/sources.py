@@ -71,10 +71,9 @@ class Sources:
 
     def _with_riff(self, plan: GenerationPlan, request: RiffLoopRequest, limits: ModelLimits) -> GenerationPlan:
         assert plan.bpm is not None
-        riff, semitones = self.riffs.choose(request.key, plan.seed, transpose=request.transpose)
+        key = request.key.name
+        riff, semitones = self.riffs.choose(key, plan.seed, transpose=request.transpose)
         loop = self.riffs.loop(riff, plan.bpm, limits.sample_rate, semitones)
         laps = -(-limits.window_samples // loop.shape[1])
         source = Source(np.tile(loop, laps)[:, : limits.window_samples], (2, loop.shape[1]))
-        return with_source(
-            plan, source, request.style_strength, RiffUse(request.key, riff.filename, riff.bpm, semitones)
-        )
+        return with_source(plan, source, request.style_strength, RiffUse(key, riff.filename, riff.bpm, semitones))

@@ -52,7 +52,7 @@ def estimate_tempo(mono: Audio, rate: int) -> tuple[float, float]:
     seconds = len(mono) / rate
     whole = [60 * beats / seconds for beats in BEATS if SLOWEST <= 60 * beats / seconds < FASTEST]
     if not whole:
-        return round(heard, 1), 0.2
+        return round(likely_octave(heard), 1), 0.2
     scores = [_repeats(strength, 60 / bpm * rate / hop) for bpm in whole]
     best = max(range(len(whole)), key=lambda i: scores[i] * _usual(whole[i]))
     near = any(abs(whole[best] * octave / heard - 1) < NEAR for octave in (0.5, 1, 2))
@@ -71,6 +71,18 @@ def estimate_key(mono: Audio, rate: int) -> tuple[int, float]:
     )
     by_root = np.sort(fits.max(0))
     return int(fits.max(0).argmax()), round(float(np.clip(by_root[-1] - by_root[-2], 0, 1)), 2)
+
+
+def likely_octave(heard: float) -> float:
+    """Return a tempo, or where it is none from SLOWEST to FASTEST its half, double … that is usual.
+
+    A short sound may be heard at 304 bpm.
+    """
+    if heard <= 0:
+        return USUAL_BPM
+    if SLOWEST <= heard < FASTEST:
+        return heard
+    return float(heard / 2.0 ** round(np.log2(heard / USUAL_BPM)))
 
 
 def _usual(bpm: float) -> float:

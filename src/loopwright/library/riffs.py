@@ -162,11 +162,11 @@ class RiffLibrary:
     def _riff(self, path: Path) -> Riff:
         named = parse_name(path.name)
         if named.key is not None and named.bpm is not None:
-            return Riff(path.name, named.key, named.bpm)
+            return Riff(path.name, named.key.name, named.bpm)
         found = self._estimate(path)
         riff = Riff(
             path.name,
-            named.key or KEYS[int(found["key"])],
+            named.key.name if named.key else KEYS[int(found["key"])],
             named.bpm or Fraction(str(found["bpm"])),
         )
         missing = [name for name, value in (("key", named.key), ("bpm", named.bpm)) if value is None]

@@ -41,9 +41,8 @@ async def add(request: Request, service: ServiceOf, settings: SettingsOf) -> JSO
             "audio_file is missing; it must be an audio file", field="audio_file", code="missing_parameter"
         )
     bpm = None if asked.bpm is None else Fraction(str(asked.bpm))
-    riff = await asyncio.to_thread(
-        service.sources.riffs.add, upload.data, asked.filename or upload.name, asked.key, bpm
-    )
+    key = None if asked.key is None else asked.key.name
+    riff = await asyncio.to_thread(service.sources.riffs.add, upload.data, asked.filename or upload.name, key, bpm)
     return JSONResponse({"success": True, "key": riff.key, **riff.described(), "warnings": list(warnings)})
 
 
