@@ -45,11 +45,11 @@ def lapped(frames: int) -> Callable[[Tensor], Tensor]:
 
 
 @torch.inference_mode()
-def make(model: PocketModel, prompt: str, seed: int, wrap: Callable[[Tensor], Tensor]) -> Audio:
+def make(model: PocketModel, prompt: str, bpm: float, seed: int, wrap: Callable[[Tensor], Tensor]) -> Audio:
     """A whole window of audio."""
     generator = torch.Generator().manual_seed(seed)
     noise = wrap(torch.randn(model.spec.channels, model.spec.frames, generator=generator))
-    run = guided(euler(noise, wrap), *model.condition(TextPrompt(prompt, None, 12)), GUIDANCE)
+    run = guided(euler(noise, wrap), *model.condition(TextPrompt(prompt, None, 12, bpm)), GUIDANCE)
     latents = drive(model, run)
     return next(iter(model.decode(latents, model.spec.window_samples, generator))).numpy()
 
@@ -70,7 +70,7 @@ def main() -> None:
         samples = loop_samples(BARS, bpm, SAMPLE_RATE)
         longer = samples + tail_samples(SAMPLE_RATE, model.spec.window_samples - samples)
         for kind, wrap in (("", lambda x: x), ("circular, ", lapped(round(samples / HOP)))):
-            audio = make(model, f"{STYLES[number % len(STYLES)]} {bpm}bpm", number, wrap)
+            audio = make(model, STYLES[number % len(STYLES)], float(bpm), number, wrap)
             for name, loop in (("plain cut", audio[:, :samples]), ("crossfade", join(audio[:, :longer], samples))):
                 measured = against_bar_lines(loop), measure_seam(loop, SAMPLE_RATE).jump
                 found.setdefault(kind + name, []).append(measured)

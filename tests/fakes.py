@@ -75,8 +75,9 @@ class FakeEngine:
         audio: Audio = yield Work("decoding", lambda: self._decode(plan, state))
         return audio
 
-    def unknown_words(self, text: str) -> tuple[str, ...]:
-        return tuple(word for word in text.split() if word in UNKNOWN_WORDS)
+    def ignored_words(self, prompt: str, negative_prompt: str | None) -> tuple[str, ...]:
+        said = f"{prompt} {negative_prompt or ''}".split()
+        return tuple(dict.fromkeys(word for word in said if word in UNKNOWN_WORDS))
 
     def forward(self, rows: Sequence[Any]) -> Sequence[Any]:
         if self.gate is not None:

@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loopwright.errors import Impossible, InvalidInput
-from loopwright.planner import plan_audio, plan_loop
-from loopwright.request import GenerationRequest, LoopRequest
+from loopwright.plan import ModelLimits
+from loopwright.planner import plan_audio, plan_loop, plan_style
+from loopwright.request import GenerationRequest, LoopRequest, StyleRequest
 from tests.fakes import LIMITS
 
 
@@ -72,6 +73,16 @@ def test_two_tempos_are_an_error() -> None:
     with pytest.raises(InvalidInput, match="bpm is 120 but the prompt says 140"):
         plan_loop(loop(bpm=120), LIMITS)
     assert plan_loop(loop(bpm=140), LIMITS).bpm == 140
+    with pytest.raises(InvalidInput, match="bpm is 140 but the prompt says 120"):
+        plan_loop(loop(prompt="drums, BPM: 120", bpm=140), LIMITS)
+    with pytest.raises(InvalidInput, match="bpm is 140 but the prompt says 0"):
+        plan_loop(loop(prompt="drums 0bpm", bpm=140), LIMITS)
+
+
+def test_a_tempo_sent_back_as_a_float_is_the_prompts() -> None:
+    exact = "93.40000152587890625"
+    plan = plan_loop(loop(prompt=f"drums {exact}bpm", bpm=float(exact)), LIMITS)
+    assert plan.bpm == Fraction(exact)
 
 
 def test_no_tempo_is_an_error_that_says_how_to_give_one() -> None:
@@ -80,10 +91,78 @@ def test_no_tempo_is_an_error_that_says_how_to_give_one() -> None:
     assert (caught.value.field, caught.value.code) == ("bpm", "missing_parameter")
 
 
-@pytest.mark.parametrize("bpm", ["29", "301", "0", "999999"])
-def test_a_tempo_out_of_range_in_the_prompt(bpm: str) -> None:
-    with pytest.raises(InvalidInput, match=f"from 30 to 300, got {bpm} in the prompt"):
+NO_TEMPI = ["29", "301", "999", "0", "20", "3159345", "-2147483648", "NaN", "inf"]
+
+
+@pytest.mark.parametrize("bpm", NO_TEMPI)
+def test_a_loop_at_no_tempo_is_refused_in_a_sentence_that_says_what_to_send(bpm: str) -> None:
+    sentence = (
+        "bpm must be a number of beats per minute from 30 to 300, in the prompt (`… 120bpm`) or as bpm; "
+        f"got {bpm} in the prompt"
+    )
+    with pytest.raises(InvalidInput) as caught:
         plan_loop(loop(prompt=f"drums {bpm}bpm"), LIMITS)
+    assert (caught.value.message, caught.value.field) == (sentence, "bpm")
+
+
+@pytest.mark.parametrize("bpm", NO_TEMPI)
+def test_audio_goes_on_without_what_is_no_tempo_and_says_so(bpm: str) -> None:
+    plan = plan_audio(GenerationRequest(prompt=f"dub {bpm}bpm drums", seed=1), LIMITS)
+    assert (plan.words.prompt, plan.bpm) == ("dub drums", None)
+    assert plan.warnings == (
+        f"{bpm} is no tempo and was left out of the prompt; "
+        "send a number of beats per minute from 30 to 300, such as `120bpm`",
+    )
+
+
+def test_a_loop_is_not_told_of_what_is_no_tempo() -> None:
+    plan = plan_loop(loop(prompt="0bpm drums 140bpm"), LIMITS)
+    assert (plan.words.prompt, plan.bpm) == ("drums 140bpm", Fraction(140))
+    assert "0 is no tempo" in plan.warnings[0]
+
+
+def test_a_prompt_of_nothing_but_no_tempo_says_nothing() -> None:
+    plan = plan_audio(GenerationRequest(prompt="0bpm", seed=1), LIMITS)
+    assert plan.words.prompt == "music"
+
+
+@pytest.mark.parametrize("prompt", ["dub 140bpm", "dub, BPM: 140", "dub at 140 beats per minute", "dub １４０ＢＰＭ"])
+def test_a_prompt_that_names_its_tempo_stays_as_it_was_written(prompt: str) -> None:
+    for plan in (plan_loop(loop(prompt=prompt), LIMITS), plan_audio(GenerationRequest(prompt=prompt), LIMITS)):
+        assert (plan.words.prompt, plan.bpm, plan.warnings) == (prompt, Fraction(140), ())
+
+
+def test_a_tempo_that_the_model_assumes_is_said() -> None:
+    limits = replace(LIMITS, default_bpm=Fraction(120))
+    expected = ("no tempo in the prompt; made at 120 bpm: name one there, such as `120bpm`",)
+    assert plan_audio(GenerationRequest(prompt="dub"), limits).warnings == expected
+    assert plan_style(StyleRequest(prompt="dub"), limits).warnings == expected
+    assert plan_audio(GenerationRequest(prompt="dub BPM: 90"), limits).warnings == ()
+    assert plan_loop(loop(prompt="dub", bpm=90), limits).warnings == ()
+
+
+def same_music(limits: ModelLimits, request: GenerationRequest) -> None:
+    """The prompt of the plan, planned anew, gives the same plan and nothing more to say."""
+    plan_it = plan_loop if isinstance(request, LoopRequest) else plan_audio
+    plan = plan_it(request, limits)  # type: ignore[arg-type]
+    again = plan_it(request.model_copy(update={"prompt": plan.words.prompt}), limits)  # type: ignore[arg-type]
+    assert replace(again, original_prompt=plan.original_prompt, warnings=plan.warnings) == plan
+    assert not any("no tempo" in warning for warning in again.warnings)
+
+
+SOME_WORDS = st.lists(
+    st.sampled_from(
+        ["dub", "drum", "drums,", "0bpm", "bpm", "120", "85bpm", "tempo", ":", "=", "NaN bpm", "4 bars", "in A"]
+    )
+).map(" ".join)
+
+
+@given(SOME_WORDS, st.decimals(30, 300, places=4), st.sampled_from(["drums", "instruments", "auto"]))
+def test_the_prompt_that_was_used_can_be_sent_back(words: str, bpm: object, loop_type: str) -> None:
+    same_music(LIMITS, loop(prompt=f"{words} {bpm}bpm", loop_type=loop_type))
+    same_music(LIMITS, GenerationRequest(prompt=f"x {words}", seed=1))
+    if not any(part in words for part in ("bpm", "tempo")):
+        same_music(LIMITS, loop(prompt=f"x {words}", bpm=float(str(bpm)), loop_type=loop_type))
 
 
 def test_the_model_is_told_a_tempo_given_beside_the_prompt() -> None:

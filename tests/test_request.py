@@ -45,7 +45,7 @@ def test_unknown_fields_are_named() -> None:
         ({"prompt": "x", "bars": 3}, "bars", "bars must be `auto`, 1, 2, 4 or 8, got 3"),
         ({"prompt": "x", "bars": True}, "bars", "bars must be `auto`, 1, 2, 4 or 8, got true"),
         ({"prompt": "x", "bars": "1e999"}, "bars", 'bars must be `auto`, 1, 2, 4 or 8, got "1e999"'),
-        ({"prompt": "x", "bpm": "nan"}, "bpm", 'bpm must be a number from 30 to 300, got "nan"'),
+        ({"prompt": "x", "bpm": "nan"}, "bpm", 'bpm must be a number of beats per minute from 30 to 300, got "nan"'),
         ({"prompt": "x", "cfg_scale": 20.5}, "cfg_scale", "cfg_scale must be a number from 0 to 20, got 20.5"),
         (
             {"prompt": "x", "loop_type": "bass"},

@@ -33,7 +33,7 @@ SILENCE = np.zeros((2, 44100), np.float32)
 
 prompts = st.sampled_from(["techno drums", "warm pads, drums", "ударные", "Drum & bass loop", "a\nb", "x"])
 negatives = st.none() | st.sampled_from(["vocals", "drums, percussion, kick, snare, hi-hat", "kick"])
-bpms = st.sampled_from([30, 93.4567, 120, 127.9999, 140.5, 300]) | st.floats(30, 300).map(lambda bpm: round(bpm, 4))
+bpms = st.sampled_from([30, 93.4567, 120, 127.9999, 140.5, 300]) | st.floats(30, 300).map(lambda bpm: round(bpm, 9))
 common: dict[str, st.SearchStrategy[Any]] = {
     "negative_prompt": negatives,
     "steps": st.none() | st.integers(1, 400),
@@ -75,7 +75,9 @@ KINDS = st.one_of(
     st.tuples(st.just(StyleRequest), style),
     st.tuples(st.just(LoopRequest), loops()),
     st.tuples(st.just(VariationRequest), loops()),
-    st.tuples(st.just(RiffLoopRequest), loops(key=st.sampled_from(["Ab", "c"]), transpose=st.booleans())),
+    st.tuples(
+        st.just(RiffLoopRequest), loops(key=st.sampled_from(["Ab", "f#m", "c", "B minor"]), transpose=st.booleans())
+    ),
     st.tuples(st.just(InpaintRequest), loops(from_bar=st.just(1))),
     st.tuples(
         st.just(GuidedLoopRequest),

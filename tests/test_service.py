@@ -125,3 +125,29 @@ async def test_a_stack_given_up_ends_all_its_parts() -> None:
     assert service.queue_depth == 0
     assert engine.forwards < 100
     service.close()
+
+
+class WordlessEngine(FakeEngine):
+    """Ignores every word."""
+
+    def ignored_words(self, prompt: str, negative_prompt: str | None) -> tuple[str, ...]:
+        return tuple(f"{prompt} {negative_prompt}".replace(",", "").split())
+
+
+async def test_only_the_clients_own_words_are_warned_of() -> None:
+    service = service_of(WordlessEngine())
+    request = LoopRequest(
+        prompt="zydeco", bpm=140, bars=1, seed=1, steps=1, loop_type="drums", negative_prompt="theremin"
+    )
+    (made,) = await service.generate(request)
+    assert made.plan.words.prompt == "zydeco 140bpm drum loop"
+    assert made.warnings[0].endswith("no room for: zydeco, theremin")
+    service.close()
+
+
+async def test_every_ignored_word_is_named() -> None:
+    service = service_of(WordlessEngine())
+    words = [f"word{number}" for number in range(200)]
+    (made,) = await service.generate(LoopRequest(prompt=f"{' '.join(words)} 140bpm", bars=1, seed=1, steps=1))
+    assert all(word in made.warnings[0] for word in words)
+    service.close()

@@ -13,7 +13,6 @@ from loopwright.audio.encode import MEDIA_TYPES, encode
 from loopwright.audio.wav import MIDDLE_C, Tags
 from loopwright.engine.base import Audio, ModelInfo
 from loopwright.finish import Finished
-from loopwright.music.key import KEYS, written_key
 from loopwright.music.tempo import BEATS_PER_BAR, bar_seconds, bpm_number, loop_samples
 from loopwright.plan import GenerationPlan, Loop
 from loopwright.serving.active_run import Timings
@@ -74,8 +73,8 @@ class Generation:
             software=f"Loopwright {__version__}",
             bpm=None if loop is None else float(loop.bpm),
             beats=None if loop is None else loop.bars * BEATS_PER_BAR,
-            key=None if riff is None else written_key(riff.key),
-            root_note=None if riff is None else MIDDLE_C + KEYS.index(riff.key),
+            key=None if riff is None else riff.key.written,
+            root_note=None if riff is None else MIDDLE_C + riff.key.root,
         )
 
     @property
@@ -131,7 +130,7 @@ class Generation:
             return f"stack_{self.part}_{bpm_number(plan.loop.bpm)}bpm_{plan.loop.bars}bars_{seed}.{plan.finish.format}"
         if plan.keep is not None:
             return f"guided_loop_{seed}_{self.created}.{plan.finish.format}"
-        of = "loop" if plan.riff is None else f"riff_{plan.riff.key}"
+        of = "loop" if plan.riff is None else f"riff_{plan.riff.key.name}"
         return f"{of}_{plan.loop.loop_type}_{bpm_number(plan.loop.bpm)}bpm_{plan.loop.bars}bars_{seed}.{plan.finish.format}"
 
     def _of_audio(self) -> Metadata:
@@ -180,7 +179,7 @@ class Generation:
             said |= {"style_strength": plan.init_noise_level}
         if plan.riff is not None:
             said |= {
-                "key": plan.riff.key,
+                "key": plan.riff.key.name if plan.riff.key.mode is None else plan.riff.key.written,
                 "source": "personal_riff_library",
                 "riff": plan.riff.filename,
                 "original_bpm": bpm_number(plan.riff.original_bpm),

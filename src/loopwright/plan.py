@@ -13,6 +13,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from loopwright.music.key import Key
 from loopwright.music.prompt import LoopType, Words
 from loopwright.request import Format
 
@@ -23,6 +24,7 @@ class ModelLimits:
 
     sample_rate: Hz. window_samples: the most it makes at once. samplers: those that fit its objective, the default first.
     can_be_guided: whether it can keep parts of a source.
+    default_bpm: the tempo it plays at where none is named; None where that is left to it.
     """
 
     sample_rate: int
@@ -32,6 +34,7 @@ class ModelLimits:
     max_steps: int
     default_cfg_scale: float
     can_be_guided: bool = True
+    default_bpm: Fraction | None = None
 
     @property
     def window_seconds(self) -> Fraction:
@@ -71,7 +74,7 @@ class Source:
 class RiffUse:
     """A riff of the personal library that is a loop's source. semitones: how far it was moved to be in the key."""
 
-    key: str
+    key: Key
     filename: str
     original_bpm: Fraction
     semitones: int = 0

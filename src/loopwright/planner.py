@@ -16,23 +16,31 @@ from loopwright.audio.seam import tail_samples
 from loopwright.errors import Impossible, InvalidInput, shown
 from loopwright.music.prompt import Words, words_for
 from loopwright.music.tempo import (
-    MAX_BPM,
-    MIN_BPM,
     bar_seconds,
     bpm_number,
-    find_bpm,
-    in_range,
+    find_tempo,
     largest_fitting_bars,
     loop_samples,
+    named_tempi,
+    without_tempi,
 )
 from loopwright.plan import FinishPlan, GenerationPlan, Keep, Loop, ModelLimits, RiffUse, Source
-from loopwright.request import GenerationRequest, GuidedLoopRequest, LoopRequest, StyleRequest
+from loopwright.request import (
+    BPM_ALLOWED,
+    GenerationRequest,
+    GuidedLoopRequest,
+    LoopRequest,
+    StyleRequest,
+)
 from loopwright.request_edits import InpaintRequest
 
 MIN_SECONDS = 1
 
 STRONGEST = 10.0
 """A pull that is all the way for most of the run."""
+
+WITHOUT_WORDS = "music"
+"""The prompt where nothing is left of one: it says nothing to any model, and can be sent back."""
 
 EDGE = 1e-6
 """The width of an edge between what is kept and what is not, as a share of a bar: none."""
@@ -132,6 +140,10 @@ def plan_audio(request: GenerationRequest, limits: ModelLimits) -> GenerationPla
     Raises InvalidInput for a length, sampler or number of steps that the model does not take.
     """
     whole = _plan_window(request, limits)
+    if whole.bpm is None and limits.default_bpm is not None:
+        bpm = bpm_number(limits.default_bpm)
+        assumed = f"no tempo in the prompt; made at {bpm} bpm: name one there, such as `{bpm}bpm`"
+        whole = replace(whole, warnings=(*whole.warnings, assumed))
     seconds = _clamped(request, limits)[0].seconds_total
     if seconds is None:
         return whole
@@ -150,9 +162,12 @@ def plan_loop(request: LoopRequest, limits: ModelLimits) -> GenerationPlan:
     whole = _plan_window(request.model_copy(update={"seconds_total": None}), limits)
     samples = loop_samples(loop.bars, bpm, limits.sample_rate)
     tail = tail_samples(limits.sample_rate, limits.window_samples - samples) if request.seamless else 0
+    prompt = _with_tempo(whole.words.prompt, bpm)
+    words = words_for(request.loop_type, prompt, request.negative_prompt)
     return replace(
         whole,
-        words=words_for(request.loop_type, _with_tempo(request.prompt, bpm), request.negative_prompt),
+        # without a word, what stood around it may say another tempo: "80 drums bpm"
+        words=replace(words, prompt=_with_tempo(_without_nonsense(words.prompt), bpm)),
         samples=samples,
         tail=tail,
         finish=replace(whole.finish, align=request.align),
@@ -163,20 +178,26 @@ def plan_loop(request: LoopRequest, limits: ModelLimits) -> GenerationPlan:
 
 
 def _plan_window(request: GenerationRequest, limits: ModelLimits) -> GenerationPlan:
-    bpm = find_bpm(request.prompt)
+    prompt = _without_nonsense(request.prompt)
+    tempo = find_tempo(prompt)
     request, clamped = _clamped(request, limits)
     return GenerationPlan(
         original_prompt=request.prompt,
-        words=Words(request.prompt, request.negative_prompt),
+        words=Words(prompt, request.negative_prompt),
         seconds_total=limits.whole_seconds,
         samples=limits.window_samples,
-        bpm=bpm if bpm is not None and in_range(bpm) else None,
+        bpm=None if tempo is None else tempo.playable,
         loop=None,
         seed=request.seed,
         steps=limits.default_steps if request.steps is None else request.steps,
         guidance=_guidance(request, limits),
         sampler=request.sampler_type or limits.samplers[0],
-        warnings=(*clamped, *_guidance_warnings(request, limits), *_format_warnings(request)),
+        warnings=(
+            *clamped,
+            *_tempo_warnings(request),
+            *_guidance_warnings(request, limits),
+            *_format_warnings(request),
+        ),
         finish=FinishPlan(
             normalize=request.normalize,
             target_lufs=request.target_lufs,
@@ -241,31 +262,57 @@ def _seam_warnings(request: LoopRequest, tail: int) -> tuple[str, ...]:
 
 
 def _tempo(request: LoopRequest) -> Fraction:
-    """The one tempo asked for. A float is taken as the decimal it prints as: 92.3 is 923/10."""
-    said = find_bpm(request.prompt)
-    given = None if request.bpm is None else Fraction(str(request.bpm))
-    if said is not None and given is not None and said != given:
+    """Return the one tempo asked for.
+
+    The prompt's number counts as it is written. A float is taken as the decimal it prints as: 92.3
+    is 923/10. The two agree where they are one float: as such metadata gives a tempo back.
+    """
+    said = find_tempo(request.prompt)
+    if said is None and request.bpm is None:
         raise InvalidInput(
-            f"bpm is {bpm_number(given)} but the prompt says {bpm_number(said)}; give one tempo, or the same twice",
-            field="bpm",
-        )
-    bpm = given or said
-    if bpm is None:
-        raise InvalidInput(
-            f"no tempo: put one into the prompt (`… 120bpm`) or give bpm, from {MIN_BPM} to {MAX_BPM}",
+            f"no tempo: put one into the prompt (`… 120bpm`) or give bpm, {BPM_ALLOWED}",
             field="bpm",
             code="missing_parameter",
         )
-    if not in_range(bpm):
+    if said is None:
+        return Fraction(str(request.bpm))
+    if request.bpm is not None and (said.playable is None or float(said.playable) != request.bpm):
         raise InvalidInput(
-            f"bpm must be a number from {MIN_BPM} to {MAX_BPM}, got {bpm_number(bpm)} in the prompt", field="bpm"
+            f"bpm is {bpm_number(Fraction(str(request.bpm)))} but the prompt says {said.shown}; "
+            "give one tempo, or the same twice",
+            field="bpm",
         )
-    return bpm
+    if said.playable is None:
+        raise InvalidInput(
+            f"bpm must be {BPM_ALLOWED}, in the prompt (`… 120bpm`) or as bpm; got {said.shown} in the prompt",
+            field="bpm",
+        )
+    return said.playable
+
+
+def _without_nonsense(prompt: str) -> str:
+    """Return the prompt without tempi that nothing is made at, such as what hosts send for none."""
+    said = prompt
+    while any(tempo.playable is None for tempo in named_tempi(said)):
+        said = " ".join(without_tempi(said, keep_playable=True).split())
+    return said or WITHOUT_WORDS
+
+
+def _tempo_warnings(request: GenerationRequest) -> tuple[str, ...]:
+    """Return a warning for each number that `_without_nonsense` takes out."""
+    nonsense = [tempo.shown for tempo in named_tempi(request.prompt) if tempo.playable is None]
+    return tuple(
+        f"{number} is no tempo and was left out of the prompt; send {BPM_ALLOWED}, such as `120bpm`"
+        for number in dict.fromkeys(nonsense)
+    )
 
 
 def _with_tempo(prompt: str, bpm: Fraction) -> str:
-    """The prompt with the tempo in words: models know it only from there."""
-    return prompt if find_bpm(prompt) is not None else f"{prompt} {bpm_number(bpm)}bpm"
+    """Return the prompt with the tempo in words: models know it only from there."""
+    said = find_tempo(prompt)
+    if said is not None and said.playable == bpm:
+        return prompt
+    return f"{prompt} {bpm_number(bpm)}bpm"
 
 
 def _fit(request: LoopRequest, bpm: Fraction, limits: ModelLimits) -> Loop:

@@ -11,10 +11,18 @@ import secrets
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    ValidationError,
+    WithJsonSchema,
+)
 
 from loopwright.errors import InvalidInput, shown
-from loopwright.music.key import parse_key
+from loopwright.music.key import Key, parse_key
 from loopwright.music.prompt import LoopType
 from loopwright.music.tempo import MAX_BPM, MIN_BPM
 
@@ -22,12 +30,15 @@ MAX_SEED = 2**32 - 1
 DRAWN_SEEDS = 2**31
 """Seeds that are drawn stay below this: clients read them as int32."""
 MAX_PROMPT_CHARACTERS = 2000
+MAX_KEY_CHARACTERS = 40
 MAX_STEPS = 10_000
 MAX_VARIATIONS = 8
 
 Format = Literal["wav", "flac", "mp3", "ogg"]
 Prefer = Literal["active", "finetune", "recent"]
 
+KEY_ALLOWED = "a musical key such as A, F#m, Bb major or gsharp"
+BPM_ALLOWED = f"a number of beats per minute from {MIN_BPM} to {MAX_BPM}"
 STEPS_ALLOWED = f"a whole number from 1 to {MAX_STEPS:,}"
 STEPS_CLAMPED = "More than the model can use (100 or 250) is clamped, with a warning."
 
@@ -62,9 +73,11 @@ def _lowercase(value: object) -> object:
     return value.strip().lower() if isinstance(value, str) else value
 
 
-def read_key(value: object) -> object:
-    """A key's canonical name, for a field. Raises ValueError."""
-    key = parse_key(value) if isinstance(value, str) else None
+def read_key(value: object) -> Key:
+    """Return the key that a field's value spells. Raises ValueError."""
+    if isinstance(value, Key):
+        return value
+    key = parse_key(value) if isinstance(value, str) and len(value) <= MAX_KEY_CHARACTERS else None
     if key is None:
         raise ValueError("it is no key")
     return key
@@ -85,6 +98,12 @@ def _bars(value: object) -> object:
 Number = BeforeValidator(_no_booleans)
 Word = BeforeValidator(_lowercase)
 Text = Annotated[str, BeforeValidator(_text)]
+KeyField = Annotated[
+    Key,
+    BeforeValidator(read_key),
+    PlainSerializer(lambda key: key.written, return_type=str),
+    WithJsonSchema({"type": "string", "maxLength": MAX_KEY_CHARACTERS}),
+]
 
 
 def field(default: Any, allowed: str, description: str, **bounds: Any) -> Any:
@@ -278,7 +297,7 @@ class LoopRequest(GenerationRequest):
 
     bpm: Annotated[float, Number] | None = field(
         None,
-        f"a number from {MIN_BPM} to {MAX_BPM}",
+        BPM_ALLOWED,
         "The tempo in beats per minute, where the prompt does not name it.",
         ge=MIN_BPM,
         le=MAX_BPM,
@@ -308,11 +327,11 @@ class LoopRequest(GenerationRequest):
 class RiffLoopRequest(LoopRequest):
     """A request to ``/generate/loop-with-riff``: a loop whose source is a riff of the personal library."""
 
-    key: Annotated[str, BeforeValidator(read_key)] = field(
+    key: KeyField = field(
         ...,
-        "a key: a … g, with sharp or flat (`gsharp`, `G#`, `aflat` and `Ab` are one)",
-        "The key of the riff: a … g with sharp or flat; `gsharp`, `G#`, `aflat` and `Ab` are one key.",
-        max_length=20,
+        KEY_ALLOWED,
+        "The key of the riff, such as A, F#m, Bb major or gsharp. Riffs are kept by their root: "
+        "`gsharp`, `G#`, `Ab` and `G# minor` are one key here.",
     )
     transpose: bool = field(
         False, "true or false", "Where there is no riff in the key, move the nearest key's riff to it."
@@ -329,11 +348,11 @@ class RiffLoopRequest(LoopRequest):
 class RiffUpload(RequestModel):
     """A request to ``POST /riffs``."""
 
-    key: Annotated[str, BeforeValidator(read_key)] | None = field(
-        None, "a key: a … g, with sharp or flat", "The riff's key: a … g with sharp or flat.", max_length=20
+    key: KeyField | None = field(
+        None, KEY_ALLOWED, "The riff's key, such as A, F#m, Bb major or gsharp; its root is kept."
     )
     bpm: Annotated[float, Number] | None = field(
-        None, f"a number from {MIN_BPM} to {MAX_BPM}", "The riff's tempo in beats per minute.", ge=MIN_BPM, le=MAX_BPM
+        None, BPM_ALLOWED, "The riff's tempo in beats per minute.", ge=MIN_BPM, le=MAX_BPM
     )
     filename: Text | None = field(
         None,

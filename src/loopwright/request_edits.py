@@ -7,16 +7,16 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import BeforeValidator
 
-from loopwright.music.key import written_key
 from loopwright.request import (
+    KEY_ALLOWED,
     MAX_SEED,
     MAX_STEPS,
     MAX_VARIATIONS,
     STEPS_ALLOWED,
+    KeyField,
     LoopRequest,
     Number,
     field,
-    read_key,
 )
 
 MAX_SECONDS = 3600
@@ -86,14 +86,16 @@ class StackRequest(LoopRequest):
         f"Which parts: some of {', '.join(STACK_PARTS)}; as an object, each with a prompt of its own or null.",
         min_length=1,
     )
-    key: Annotated[str, BeforeValidator(read_key)] | None = field(
-        None, "a key: a … g, with sharp or flat", "The key the tonal parts are asked to be in.", max_length=20
+    key: KeyField | None = field(
+        None,
+        KEY_ALLOWED,
+        "The key the tonal parts are asked to be in, such as A, F#m, Bb major or gsharp.",
     )
 
     def of_part(self, part: StackPart) -> LoopRequest:
         """One part's request: its own prompt, or the theme and the part's name."""
         fields = {name: getattr(self, name) for name in LoopRequest.model_fields}
-        in_key = "" if self.key is None or part == "drums" else f" in {written_key(self.key)}"
+        in_key = "" if self.key is None or part == "drums" else f" in {self.key.written}"
         prompt = self.parts[part] or f"{self.prompt} {part}{in_key}"
         loop_type = "drums" if part == "drums" else "instruments"
         return LoopRequest.model_validate({**fields, "prompt": prompt, "loop_type": loop_type, "n": 1})

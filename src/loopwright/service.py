@@ -33,6 +33,7 @@ from loopwright.sources import Sources, Upload
 RETRY_AFTER_SECONDS = 5
 
 T = TypeVar("T")
+
 OnProgress = Callable[[Progress], None]
 
 
@@ -76,7 +77,7 @@ class Service:
             upload = Upload(await asyncio.to_thread(source.encoded))
         async with self._place(), self._lease(self.models.key_for(request)) as engine:
             plan = await self._plan(request.seeded(), upload, engine.info.limits)
-            unused = (*unused_finetune_fields(request), *_unknown_words(request, engine))
+            unused = (*unused_finetune_fields(request), *_ignored_words(request, plan, engine))
             plan = replace(plan, warnings=(*warnings, *unused, *plan.warnings))
             plans = _with_seeds(plan, request.n * _candidates(request))
             attempts = await _together(self._attempt(engine, one, on_progress, owner) for one in plans)
@@ -223,11 +224,17 @@ async def _together(works: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
     return [task.result() for task in tasks]
 
 
-def _unknown_words(request: GenerationRequest, engine: Engine) -> tuple[str, ...]:
-    """A warning that names the words of both prompts which the model leaves out, if there are any."""
-    texts = (request.prompt, request.negative_prompt or "")
-    words = dict.fromkeys(word for text in texts for word in engine.unknown_words(text))
-    return (f"the model does not know these words and left them out: {', '.join(words)}",) if words else ()
+def _ignored_words(request: GenerationRequest, plan: GenerationPlan, engine: Engine) -> tuple[str, ...]:
+    """Return a warning that names the client's own words without effect, if there are any.
+
+    The model is asked with all its words, which may leave less room; what a loop type adds is ours.
+    """
+    own = f"{request.prompt} {request.negative_prompt or ''}"
+    ignored = engine.ignored_words(plan.words.prompt, plan.words.negative_prompt)
+    words = [word for word in ignored if word in own]
+    if not words:
+        return ()
+    return (f"the model leaves out these words, which it does not know or has no room for: {', '.join(words)}",)
 
 
 def _candidates(request: GenerationRequest) -> int:

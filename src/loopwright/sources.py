@@ -106,10 +106,10 @@ class Sources:
 
     def _with_riff(self, plan: GenerationPlan, request: RiffLoopRequest, limits: ModelLimits) -> GenerationPlan:
         assert plan.bpm is not None
-        riff, semitones = self.riffs.choose(request.key, plan.seed, transpose=request.transpose)
-        loop = self.riffs.loop(riff, plan.bpm, limits.sample_rate, semitones)
-        laps = -(-limits.window_samples // loop.shape[1])
-        source = Source(np.tile(loop, laps)[:, : limits.window_samples], (2, loop.shape[1]))
-        return with_source(
-            plan, source, request.style_strength, RiffUse(request.key, riff.filename, riff.bpm, semitones)
-        )
+        chosen = self.riffs.choose(request.key, plan.seed, transpose=request.transpose)
+        loop = self.riffs.loop(chosen.riff, plan.bpm, limits.sample_rate, chosen.semitones)
+        laps = -(-limits.window_samples // loop.audio.shape[1])
+        source = Source(np.tile(loop.audio, laps)[:, : limits.window_samples], (2, loop.audio.shape[1]))
+        plan = replace(plan, warnings=(*plan.warnings, *chosen.warnings, *loop.notes))
+        used = RiffUse(request.key, chosen.riff.filename, chosen.riff.bpm, chosen.semitones)
+        return with_source(plan, source, request.style_strength, used)

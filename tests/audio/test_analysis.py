@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from loopwright.audio.analysis import estimate, estimate_key, estimate_tempo
+from loopwright.audio.analysis import FASTEST, SLOWEST, estimate, estimate_key, estimate_tempo, likely_octave
 from tests.sounds import RATE, drums, tone
 
 HALF = 22050
@@ -24,6 +24,17 @@ def test_the_key_of_a_chord(root: int, hz: float) -> None:
     found, confidence = estimate_key(chord.astype(np.float32), HALF)
     assert found == root
     assert 0 < confidence <= 1
+
+
+@pytest.mark.parametrize(("heard", "likely"), [(304, 152), (20, 80), (59, 118), (120, 120), (179, 179), (0, 110)])
+def test_a_tempo_beyond_the_likely_ones_is_taken_an_octave_nearer(heard: float, likely: float) -> None:
+    assert likely_octave(heard) == likely
+
+
+@pytest.mark.parametrize("seconds", [0.1, 0.2, 0.5, 0.7])
+def test_short_sounds_have_a_likely_tempo(seconds: float) -> None:
+    found, _ = estimate_tempo(drums(140, rate=HALF).mean(0)[: int(seconds * HALF)], HALF)
+    assert SLOWEST <= found < FASTEST
 
 
 def test_silence_and_clicks_are_no_trouble() -> None:

@@ -76,6 +76,7 @@ def test_pocket_says_what_it_is(pocket: Engine) -> None:
     assert pocket.info.name == "pocket"
     assert "no voices" in " ".join(pocket.info.limitations)
     assert pocket.info.limits.default_steps == 12
+    assert pocket.info.limits.default_bpm == 120
 
 
 def test_a_folder_with_its_own_text_encoder(tmp_path: Path) -> None:
@@ -182,6 +183,20 @@ def test_texts_are_padded_masked_and_cut(tmp_path: Path) -> None:
     states, mask = encoder(["techno drums", "", "a b c d e f g h i j k"])
     assert states.shape == (3, 8, 512)
     assert mask.sum(1).tolist() == [3, 1, 8]
+
+
+def test_the_end_of_a_long_text_is_said_to_be_cut_off(tmp_path: Path) -> None:
+    make_text_encoder(tmp_path)
+    encoder = T5TextEncoder(tmp_path, 8, torch.device("cpu"))
+    text = "techno drums a b c d e f g"
+    read = encoder.characters_read(text)
+    assert 0 < read < len(text)
+    assert encoder(["techno drums"])[1].sum() == 3
+    states = [encoder([one])[0] for one in (text, text[:read], text[: read - 2])]
+    assert torch.equal(states[0], states[1])
+    assert not torch.equal(states[0], states[2])
+    for whole in ("", "techno drums"):
+        assert encoder.characters_read(whole) == len(whole)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")

@@ -34,11 +34,21 @@ class Reader:
         generator = torch.Generator().manual_seed(len(texts[0]))
         return torch.randn(1, 16, 512, generator=generator), torch.ones(1, 16, dtype=torch.bool)
 
+    def characters_read(self, text: str) -> int:
+        return min(len(text), 20)
+
 
 def made() -> tuple[StableAudioModel, Reader, ModelEngine]:
     reader = Reader()
     model = load_folder(GOLDEN / "saos-tiny", reader)
     return model, reader, ModelEngine(model, INFO)
+
+
+def test_words_that_the_text_encoder_cuts_off_are_named_in_either_prompt() -> None:
+    _, _, engine = made()
+    assert engine.ignored_words("drums with a long bassline, 120bpm", "vocals") == ("bassline", "120bpm")
+    assert engine.ignored_words("drums", "no voices, no guitars, no bells") == ("guitars", "no", "bells")
+    assert engine.ignored_words("drums", None) == ()
 
 
 def plan(prompt: str = "drums", **fields: object) -> GenerationPlan:

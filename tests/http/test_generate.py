@@ -119,7 +119,7 @@ async def test_words_the_model_does_not_know_are_named_in_the_warnings(client: C
     sent = {**LOOP, "prompt": "zydeco drums 120bpm", "negative_prompt": "theremin zydeco", "return_format": "base64"}
     reply = await client.post("/generate/loop", json=sent)
     assert reply.json()["metadata"]["warnings"] == [
-        "the model does not know these words and left them out: zydeco, theremin"
+        "the model leaves out these words, which it does not know or has no room for: zydeco, theremin"
     ]
 
 

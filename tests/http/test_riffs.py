@@ -58,10 +58,24 @@ async def test_a_key_without_a_riff(client: Client, tmp_path: Path) -> None:
     assert (moved.json()["metadata"]["key"], moved.json()["metadata"]["semitones"]) == ("c", 3)
 
 
-@pytest.mark.parametrize("key", ["h", "", "a minor", 3])
+@pytest.mark.parametrize("key", ["h", "", "a minute", 3])
 async def test_a_key_that_is_none(client: Client, key: object) -> None:
     reply = await client.post("/generate/loop-with-riff", json={**ASK, "key": key})
     assert (reply.status_code, reply.json()["field"]) == (400, "key")
+
+
+async def test_a_key_that_is_none_is_told_what_keys_are(client: Client) -> None:
+    reply = await client.post("/generate/loop-with-riff", json={**ASK, "key": "H"})
+    said = reply.json()["error"]
+    assert said.startswith("key must be a musical key such as A, F#m, Bb major or gsharp, got ")
+    assert "H" in said.rpartition("got")[2]
+
+
+async def test_a_key_with_its_mode_is_the_root_of_riffs(client: Client, tmp_path: Path) -> None:
+    put(tmp_path, "Am_120bpm.wav")
+    reply = await client.post("/generate/loop-with-riff", json={**ASK, "key": "A minor"})
+    assert reply.json()["metadata"]["key"] == "A minor"  # sent back, it means the same riff
+    assert (await client.get("/riffs/available")).json()["available_keys"] == ["a"]
 
 
 async def test_adding_and_deleting(client: Client, tmp_path: Path) -> None:
@@ -88,4 +102,4 @@ async def test_what_is_no_riff_is_not_taken(client: Client) -> None:
     text = {"audio_file": ("a_120bpm.wav", b"text", "audio/wav")}
     assert (await client.post("/riffs", files=text)).status_code == 415
     program = {"audio_file": ("a_120bpm.exe", RIFF, "audio/wav")}
-    assert (await client.post("/riffs", files=program)).status_code == 400
+    assert (await client.post("/riffs", files=program)).json()["filename"] == "a_120bpm.wav"  # a WAV by its bytes

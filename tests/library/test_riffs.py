@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from loopwright.errors import InvalidInput, LoopwrightError, NotAudio, NotFound
+from loopwright.errors import InvalidInput, LoopwrightError, NotAudio, NotFound, StorageFailed
 from loopwright.library.riffs import SIDECAR, RiffLibrary
+from loopwright.music.key import Key
 from loopwright.workers import Workers
 from tests.sounds import RATE, drums, encoded, tone
 
@@ -55,7 +59,7 @@ def test_what_cannot_be_understood_is_skipped_with_the_reason(library: RiffLibra
     skipped = library.catalog().skipped
     assert set(skipped) == {"h_120bpm.wav", "notes.txt", "broken.wav"}
     assert "no key" in skipped["h_120bpm.wav"]
-    assert "cannot be read" in skipped["broken.wav"]
+    assert "is text, not audio" in skipped["broken.wav"]
 
 
 def test_what_the_name_does_not_say_is_estimated_once(library: RiffLibrary, tmp_path: Path, workers: Workers) -> None:
@@ -77,62 +81,62 @@ def test_what_the_name_does_not_say_is_estimated_once(library: RiffLibrary, tmp_
 def test_the_same_seed_chooses_the_same_riff(library: RiffLibrary, tmp_path: Path) -> None:
     for number in range(3):
         put(tmp_path, f"a_120bpm_{number}.wav")
-    chosen = [library.choose("a", seed, transpose=False)[0].filename for seed in (0, 1, 2, 0)]
+    chosen = [library.choose(Key(9), seed, transpose=False).riff.filename for seed in (0, 1, 2, 0)]
     assert chosen[0] == chosen[3]
     assert len(set(chosen)) == 3
 
 
 def test_no_riff_in_the_key(library: RiffLibrary, tmp_path: Path) -> None:
     put(tmp_path, "a_120bpm.wav")
-    with pytest.raises(InvalidInput, match=r"\(a\), got 'c'") as caught:
-        library.choose("c", 0, transpose=False)
+    with pytest.raises(InvalidInput, match=r'\(a\), got "c"') as caught:
+        library.choose(Key(0), 0, transpose=False)
     assert caught.value.details == {"available_keys": ["a"]}
-    riff, semitones = library.choose("c", 0, transpose=True)
-    assert (riff.key, semitones) == ("a", 3)
+    chosen = library.choose(Key(0), 0, transpose=True)
+    assert (chosen.riff.key, chosen.semitones) == (Key(9), 3)
 
 
 @pytest.mark.parametrize("bpm", [90, 128, Fraction("92.5"), 174])
 def test_a_riff_at_another_tempo_is_exact(library: RiffLibrary, tmp_path: Path, bpm: Fraction) -> None:
     put(tmp_path, "a_120bpm.wav", encoded(drums(120, 8)))
     (riff,) = library.catalog().riffs
-    loop = library.loop(riff, Fraction(bpm), RATE)
+    loop = library.loop(riff, Fraction(bpm), RATE).audio
     assert loop.shape == (2, round(8 * 60 / Fraction(bpm) * RATE))
 
 
 def test_a_riff_nearly_whole_beats_long_is_taken_as_that(library: RiffLibrary, tmp_path: Path) -> None:
     put(tmp_path, "a_120bpm.wav", encoded(np.pad(drums(120, 8), ((0, 0), (0, 900)))))
     (riff,) = library.catalog().riffs
-    assert library.loop(riff, Fraction(120), RATE).shape == (2, 176400)
+    assert library.loop(riff, Fraction(120), RATE).audio.shape == (2, 176400)
 
 
 def test_stretched_riffs_are_cached(library: RiffLibrary, tmp_path: Path) -> None:
     path = put(tmp_path, "a_120bpm.wav", encoded(drums(120, 8)))
     (riff,) = library.catalog().riffs
-    first = library.loop(riff, Fraction(100), RATE)
+    first = library.loop(riff, Fraction(100), RATE).audio
     kept = list((tmp_path / "cache").iterdir())
     assert len(kept) == 1
-    assert np.array_equal(library.loop(riff, Fraction(100), RATE), first)
+    assert np.array_equal(library.loop(riff, Fraction(100), RATE).audio, first)
     kept[0].write_bytes(b"broken")
-    assert np.array_equal(library.loop(riff, Fraction(100), RATE), first)
+    assert np.array_equal(library.loop(riff, Fraction(100), RATE).audio, first)
     path.write_bytes(encoded(tone(220, 4)))
-    assert not np.array_equal(library.loop(riff, Fraction(100), RATE), first)
+    assert not np.array_equal(library.loop(riff, Fraction(100), RATE).audio, first)
 
 
 def test_transposing_moves_the_pitch(library: RiffLibrary, tmp_path: Path) -> None:
     put(tmp_path, "a_120bpm.wav", encoded(tone(220, 4)))
     (riff,) = library.catalog().riffs
-    loop = library.loop(riff, Fraction(120), RATE, semitones=3)
+    loop = library.loop(riff, Fraction(120), RATE, semitones=3).audio
     spectrum = np.abs(np.fft.rfft(loop[0] * np.hanning(loop.shape[1])))
     assert spectrum.argmax() * RATE / loop.shape[1] == pytest.approx(220 * 2 ** (3 / 12), rel=0.005)
 
 
 def test_adding_and_removing(library: RiffLibrary, tmp_path: Path) -> None:
     data = encoded(drums(120, 4))
-    first = library.add(data, "my riff.wav", "gsharp", Fraction(120))
-    second = library.add(data, "../../my riff.wav", "gsharp", Fraction(120))
+    first, _ = library.add(data, "my riff.wav", Key(8), Fraction(120))
+    second, _ = library.add(data, "../../my riff.wav", Key(8), Fraction(120))
     assert (first.filename, second.filename) == ("gsharp_120bpm.wav", "gsharp_120bpm_1.wav")
-    named = library.add(data, "../c_99bpm.wav", None, None)
-    assert named.key == "c"
+    named, _ = library.add(data, "../c_99bpm.wav", None, None)
+    assert named.key == Key(0)
     assert named.bpm == 99
     assert {path.name for path in (tmp_path / "riffs").iterdir()} == {first.filename, second.filename, named.filename}
     library.remove(first.filename)
@@ -152,8 +156,8 @@ def test_only_riffs_of_the_folder_can_be_removed(library: RiffLibrary, tmp_path:
 def test_what_is_no_audio_is_not_kept(library: RiffLibrary, tmp_path: Path) -> None:
     with pytest.raises(NotAudio):
         library.add(b"text", "a_120bpm.wav", None, None)
-    with pytest.raises(InvalidInput, match="must have a name that ends in"):
-        library.add(encoded(drums(120, 4)), "riff.exe", None, None)
+    with pytest.raises(InvalidInput, match='filename cannot be taken: "h" is no key such as A'):
+        library.add(encoded(drums(120, 4)), "h_120bpm.wav", None, None)
     assert not (tmp_path / "riffs").exists() or not list((tmp_path / "riffs").iterdir())
 
 
@@ -162,3 +166,134 @@ def test_a_riff_that_breaks_later_is_named(library: RiffLibrary, tmp_path: Path)
     (riff,) = library.catalog().riffs
     with pytest.raises(LoopwrightError, match=r"the riff a_120bpm\.wav"):
         library.loop(riff, Fraction(120), RATE)
+
+
+@pytest.mark.parametrize("bpm", ["93.4567", "127.9999", "30", "299.999999", "100.5"])
+def test_a_tempo_that_was_given_is_kept_to_the_last_digit(
+    library: RiffLibrary, tmp_path: Path, workers: Workers, bpm: str
+) -> None:
+    added, _ = library.add(encoded(drums(120, 4)), "x.wav", Key(9, "minor"), Fraction(bpm))
+    again = RiffLibrary(tmp_path / "riffs", tmp_path / "cache", workers, 60)
+    for riff in (added, *again.catalog().riffs):
+        assert (riff.bpm, riff.key, riff.estimated) == (Fraction(bpm), Key(9, "minor"), ())
+    assert again.catalog().riffs[0].described()["original_bpm"] == float(bpm)
+
+
+def test_what_was_given_counts_before_what_the_name_says(library: RiffLibrary) -> None:
+    riff, _ = library.add(encoded(drums(120, 4)), "gsharp loop 90bpm.wav", Key(0), None)
+    assert (riff.key, float(riff.bpm), riff.estimated) == (Key(0), 90, ())
+
+
+def test_what_is_kept_beside_another_file_of_the_same_name_does_not_count(library: RiffLibrary, tmp_path: Path) -> None:
+    riff, _ = library.add(encoded(drums(120, 4)), "x.wav", Key(9), Fraction("93.4567"))
+    put(tmp_path, riff.filename, encoded(drums(100, 4)))
+    assert library.catalog().riffs[0].bpm == Fraction("93.457")  # what the name says
+
+
+@pytest.mark.parametrize(
+    "kept", [b"", b"[]", b"{}", b'{"size": 1}', b"\xff", b'{"given": {"bpm": "1/0"}}', b"9" * 20_000]
+)
+def test_a_damaged_file_beside_a_riff_is_as_none(library: RiffLibrary, tmp_path: Path, kept: bytes) -> None:
+    path = put(tmp_path, "a_120bpm.wav")
+    path.with_name(path.name + SIDECAR).write_bytes(kept)
+    assert library.catalog().riffs[0].bpm == 120
+
+
+def test_half_a_second_has_a_tempo_that_music_has(library: RiffLibrary) -> None:
+    riff, _ = library.add(encoded(drums(120, 4)[:, : RATE // 2]), "hit.wav", None, None)
+    assert riff.estimated == ("key", "bpm")
+    assert 60 <= riff.bpm < 180
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "kept"),
+    [
+        ("OGG", "x.ogg", ".ogg"),
+        ("MP3", "x.wav", ".mp3"),
+        ("WAV", "", ".wav"),
+        ("FLAC", "x", ".flac"),
+        ("AIFF", "x.exe", ".aiff"),
+    ],
+)
+def test_a_riff_is_kept_as_what_its_bytes_say(library: RiffLibrary, kind: str, name: str, kept: str) -> None:
+    data = encoded(drums(120, 4, 48000), 48000, kind)
+    riff, _ = library.add(data, name, Key(2), Fraction(120))
+    assert riff.filename == f"d_120bpm{kept}"
+    assert library.loop(riff, Fraction(120), RATE).audio.shape[0] == 2
+
+
+@pytest.mark.parametrize("letter", ["x", "ü", "🥁"])
+def test_names_of_any_length_are_kept(library: RiffLibrary, tmp_path: Path, letter: str) -> None:
+    for _ in range(2):
+        riff, _ = library.add(encoded(drums(120, 4)), f"a 120bpm {letter * 300}.wav", None, None)
+        assert (tmp_path / "riffs" / riff.filename).is_file()
+    assert len(library.catalog().riffs) == 2
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS])
+def test_a_disk_that_takes_nothing_is_a_sentence_and_leaves_nothing(
+    library: RiffLibrary, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def failing(_: int) -> None:
+        raise OSError(number, "no")
+
+    monkeypatch.setattr("os.fsync", failing)
+    with pytest.raises(StorageFailed, match=r"the riff could not be kept: the (disk is full|folder riffs may not)"):
+        library.add(encoded(drums(120, 4)), "x.wav", Key(2), Fraction(120))
+    assert list((tmp_path / "riffs").iterdir()) == []
+
+
+def test_where_what_was_given_cannot_be_kept_the_riff_is_not_either(
+    library: RiffLibrary, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fsync, calls = os.fsync, []
+
+    def second_fails(number: int) -> None:
+        calls.append(number)
+        if len(calls) == 2:
+            raise OSError(errno.ENOSPC, "no")
+        fsync(number)
+
+    monkeypatch.setattr("os.fsync", second_fails)
+    with pytest.raises(StorageFailed):
+        library.add(encoded(drums(120, 4)), "x.wav", Key(2), Fraction("93.4567"))
+    assert list((tmp_path / "riffs").iterdir()) == []
+
+
+def test_a_folder_that_is_a_file(library: RiffLibrary, tmp_path: Path) -> None:
+    (tmp_path / "riffs").write_bytes(b"")
+    with pytest.raises(StorageFailed, match="the folder of riffs cannot be read: riffs is no folder"):
+        library.catalog()
+
+
+def test_two_that_are_added_at_once_are_both_kept(library: RiffLibrary, tmp_path: Path) -> None:
+    data = encoded(drums(120, 4))
+    with ThreadPoolExecutor(8) as threads:
+        made = list(threads.map(lambda _: library.add(data, "x.wav", Key(2), Fraction(120))[0], range(8)))
+    assert len({riff.filename for riff in made}) == 8
+    assert len(library.catalog().riffs) == 8
+
+
+def test_a_mode_that_is_asked_for_is_chosen_where_there_is_one(library: RiffLibrary, tmp_path: Path) -> None:
+    put(tmp_path, "Amaj_120bpm.wav")
+    put(tmp_path, "Am_120bpm.wav")
+    chosen = {library.choose(Key(9, "minor"), seed, transpose=False).riff.filename for seed in range(4)}
+    assert chosen == {"Am_120bpm.wav"}
+    assert {library.choose(Key(9), seed, transpose=False).riff.filename for seed in range(4)} == {
+        "Am_120bpm.wav",
+        "Amaj_120bpm.wav",
+    }
+    (tmp_path / "riffs" / "Am_120bpm.wav").unlink()
+    instead = library.choose(Key(9, "minor"), 0, transpose=False)
+    assert instead.warnings == ("there is no riff in A minor; one in A major was used",)
+
+
+def test_what_was_repaired_in_a_riff_is_told_each_time(library: RiffLibrary) -> None:
+    data = bytearray(encoded(drums(120, 4)))
+    data[40:44] = b"\xff" * 4
+    riff, notes = library.add(bytes(data), "x.wav", Key(2), Fraction(120))
+    assert notes == ("audio_file does not say how long it is; it was used to its end",)
+    for _ in range(2):  # made, then from the cache
+        assert library.loop(riff, Fraction(100), RATE).notes == (
+            "the riff d_120bpm.wav does not say how long it is; it was used to its end",
+        )

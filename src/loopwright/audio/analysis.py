@@ -52,7 +52,7 @@ def estimate_tempo(mono: Audio, rate: int) -> tuple[float, float]:
     seconds = len(mono) / rate
     whole = [60 * beats / seconds for beats in BEATS if SLOWEST <= 60 * beats / seconds < FASTEST]
     if not whole:
-        return round(_in_usual_octave(heard), 1), 0.2
+        return round(likely_octave(heard), 1), 0.2
     scores = [_repeats(strength, 60 / bpm * rate / hop) for bpm in whole]
     best = max(range(len(whole)), key=lambda i: scores[i] * _usual(whole[i]))
     near = any(abs(whole[best] * octave / heard - 1) < NEAR for octave in (0.5, 1, 2))
@@ -73,15 +73,16 @@ def estimate_key(mono: Audio, rate: int) -> tuple[int, float]:
     return int(fits.max(0).argmax()), round(float(np.clip(by_root[-1] - by_root[-2], 0, 1)), 2)
 
 
-def _in_usual_octave(bpm: float) -> float:
-    """Halve or double a tempo until it is from SLOWEST to FASTEST: a short sound is heard at any multiple of its own."""
-    if not np.isfinite(bpm) or bpm <= 0:
+def likely_octave(heard: float) -> float:
+    """Return a tempo, or where it is none from SLOWEST to FASTEST its half, double … that is usual.
+
+    A short sound may be heard at 304 bpm.
+    """
+    if heard <= 0:
         return USUAL_BPM
-    while bpm >= FASTEST:
-        bpm /= 2
-    while bpm < SLOWEST:
-        bpm *= 2
-    return bpm
+    if SLOWEST <= heard < FASTEST:
+        return heard
+    return float(heard / 2.0 ** round(np.log2(heard / USUAL_BPM)))
 
 
 def _usual(bpm: float) -> float:

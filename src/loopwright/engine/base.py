@@ -119,8 +119,11 @@ class Engine(Protocol):
         """One forward of the denoiser; an output [channels, frames] a row."""
         ...
 
-    def unknown_words(self, text: str) -> tuple[str, ...]:
-        """The words of a prompt that the model leaves out, since it has never seen them. Any thread may ask."""
+    def ignored_words(self, prompt: str, negative_prompt: str | None) -> tuple[str, ...]:
+        """Return the words of both prompts, as they are written there, that have no effect.
+
+        The model has never seen them, or does not read so far. Any thread may ask.
+        """
         ...
 
     def gpu_memory(self) -> Mapping[str, float]:

@@ -6,6 +6,7 @@ Knows: where each kind of model lives, and what to say of it. Does not know: whe
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -88,10 +89,16 @@ class Loader:
 
     def _pocket(self, key: ModelKey, backend: Backend) -> Engine:
         from loopwright.engine.ready import pocket
+        from loopwright.model.pocket.model import DEFAULT_BPM
 
         backend = Backend("torch", backend.device, "f32")
         ready = pocket(backend, self.cache)
-        limits = replace(_limits(ready.model.spec), default_steps=POCKET_STEPS, default_cfg_scale=POCKET_CFG_SCALE)
+        limits = replace(
+            _limits(ready.model.spec),
+            default_steps=POCKET_STEPS,
+            default_cfg_scale=POCKET_CFG_SCALE,
+            default_bpm=Fraction(DEFAULT_BPM),
+        )
         return _engine(ready, key, backend, limits)
 
     def _stable_audio(self, key: ModelKey, backend: Backend, *, waits: bool) -> Engine | Stopgap:

@@ -94,9 +94,9 @@ class ModelEngine:
         t = torch.tensor([row.t for row in rows], dtype=x.dtype, device=self._device)
         return self._loaded.denoise(x, t, [row.conditioning for row in rows]).unbind()
 
-    def unknown_words(self, text: str) -> tuple[str, ...]:
-        """The words of a prompt that the model leaves out, since it has never seen them."""
-        return self._loaded.unknown_words(text)
+    def ignored_words(self, prompt: str, negative_prompt: str | None) -> tuple[str, ...]:
+        """Return the words of both prompts that have no effect on the model."""
+        return self._loaded.ignored_words(prompt, negative_prompt)
 
     def gpu_memory(self) -> Mapping[str, float]:
         """What the process uses of the GPU's memory, in GB; empty without one."""

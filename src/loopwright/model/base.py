@@ -41,7 +41,11 @@ class LatentSpec:
 
 @dataclass(frozen=True)
 class TextPrompt:
-    """What a model is asked for in words. bpm: the tempo asked for, where there is one (beats per minute)."""
+    """What a model is asked for in words.
+
+    bpm: the tempo asked for, in beats per minute, where there is one. A model that is told the tempo
+    as a number takes it from here, not from the words.
+    """
 
     prompt: str
     negative_prompt: str | None
@@ -101,8 +105,11 @@ class LatentModel(Protocol):
         """The conditioning of the prompt, and that of its opposite for guidance (negative prompt, or nothing)."""
         ...
 
-    def unknown_words(self, text: str) -> tuple[str, ...]:
-        """The words of a text that say nothing to the model; none where it reads letters or pieces of words."""
+    def ignored_words(self, prompt: str, negative_prompt: str | None) -> tuple[str, ...]:
+        """Return the words of both prompts, as they are written there, that have no effect.
+
+        Each once. The model has never seen them, or does not read so far.
+        """
         ...
 
     def denoise(self, x: Tensor, t: Tensor, conditioning: Sequence[Conditioning]) -> Tensor:

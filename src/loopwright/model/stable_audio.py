@@ -98,6 +98,10 @@ class StableAudio(ABC):
         """A text's hidden states, [1, tokens, width], and which tokens are words, [1, tokens]."""
 
     @abstractmethod
+    def characters_read(self, text: str) -> int:
+        """Return how many characters of a text ``read`` takes in before it is cut off."""
+
+    @abstractmethod
     def conditions(self, states: Tensor, mask: Tensor, seconds_total: float) -> Conditions:
         """What texts and a length say, from ``read``'s answers for all of them."""
 
@@ -123,9 +127,15 @@ class StableAudio(ABC):
         positive, negative = (StableAudioConditioning(pair[:, :, row], said.global_cond[0]) for row in range(2))
         return positive, negative
 
-    def unknown_words(self, text: str) -> tuple[str, ...]:  # noqa: ARG002 - its text encoder reads pieces of words
-        """None."""
-        return ()
+    def ignored_words(self, prompt: str, negative_prompt: str | None) -> tuple[str, ...]:
+        """Return the words that the text encoder cuts off, wholly or in part."""
+        texts = [prompt] if negative_prompt is None else [prompt, negative_prompt]
+        return tuple(dict.fromkeys(word for one in texts for word in self._cut_off(one)))
+
+    def _cut_off(self, text: str) -> list[str]:
+        """Return the words of a text that are not read to their ends."""
+        read = self.characters_read(text)
+        return [word[0] for word in re.finditer(r"[^\s,.;:!?]+", text) if word.end() > read]
 
     def denoise(self, x: Tensor, t: Tensor, conditioning: Sequence[Conditioning]) -> Tensor:
         """x: [rows, channels, frames], t: [rows], one conditioning a row -> what the objective predicts, x's shape."""
@@ -196,6 +206,9 @@ class StableAudioModel(StableAudio, nn.Module):
     def read(self, text: str) -> tuple[Tensor, Tensor]:
         """See ``StableAudio``, and so for all that follow."""
         return self.text_encoder([text])
+
+    def characters_read(self, text: str) -> int:  # noqa: D102
+        return self.text_encoder.characters_read(text)
 
     def conditions(self, states: Tensor, mask: Tensor, seconds_total: float) -> Conditions:  # noqa: D102
         numbers = {"seconds_start": states.new_tensor(0.0), "seconds_total": states.new_tensor(seconds_total)}

@@ -7,12 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
 from loopwright.errors import CheckpointError
+
+if TYPE_CHECKING:
+    from tokenizers import Encoding
 
 
 class TextEncoder(Protocol):
@@ -20,6 +23,10 @@ class TextEncoder(Protocol):
 
     def __call__(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
         """-> hidden states [texts, tokens, width] and which tokens are words [texts, tokens], bool."""
+        ...
+
+    def characters_read(self, text: str) -> int:
+        """Return how many characters of a text are read before its tokens are cut off."""
         ...
 
 
@@ -50,6 +57,17 @@ class T5TextEncoder:
         mask = said["attention_mask"].bool()
         return self.states(said["input_ids"], mask), mask
 
+    def characters_read(self, text: str) -> int:
+        """See ``TextEncoder``."""
+        said = self._tokenizer(
+            text,
+            truncation=True,
+            max_length=self._tokens,
+            padding="max_length",
+            return_overflowing_tokens=True,
+        )
+        return characters_read(said.encodings[0], text)
+
     def states(self, ids: Tensor, mask: Tensor) -> Tensor:
         """ids, mask: [texts, tokens] -> hidden states, [texts, tokens, width]."""
         states: Tensor = self.module(input_ids=ids, attention_mask=mask).last_hidden_state
@@ -65,3 +83,9 @@ class T5TextEncoder:
         return self._tokenizer(
             list(texts), truncation=True, max_length=self._tokens, padding="max_length", return_tensors="pt"
         )
+
+
+def characters_read(encoding: Encoding, text: str) -> int:
+    """Return how many characters of a text the tokens stand for that were not cut off."""
+    left_out = encoding.overflowing[0].offsets if encoding.overflowing else []
+    return min((start for start, stop in left_out if stop > start), default=len(text))

@@ -61,6 +61,8 @@ def test_every_network(source: ModelSource, cache: Path, in_torch: StableAudioMo
     for theirs, made in zip(in_torch.condition(TEXT), ours.condition(TEXT), strict=True):
         assert relative_error(made.keys_values, theirs.keys_values) < TOLERANCE  # type: ignore[attr-defined]
         assert relative_error(made.global_cond, theirs.global_cond) < TOLERANCE  # type: ignore[attr-defined]
+    long = f"{TEXT.prompt} {' '.join('abcdefghijklmnop' * 20)}"
+    assert ours.characters_read(long) == in_torch.characters_read(long) < len(long)
     pair = in_torch.condition(TEXT)
     for rows in (1, 2, 3, 5):
         x, t = noise(rows, ours.spec.channels, ours.spec.frames), torch.linspace(0.99, 0.05, rows)

@@ -20,7 +20,7 @@ from tests.model.golden import drained, drive, relative_error
 from tests.model.pocket.vectors import CHORDS, FRAMES, VECTORS, made
 from tests.sounds import tone
 
-DRUMS = TextPrompt("aggressive techno drums 140bpm", None, 12)
+DRUMS = TextPrompt("aggressive techno drums 140bpm", None, 12, 140.0)
 TOLERANCE = 1e-3
 """Of a vector's largest number: processors round differently, and a run of several steps adds it up."""
 
@@ -99,18 +99,23 @@ def test_the_negative_prompt_counts(model: PocketModel) -> None:
     assert torch.equal(outputs[0], outputs[2])  # words it has never seen say nothing
 
 
-def test_the_tempo_may_come_from_the_prompt_or_from_outside(model: PocketModel) -> None:
-    for text, bpm in ((DRUMS, 140.0), (TextPrompt("techno drums", None, 12, 133.5), 133.5)):
-        said, _ = model.condition(text)
-        assert isinstance(said, PocketConditioning)
-        assert said.bpm.item() == bpm
+@pytest.mark.parametrize(("bpm", "told"), [(133.5, 133.5), (None, 120.0)])
+def test_the_tempo_is_the_plans_and_never_read_from_words(model: PocketModel, bpm: float | None, told: float) -> None:
+    said, _ = model.condition(TextPrompt("techno drums 99bpm", None, 12, bpm))
+    assert isinstance(said, PocketConditioning)
+    assert said.bpm.item() == told
 
 
-def test_words_it_has_never_seen_are_named(model: PocketModel) -> None:
-    assert model.unknown_words("Zydeco accordion with techno drums in F# minor, 4 bars at 120 bpm") == (
-        "zydeco",
-        "accordion",
-    )
+def test_words_without_effect_are_named_as_they_were_written(model: PocketModel) -> None:
+    prompt = "Zydeco accordion with techno drums in F# minor, 4 bars at BPM: 120"
+    assert model.ignored_words(prompt, "Trombone, drums, Zydeco") == ("Zydeco", "accordion", "Trombone")
+
+
+def test_words_that_lose_their_room_to_what_is_meant_are_named(model: PocketModel) -> None:
+    words = "techno dark hard busy spacious swing dry dusty industrial electronic bass acid reese sub strings"
+    assert model.ignored_words(f"{words} piano", None) == ()
+    assert model.ignored_words(f"{words} piano organ", None) == ("organ",)
+    assert model.ignored_words(f"{words} piano drums", "kick, snare") == ("strings", "piano", "drums")
 
 
 def test_weights_that_do_not_fit_are_listed(model: PocketModel) -> None:
@@ -132,7 +137,7 @@ def test_weights_that_do_not_fit_are_listed(model: PocketModel) -> None:
 def test_what_the_negative_prompt_names_as_a_whole_is_silent(
     model: PocketModel, negative: str, silent: list[range]
 ) -> None:
-    text = TextPrompt("house drums with bassline and piano in c minor 124bpm", negative, 12)
+    text = TextPrompt("house drums with bassline and piano in c minor 124bpm", negative, 12, 124.0)
     noise = torch.randn(model.spec.channels, 32, generator=torch.Generator().manual_seed(0))
     latents = drive(model, guided(euler(noise, log_snr_times(4, 1.0)), *model.condition(text), 2.0))
     others = torch.ones(len(latents), dtype=torch.bool)

@@ -20,7 +20,7 @@ from loopwright.model.schedules import log_snr_times
 from tests.model.golden import drained, drive
 
 VECTORS = Path(__file__).parents[2] / "golden" / "pocket" / "vectors.safetensors"
-CHORDS = TextPrompt("house drums with piano chords in f# minor 124bpm", None, 12)
+CHORDS = TextPrompt("house drums with piano chords in f# minor 124bpm", None, 12, 124.0)
 FRAMES, STEPS, GUIDANCE = 64, 6, 2.0
 
 

@@ -30,6 +30,7 @@ from loopwright.model.checkpoint import load_strictly, read_tensors
 from loopwright.model.conditioning import Conditions
 from loopwright.model.config import AutoencoderConfig, ModelConfig
 from loopwright.model.stable_audio import AutoencoderNetworks, StableAudio
+from loopwright.model.text import characters_read
 
 CHANNELS_A_SCALE = 128
 """Channels that share a scale when what int8 weights are multiplied with is quantised: the quickest of 32 … 1024."""
@@ -97,6 +98,9 @@ class OpenVinoModel(StableAudio):
         ids, mask = torch.tensor([said.ids]), torch.tensor([said.attention_mask])
         (states,) = self._text(ids, mask)
         return states, mask.bool()
+
+    def characters_read(self, text: str) -> int:  # noqa: D102
+        return characters_read(self._tokenizer.encode(text), text)
 
     def conditions(self, states: Tensor, mask: Tensor, seconds_total: float) -> Conditions:  # noqa: D102
         context, meant, global_cond = self._conditions(states, mask.float(), torch.tensor(seconds_total))

@@ -32,7 +32,7 @@ async def available(service: ServiceOf) -> dict[str, object]:
 
 @router.post("", summary="Add a riff", responses=ERRORS, openapi_extra=body_docs(RiffUpload, AUDIO))
 async def add(request: Request, service: ServiceOf, settings: SettingsOf) -> JSONResponse:
-    """`key` and `bpm`, where given, become the file's name; what neither they nor the name say is estimated."""
+    """`key` and `bpm`, where given, are kept as they are; what neither they nor the name say is estimated."""
     body = await read_body(request, settings.max_body_bytes)
     asked, upload, warnings = await body.take(RiffUpload, takes_audio=True)
     if upload is None:
@@ -40,10 +40,11 @@ async def add(request: Request, service: ServiceOf, settings: SettingsOf) -> JSO
             "audio_file is missing; it must be an audio file", field="audio_file", code="missing_parameter"
         )
     bpm = None if asked.bpm is None else Fraction(str(asked.bpm))
-    riff = await asyncio.to_thread(
-        service.sources.riffs.add, upload.data, asked.filename or upload.name, asked.key, bpm
+    riff, notes = await asyncio.to_thread(
+        service.sources.riffs.add, upload.data, asked.filename or upload.name, asked.key, bpm, upload.field
     )
-    return JSONResponse({"success": True, "key": riff.key, **riff.described(), "warnings": list(warnings)})
+    said = {"success": True, "key": riff.key.name, **riff.described(), "warnings": [*warnings, *notes]}
+    return JSONResponse(said)
 
 
 @router.delete("/{filename}", summary="Delete a riff", responses={404: ERRORS[404]})

@@ -20,11 +20,14 @@ from loopwright.model.pocket.drums import DrumDecoder
 from loopwright.model.pocket.encoder import Listener
 from loopwright.model.pocket.layers import HOP, SAMPLE_RATE
 from loopwright.model.pocket.playing import Playing
-from loopwright.model.pocket.tokens import DEFAULT_BPM, NOTHING, Tokens, tokenize
+from loopwright.model.pocket.tokens import NOTHING, Tokens, tokenize
 from loopwright.model.pocket.tones import LOUDEST_NOTE, LOWEST_NOTE, NOTES, ROLL_CHANNELS, ROLLS, ToneDecoder
 
 HIGHEST_BASS_NOTE = 47
 """The MIDI number of the highest note that basses had in training: B2; chords begin above it."""
+
+DEFAULT_BPM = 120
+"""The tempo of what is made where none is named."""
 
 MARGIN = 20
 """Latent frames after the last one wanted that may still change it: the networks' and the longest window's reach."""
@@ -76,14 +79,22 @@ class PocketModel(nn.Module):
 
         What has channels of its own is silent in both where the negative prompt names it: guidance alone leaves some of it.
         """
-        negative = tokenize(text.negative_prompt, self.vocabulary) if text.negative_prompt else NOTHING
-        positive = self.playing.completed(tokenize(text.prompt, self.vocabulary), negative)
-        bpm, silent = text.bpm or positive.bpm or DEFAULT_BPM, self._silent(negative)
+        positive, negative = self._read(text.prompt, text.negative_prompt)
+        bpm, silent = text.bpm or DEFAULT_BPM, self._silent(negative)
         return self._conditioning(positive, bpm, silent), self._conditioning(negative, bpm, silent)
 
-    def unknown_words(self, text: str) -> tuple[str, ...]:
-        """The words of a text that are in no meaning it knows; those that say nothing, such as `the`, are not among them."""
-        return tokenize(text, self.vocabulary).unknown
+    def ignored_words(self, prompt: str, negative_prompt: str | None) -> tuple[str, ...]:
+        """Return the words of no meaning it knows, and those beyond the tokens it has room for.
+
+        Words that say nothing, such as `the`, are not among them.
+        """
+        positive, negative = self._read(prompt, negative_prompt)
+        return tuple(dict.fromkeys((*positive.ignored, *negative.ignored)))
+
+    def _read(self, prompt: str, negative_prompt: str | None) -> tuple[Tokens, Tokens]:
+        """Return the tokens of both prompts as they condition the denoiser."""
+        negative = tokenize(negative_prompt, self.vocabulary) if negative_prompt else NOTHING
+        return self.playing.completed(tokenize(prompt, self.vocabulary), negative), negative
 
     def denoise(self, x: Tensor, t: Tensor, conditioning: Sequence[Conditioning]) -> Tensor:
         """The velocity, noise minus data. x: [rows, channels, frames], t: [rows] -> [rows, channels, frames]."""
@@ -122,7 +133,9 @@ class PocketModel(nn.Module):
 
     def _conditioning(self, tokens: Tokens, bpm: float, silent: Tensor) -> PocketConditioning:
         device = self.latent_mean.device
-        return PocketConditioning(torch.tensor(tokens.ids, device=device), torch.tensor(bpm, device=device), silent)
+        return PocketConditioning(
+            torch.tensor(tokens.ids, device=device), torch.tensor(float(bpm), device=device), silent
+        )
 
 
 def load_pocket() -> PocketModel:

@@ -1,16 +1,20 @@
-"""Prompts as the embedded model reads them: a few known words, a key and a tempo.
+"""Prompts as the embedded model reads them: a few known words and a key.
 
-Knows: the spelling of words and keys. Does not know: tensors. Words of one meaning are one token. Words outside the
-vocabulary are left out, and named.
+Knows: which words there are. Does not know: tensors; how keys and tempi are spelled (``music``).
+Words of one meaning are one token. Words outside the vocabulary are left out, and named. A tempo is
+no word: the model is told it as a number.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from loopwright.music.key import KEYS, parse_key
+from loopwright.music.key import find_key
+from loopwright.music.letters import plain
+from loopwright.music.tempo import without_tempi
 
 MAX_TOKENS = 16
 PAD, NULL = 0, 1
@@ -20,16 +24,7 @@ FIRST_KEY = 2
 NO_ROOT = 12
 FIRST_WORD = FIRST_KEY + 3 * NO_ROOT + 2
 
-DEFAULT_BPM = 120.0
-
-_TEMPO = re.compile(r"(\d{1,6}(?:\.\d{1,6})?)\s*bpm")
-_WORD = re.compile(r"[a-z0-9#\-&]+")
-_ROOT = r"([a-g](?:[\s_-]?(?:sharp|flat|#|♯|♭|b))?)"
-_MODE = r"(minor|major|min|maj)\b"
-_KEY_WITH_MODE = re.compile(rf"\b{_ROOT}\s*{_MODE}")
-_MINOR_BY_ONE_LETTER = re.compile(rf"\b(?:in|key of|key)\s+{_ROOT}m\b")
-_KEY_ALONE = re.compile(rf"\b(?:in|key of|key)\s+{_ROOT}(?=\s*$|\s*[,.;]|\s+\d|\s+with\b)")
-_MODE_ALONE = re.compile(rf"\b{_MODE}")
+_MODE_ALONE = re.compile(r"(?<![^\W_])(minor|major|min|maj)(?![^\W_])")
 _PHRASES = {
     "hip hop": "hip-hop", "hiphop": "hip-hop", "lo fi": "lo-fi", "lofi": "lo-fi", "drum and bass": "dnb",
     "drum & bass": "dnb", "drum n bass": "dnb", "drum'n'bass": "dnb", "d&b": "dnb", "boom bap": "boom-bap",
@@ -43,37 +38,58 @@ _SILENT = frozenset([
 ])  # fmt: skip
 """Words that say nothing here, and are not missed; nor are numbers."""
 
+_MARK = "\u0300"
+"""Stands for what is joined to the character before it: accents, variation selectors."""
+_SYMBOL = "\ue000"
+"""Stands for an emoji, or another symbol that is no punctuation."""
+_ANY_PHRASE = "|".join(re.escape(one).replace(r"\ ", r"\s+") for one in _PHRASES)
+_PHRASE = re.compile(rf"(?<![a-z0-9])(?:{_ANY_PHRASE})(?=s?(?![a-z0-9]))")
+_LATIN = rf"[a-z0-9\u00df-\u024f#&'{_MARK}-]"
+_OTHER = rf"[^\W_a-z0-9\u00df-\u024f]{_MARK}*"
+_WORD = re.compile(rf"(?:{_PHRASE.pattern}|{_LATIN})+|(?:{_OTHER}['-]?)+|(?:{_SYMBOL}{_MARK}*)+")
+"""A word of Latin letters with its phrases, one of other letters, or symbols."""
+_JOINTS = re.compile("[-&'\u2019]")
+
 
 @dataclass(frozen=True)
 class Tokens:
-    """A prompt's tokens, MAX_TOKENS of them, padded; its tempo, if it names one; the words the model has never seen."""
+    """What the model reads of a prompt.
+
+    ids: MAX_TOKENS tokens, padded.
+    words: each word that says something, as it was written, with its token; None: never seen.
+    """
 
     ids: tuple[int, ...]
-    bpm: float | None
-    unknown: tuple[str, ...]
+    words: tuple[tuple[str, int | None], ...] = ()
+
+    @property
+    def ignored(self) -> tuple[str, ...]:
+        """The words without effect: those never seen, and those for which there is no room."""
+        return tuple(dict.fromkeys(word for word, token in self.words if token not in self.ids))
 
     def with_ids(self, ids: Iterable[int]) -> Tokens:
-        """These before its own, which are dropped where there is no room."""
+        """Return these with some before their own, which are dropped where there is no room."""
         own = (one for one in self.ids if one not in (PAD, NULL))
         return replace(self, ids=_padded((*ids, *own)))
 
 
-NOTHING = Tokens((NULL,) + (PAD,) * (MAX_TOKENS - 1), None, ())
+NOTHING = Tokens((NULL,) + (PAD,) * (MAX_TOKENS - 1))
 """No prompt."""
 
 
 def tokenize(prompt: str, vocabulary: Mapping[str, int]) -> Tokens:
-    """The prompt's key and words as tokens, each once; words beyond MAX_TOKENS are dropped."""
-    text = prompt.lower()
-    tempo = _TEMPO.search(text)
-    text, key = _without_key(_with_phrases_joined(_TEMPO.sub(" ", text)))
-    words = [part for word in _WORD.findall(text) for part in _parts(word, vocabulary)]
-    known = [found for word in words if (found := _looked_up(word, vocabulary)) is not None]
-    return Tokens(
-        ids=_padded(([] if key is None else [key]) + known),
-        bpm=float(tempo.group(1)) if tempo else None,
-        unknown=tuple(dict.fromkeys(word for word in words if _looked_up(word, vocabulary) is None)),
-    )
+    """Return the prompt's key and words as tokens, each once, as many as there is room for."""
+    prompt = without_tempi(prompt)
+    text = _folded(prompt)
+    key = _key_in(text, prompt)
+    words: list[tuple[str, int | None]] = []
+    if key is not None:
+        start, stop, token = key
+        words.append((prompt[start:stop].strip(), token))
+        text = text[:start] + "," * (stop - start) + text[stop:]
+    for found in _WORD.finditer(text):
+        words += _read(found[0], prompt[found.start() : found.end()], vocabulary)
+    return Tokens(_padded(token for _, token in words if token is not None), tuple(words))
 
 
 def key_token(root: int | None, minor: bool | None) -> int:
@@ -89,14 +105,61 @@ def _padded(ids: Iterable[int]) -> tuple[int, ...]:
     return (*few, *(PAD,) * (MAX_TOKENS - len(few)))
 
 
-def _parts(word: str, vocabulary: Mapping[str, int]) -> list[str]:
-    """The word, or where it is none that is known the parts that hyphens join; without those that say nothing."""
-    parts = [word] if _looked_up(word, vocabulary) is not None else re.split(r"[-&]", word)
-    return [part for part in parts if _looked_up(part, vocabulary) is not None or not _says_nothing(part)]
+def _folded(text: str) -> str:
+    """Return the text in small letters without accents, a character for a character."""
+    return "".join(map(_folded_character, plain(text).replace("\u2019", "'")))
+
+
+def _folded_character(character: str) -> str:
+    category = unicodedata.category(character)
+    if category[0] == "M" or category == "Cf":
+        return _MARK
+    if (category == "So" and character >= "\u2190") or "\U0001f3fb" <= character <= "\U0001f3ff":
+        return _SYMBOL
+    decomposed = unicodedata.normalize("NFKD", character)
+    base = "".join(one for one in decomposed if not unicodedata.combining(one))
+    small = (base if len(base) == 1 else character).lower()
+    return small if len(small) == 1 else character
+
+
+def _key_in(text: str, prompt: str) -> tuple[int, int, int] | None:
+    """Return where a prompt names its key, and the key's token. text: the prompt, folded.
+
+    A root alone is major, as musicians write it; a mode may stand alone.
+    """
+    if (named := find_key(prompt)) is not None:
+        return named.start, named.stop, key_token(named.key.root, named.key.mode == "minor")
+    if (mode := _MODE_ALONE.search(text)) is not None:
+        return mode.start(), mode.end(), key_token(None, mode[1].startswith("min"))
+    return None
+
+
+def _read(word: str, written: str, vocabulary: Mapping[str, int]) -> Iterator[tuple[str, int | None]]:
+    """Yield a word with its token or, where it has none, the parts that hyphens join with theirs.
+
+    word: folded; written: as it stands in the prompt. Parts that say nothing are left out; a word
+    of which the model knows no part is given whole.
+    """
+    word = word.replace(_MARK, "")
+    word = _PHRASE.sub(lambda found: _PHRASES[re.sub(r"\s+", " ", found[0])], word)
+    if (token := _looked_up(word, vocabulary)) is not None:
+        yield written, token
+        return
+    parts = _JOINTS.split(word)
+    names = _JOINTS.split(written)
+    if len(names) != len(parts):  # a phrase was among them
+        names = [written] * len(parts)
+    tokens = [_looked_up(part, vocabulary) for part in parts]
+    if any(token is not None for token in tokens):
+        for part, name, token in zip(parts, names, tokens, strict=True):
+            if token is not None or (len(part) > 1 and not _says_nothing(part)):  # no s of "kick's"
+                yield name, token
+    elif not all(map(_says_nothing, parts)):
+        yield written.strip("-&'\u2019"), None
 
 
 def _says_nothing(word: str) -> bool:
-    return word in _SILENT or word.isdigit() or not word.strip("#")
+    return word in _SILENT or word.isdigit() or len(word.strip("#")) == 0
 
 
 def _looked_up(word: str, vocabulary: Mapping[str, int]) -> int | None:
@@ -104,31 +167,3 @@ def _looked_up(word: str, vocabulary: Mapping[str, int]) -> int | None:
     if word in vocabulary:
         return vocabulary[word]
     return vocabulary.get(word[:-1]) if word.endswith("s") and len(word) > 3 else None
-
-
-def _with_phrases_joined(text: str) -> str:
-    text = re.sub(r"\s+", " ", text)
-    for phrase, word in _PHRASES.items():
-        text = text.replace(phrase, word)
-    return text
-
-
-def _without_key(text: str) -> tuple[str, int | None]:
-    """The text without the key it names, and the key's token. A root alone is major, as musicians write it."""
-    if found := _KEY_WITH_MODE.search(text):
-        root, minor = _root(found[1]), found[2].startswith("min")
-    elif found := _MINOR_BY_ONE_LETTER.search(text):
-        root, minor = _root(found[1]), True
-    elif found := _KEY_ALONE.search(text):
-        root, minor = _root(found[1]), False
-    elif found := _MODE_ALONE.search(text):
-        root, minor = None, found[1].startswith("min")
-    else:
-        return text, None
-    return text[: found.start()] + " " + text[found.end() :], key_token(root, minor)
-
-
-def _root(spelled: str) -> int:
-    key = parse_key(spelled)
-    assert key is not None, spelled
-    return KEYS.index(key)
