@@ -22,9 +22,35 @@ Metadata = dict[str, object]
 
 
 @dataclass(frozen=True)
+class Redrawn:
+    """What was done about a silent take.
+
+    seed: the one that was silent; attempts: how often the plan was carried out, the first time included.
+    let_go: whether the take that counts left its source, which the first one followed.
+    """
+
+    seed: int
+    attempts: int
+    let_go: bool = False
+
+    def sentence(self, seed: int, *, silent: bool) -> str:
+        """Return what the client should know. seed: of the take that counts; silent: whether it is, too."""
+        if silent:
+            return (
+                f"seed {self.seed} came out silent, and so did {self.attempts - 1} other seeds: "
+                "ask for something else in prompt, negative_prompt or loop_type"
+            )
+        freely = ", free from its source (style_strength 1.0)" if self.let_go else ""
+        return (
+            f"seed {self.seed} came out silent, so the audio was drawn again with seed {seed}{freely}"
+        )
+
+
+@dataclass(frozen=True)
 class Generation:
     """finished: the audio, [2, plan.samples] within ±1, and its measures. created: seconds since 1970.
 
+    redrawn: where a take before this one was silent.
     part: of a stack, or its ``mix``.
     generation_time: seconds, waiting included; post_seconds: of what was done to the audio after decoding.
     """
@@ -37,6 +63,7 @@ class Generation:
     generation_time: float = 0.0
     post_seconds: float = 0.0
     part: str | None = None
+    redrawn: Redrawn | None = None
     gpu_memory: Mapping[str, float] = field(default_factory=dict)
 
     @property
@@ -47,7 +74,15 @@ class Generation:
     @property
     def warnings(self) -> tuple[str, ...]:
         """What the client should know."""
-        return (*self.plan.warnings, *self.finished.warnings)
+        return (*self.said_of_making, *self.finished.warnings)
+
+    @property
+    def said_of_making(self) -> tuple[str, ...]:
+        """Warnings of the plan and of how it was carried out, without those of the finished audio."""
+        if self.redrawn is None:
+            return self.plan.warnings
+        again = self.redrawn.sentence(self.plan.seed, silent=self.finished.silent)
+        return (*self.plan.warnings, again)
 
     @property
     def media_type(self) -> str:
@@ -184,7 +219,10 @@ class Generation:
         return said
 
     def _of_making(self) -> Metadata:
+        again = self.redrawn
+        said = {} if again is None else {"redrawn": {"seed": again.seed, "attempts": again.attempts}}
         return {
+            **said,
             "steps": self.plan.steps,
             "cfg_scale": self.plan.guidance,
             "sampler_type": self.plan.sampler,

@@ -15,7 +15,7 @@ import soundfile
 import soxr
 from numpy.typing import NDArray
 
-from loopwright.audio.loudness import SILENCE, peak
+from loopwright.audio.loudness import is_silent
 from loopwright.errors import LoopwrightError, NotAudio, TooLarge
 
 Audio = NDArray[np.float32]
@@ -54,7 +54,7 @@ class Decoded:
     @property
     def silent(self) -> bool:
         """Whether there is nothing to hear."""
-        return peak(self.audio) < SILENCE
+        return is_silent(self.audio)
 
 
 def decode(data: bytes, rate: int, *, keep_seconds: float, max_seconds: float, field: str = "audio_file") -> Decoded:
