@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from loopwright.audio.grid import Grid, align, measure_grid
-from loopwright.audio.loudness import SILENCE, normalized, peak
+from loopwright.audio.loudness import SILENCE_DBFS, is_silent, normalized
 from loopwright.audio.seam import Seam, join, measure_seam
 from loopwright.plan import GenerationPlan
 
@@ -21,12 +21,17 @@ Audio = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Finished:
-    """audio: [2, plan.samples]. seam, grid: of a loop. shifted_ms: by how much it was late, and was moved."""
+    """Audio as it is sent, and its measures.
+
+    audio: [2, plan.samples]. seam, grid: of a loop. shifted_ms: by how much it was late, and was moved.
+    silent: whether the model made nothing that can be heard; the audio is then left as it is.
+    """
 
     audio: Audio
     seam: Seam | None = None
     grid: Grid | None = None
     shifted_ms: float = 0.0
+    silent: bool = False
     warnings: tuple[str, ...] = ()
 
 
@@ -40,15 +45,21 @@ def finish(audio: Audio, plan: GenerationPlan, sample_rate: int) -> Finished:
         if plan.finish.align:
             audio, shifted = align(audio, sample_rate, bpm, grid)
             grid = measure_grid(audio, sample_rate, bpm) if shifted else grid
+    silent = is_silent(audio)
     audio, warnings = normalized(audio, plan.finish.normalize, sample_rate, plan.finish.target_lufs)
-    if peak(audio) < SILENCE:
-        warnings = (*warnings, "the model made silence")
+    if silent:
+        warnings = (*warnings, f"the model made silence (a peak below {SILENCE_DBFS:g} dBFS), left as it is")
     seam = None if plan.loop is None else measure_seam(audio, sample_rate)
-    return Finished(audio, seam, grid, shifted, warnings)
+    return Finished(audio, seam, grid, shifted, silent, warnings)
 
 
 def score(finished: Finished) -> float:
-    """How good a loop is among candidates: on the grid, with a seam no louder than the loop's own changes. More is better."""
+    """Return how good a loop is among candidates; more is better.
+
+    The best are on the grid, with a seam no louder than the loop's own changes. Silence is the worst.
+    """
+    if finished.silent:
+        return -math.inf
     if finished.grid is None or finished.seam is None:
         return 0.0
     return finished.grid.share_on_grid * finished.grid.confidence - 0.1 * math.log2(max(1.0, finished.seam.jump / 4))

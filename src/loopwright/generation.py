@@ -24,10 +24,34 @@ NOT_OF_ONE_TAKE = frozenset(["n", "candidates", "return_format"])
 
 
 @dataclass(frozen=True)
+class Redrawn:
+    """What was done about a silent take.
+
+    seed: the one that was silent; attempts: how often the plan was carried out, the first time included.
+    let_go: whether the take that counts left its source, which the first one followed.
+    """
+
+    seed: int
+    attempts: int
+    let_go: bool = False
+
+    def sentence(self, seed: int, *, silent: bool) -> str:
+        """Return what the client should know. seed: of the take that counts; silent: whether it is, too."""
+        if silent:
+            return (
+                f"seed {self.seed} came out silent, and so did {self.attempts - 1} other seeds: "
+                "ask for something else in prompt, negative_prompt or loop_type"
+            )
+        freely = ", free from its source (style_strength 1.0)" if self.let_go else ""
+        return f"seed {self.seed} came out silent, so the audio was drawn again with seed {seed}{freely}"
+
+
+@dataclass(frozen=True)
 class Generation:
     """finished: the audio, [2, plan.samples] within ±1, and its measures. created: seconds since 1970.
 
     part: of a stack, or its ``mix``. asked: the request's fields, so that the metadata can be sent back as one.
+    redrawn: where a take before this one was silent.
     generation_time: seconds, waiting included; post_seconds: of what was done to the audio after decoding.
     """
 
@@ -40,6 +64,7 @@ class Generation:
     post_seconds: float = 0.0
     part: str | None = None
     asked: Mapping[str, object] = field(default_factory=dict)
+    redrawn: Redrawn | None = None
     gpu_memory: Mapping[str, float] = field(default_factory=dict)
 
     @property
@@ -50,7 +75,15 @@ class Generation:
     @property
     def warnings(self) -> tuple[str, ...]:
         """What the client should know."""
-        return (*self.plan.warnings, *self.finished.warnings)
+        return (*self.said_of_making, *self.finished.warnings)
+
+    @property
+    def said_of_making(self) -> tuple[str, ...]:
+        """Warnings of the plan and of how it was carried out, without those of the finished audio."""
+        if self.redrawn is None:
+            return self.plan.warnings
+        again = self.redrawn.sentence(self.plan.seed, silent=self.finished.silent)
+        return (*self.plan.warnings, again)
 
     @property
     def media_type(self) -> str:
@@ -188,12 +221,14 @@ class Generation:
         return said
 
     def _of_making(self) -> Metadata:
-        key = self.info.key
-        finetune: Metadata = {}
+        key, again = self.info.key, self.redrawn
+        said: Metadata = {}
         if key.checkpoint is not None:  # with `model_type` alone nobody could ask for it again
-            finetune = {"finetune_repo": key.source, "finetune_checkpoint": key.checkpoint}
+            said |= {"finetune_repo": key.source, "finetune_checkpoint": key.checkpoint}
+        if again is not None:
+            said["redrawn"] = {"seed": again.seed, "attempts": again.attempts}
         return {
-            **finetune,
+            **said,
             "steps": self.plan.steps,
             "cfg_scale": self.plan.guidance,
             "sampler_type": self.plan.sampler,

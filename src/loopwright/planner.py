@@ -6,12 +6,14 @@ plan, and the same plan gives the same audio. Does not know: tensors, threads, H
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
 from numpy.typing import NDArray
 
+from loopwright.audio.loudness import is_silent
 from loopwright.audio.seam import tail_samples
 from loopwright.errors import Impossible, InvalidInput, shown
 from loopwright.music.prompt import Words, words_for
@@ -27,6 +29,7 @@ from loopwright.music.tempo import (
 from loopwright.plan import FinishPlan, GenerationPlan, Keep, Loop, ModelLimits, RiffUse, Source
 from loopwright.request import (
     BPM_ALLOWED,
+    DRAWN_SEEDS,
     GenerationRequest,
     GuidedLoopRequest,
     LoopRequest,
@@ -41,6 +44,13 @@ STRONGEST = 10.0
 
 WITHOUT_WORDS = "music"
 """The prompt where nothing is left of one: it says nothing to any model, and can be sent back."""
+
+REDRAWS = 3
+"""How many times a silent take is drawn again, at most."""
+
+SEEDS_APART = 0x4F1BBCDD
+"""From a silent take's seed to the next: the golden section of DRAWN_SEEDS, so that all of them are far
+from each other, and from the seeds after the first that `n` and `candidates` use."""
 
 EDGE = 1e-6
 """The width of an edge between what is kept and what is not, as a share of a bar: none."""
@@ -63,11 +73,31 @@ def plan_request(request: GenerationRequest, limits: ModelLimits) -> GenerationP
 
 def with_source(plan: GenerationPlan, source: Source, strength: float, riff: RiffUse | None = None) -> GenerationPlan:
     """The plan as a style transfer from a source; one that keeps its source where a mask says is led by it instead."""
-    warnings = plan.warnings if source.audio.any() else (*plan.warnings, "the source audio is silent")
+    warnings = (*plan.warnings, "the source audio is silent") if is_silent(source.audio) else plan.warnings
     level = 1.0 if plan.keep else strength
     if plan.tail:
         source = replace(source, audio=_lapped(source.audio, plan.samples), period=plan.samples)
     return replace(plan, source=source, init_noise_level=level, riff=riff, warnings=warnings)
+
+
+def redrawn_plans(plan: GenerationPlan) -> Iterator[GenerationPlan]:
+    """Yield what is tried in turn where a plan gave silence: the same with other seeds.
+
+    A style transfer lets go of its source (a style strength of 1.0), since a source of which the loop
+    type lets nothing through gives silence again and again: from the second time on, at once where the
+    source is silent, and where it is a riff, which another seed would choose anew. What keeps parts of
+    a silent source gives silence as asked, and is not tried again.
+    """
+    silent_source = plan.source is not None and is_silent(plan.source.audio)
+    if plan.keep is not None and silent_source:
+        return
+    for number in range(1, REDRAWS + 1):
+        free = number > 1 or silent_source or plan.riff is not None
+        yield replace(
+            plan,
+            seed=(plan.seed + number * SEEDS_APART) % DRAWN_SEEDS,
+            init_noise_level=1.0 if free else plan.init_noise_level,
+        )
 
 
 def _lapped(audio: NDArray[np.float32], samples: int) -> NDArray[np.float32]:

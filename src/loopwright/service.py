@@ -19,10 +19,10 @@ from loopwright.engine.base import Audio, Engine, ModelInfo, ModelKey
 from loopwright.engine.registry import ModelStatus
 from loopwright.errors import QueueFull
 from loopwright.finish import finish, score
-from loopwright.generation import Generation
+from loopwright.generation import Generation, Redrawn
 from loopwright.models import Models, unused_finetune_fields
 from loopwright.plan import GenerationPlan, ModelLimits
-from loopwright.planner import plan_request
+from loopwright.planner import plan_request, redrawn_plans
 from loopwright.request import MAX_SEED, GenerationRequest, LoopRequest
 from loopwright.request_edits import StackRequest, VariationRequest
 from loopwright.serving.active_run import Progress, Rendered
@@ -106,19 +106,37 @@ class Service:
         first = parts[0]
         plan = replace(
             first.plan,
+            seed=seeded.seed,
             original_prompt=request.prompt,
             words=replace(first.plan.words, prompt=request.prompt),
             tail=0,
             finish=replace(first.plan.finish, align=False),
-            warnings=(*warnings, *dict.fromkeys(warning for one in parts for warning in one.plan.warnings)),
+            warnings=(*warnings, *dict.fromkeys(warning for one in parts for warning in one.said_of_making)),
         )
         mix = await asyncio.to_thread(finish, total, plan, first.sample_rate)
         asked = request.model_dump(mode="json", exclude_none=True)
-        return replace(first, part="mix", plan=plan, finished=mix, asked=asked), *parts
+        return replace(first, part="mix", plan=plan, finished=mix, redrawn=None, asked=asked), *parts
 
     async def _attempt(
         self, engine: Engine, plan: GenerationPlan, on_progress: OnProgress | None, owner: Owner
     ) -> Generation:
+        """Carry out a plan; a silent take is drawn again. Where all are silent, the first counts."""
+        first = await self._draw(engine, plan, on_progress, owner)
+        if not first.finished.silent:
+            return first
+        attempts = 1
+        for other_plan in redrawn_plans(plan):
+            other = await self._draw(engine, other_plan, on_progress, owner)
+            attempts += 1
+            if not other.finished.silent:
+                let_go = other_plan.init_noise_level != plan.init_noise_level
+                return replace(other, redrawn=Redrawn(plan.seed, attempts, let_go))
+        return first if attempts == 1 else replace(first, redrawn=Redrawn(plan.seed, attempts))
+
+    async def _draw(
+        self, engine: Engine, plan: GenerationPlan, on_progress: OnProgress | None, owner: Owner
+    ) -> Generation:
+        """Carry out a plan once."""
         rendered = await self._render(engine, plan, on_progress, owner)
         began = time.perf_counter()
         finished = await asyncio.to_thread(finish, rendered.audio, plan, engine.info.limits.sample_rate)

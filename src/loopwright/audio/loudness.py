@@ -14,8 +14,11 @@ Normalize = Literal["peak", "loudness", "none"]
 PEAK_DBFS = -0.1
 """Where peaks are put, in dB below full scale: as loud as a file can be, with room for a player's rounding."""
 
-SILENCE = 1e-6
-"""A peak below this (−120 dBFS) is silence: raising it would only raise rounding noise."""
+SILENCE_DBFS = -60.0
+"""A peak below this, in dB below full scale, is silence: what a model's decoder hums by itself, not music."""
+
+MAX_GAIN_DB = 30.0
+"""The most that audio is raised, in dB: beyond it, what is raised is mostly noise."""
 
 OVERSAMPLING = 4
 """ITU-R BS.1770-5, annex 2: four times the rate shows the peaks between samples."""
@@ -43,38 +46,73 @@ def loudness(loop: Audio, sample_rate: int) -> float:
     return float(pyloudnorm.Meter(sample_rate).integrated_loudness(np.tile(loop, repeats).T))
 
 
-def normalized(audio: Audio, how: Normalize, sample_rate: int, target_lufs: float) -> tuple[Audio, tuple[str, ...]]:
-    """The audio at its level, and warnings. Silence stays as it is.
+def is_silent(audio: Audio) -> bool:
+    """Tell whether the largest sample is below SILENCE_DBFS."""
+    return peak(audio) < gain_of(SILENCE_DBFS)
 
-    ``peak``: the largest sample at PEAK_DBFS; ``loudness``: at ``target_lufs``, or as near as the true peak allows;
-    ``none``: as it is, but for what would clip.
+
+def gain_of(decibels: float) -> float:
+    """Return the factor that so many dB are."""
+    return float(10 ** (decibels / 20))
+
+
+def decibels_of(gain: float) -> float:
+    """Return a factor above 0 in dB."""
+    return float(20 * np.log10(gain))
+
+
+def normalized(audio: Audio, how: Normalize, sample_rate: int, target_lufs: float) -> tuple[Audio, tuple[str, ...]]:
+    """Bring audio to its level. Silence stays as it is; nothing is raised by more than MAX_GAIN_DB.
+
+    Args:
+        audio: [channels, samples].
+        how: ``peak`` puts the largest sample at PEAK_DBFS; ``loudness`` goes to ``target_lufs``, or
+            as near as the true peak allows; ``none`` leaves the level, but for what would clip.
+        sample_rate: Hz.
+        target_lufs: LUFS, for ``loudness``.
+
+    Returns:
+        The audio, and warnings that say where it did not reach its level.
     """
-    if peak(audio) < SILENCE:
+    if is_silent(audio):
         return audio, ()
-    ceiling = 10 ** (PEAK_DBFS / 20)
+    ceiling = gain_of(PEAK_DBFS)
     match how:
         case "peak":
-            return _scaled(audio, ceiling / peak(audio)), ()
+            return _at_peak(audio, ceiling)
         case "none":
-            clips = peak(audio) > 1
-            return (
-                (_scaled(audio, ceiling / peak(audio)), ("turned down, since it would have clipped",))
-                if clips
-                else (audio, ())
-            )
+            if peak(audio) <= 1:
+                return audio, ()
+            return _scaled(audio, ceiling / peak(audio)), ("turned down, since it would have clipped",)
         case "loudness":
             return _at_loudness(audio, sample_rate, target_lufs, ceiling / true_peak(audio))
 
 
-def _at_loudness(audio: Audio, sample_rate: int, target_lufs: float, most: float) -> tuple[Audio, tuple[str, ...]]:
+def _at_peak(audio: Audio, ceiling: float) -> tuple[Audio, tuple[str, ...]]:
+    wanted, most = ceiling / peak(audio), gain_of(MAX_GAIN_DB)
+    if wanted <= most:
+        return _scaled(audio, wanted), ()
+    reached = decibels_of(peak(audio) * most)
+    warning = (
+        f"a peak of {reached:.1f} dBFS instead of {PEAK_DBFS:g}: "
+        f"the audio is so quiet that the most it is raised by, {MAX_GAIN_DB:g} dB, is not enough"
+    )
+    return _scaled(audio, most), (warning,)
+
+
+def _at_loudness(
+    audio: Audio, sample_rate: int, target_lufs: float, most_unclipped: float
+) -> tuple[Audio, tuple[str, ...]]:
+    """Go to ``target_lufs``, by ``most_unclipped`` (a factor) and MAX_GAIN_DB at most."""
     is_now = loudness(audio, sample_rate)
     if not np.isfinite(is_now):
         return audio, ("too quiet for its loudness to be measured; left as it is",)
-    wanted = 10 ** ((target_lufs - is_now) / 20)
+    wanted, most = gain_of(target_lufs - is_now), min(most_unclipped, gain_of(MAX_GAIN_DB))
     if wanted <= most:
         return _scaled(audio, wanted), ()
-    reached = is_now + 20 * np.log10(most)
-    return _scaled(audio, most), (f"{reached:.1f} LUFS instead of {target_lufs:g}, limited by its true peak",)
+    limit = "its true peak" if most == most_unclipped else f"the most it is raised by, {MAX_GAIN_DB:g} dB"
+    reached = is_now + decibels_of(most)
+    return _scaled(audio, most), (f"{reached:.1f} LUFS instead of {target_lufs:g}, limited by {limit}",)
 
 
 def _scaled(audio: Audio, gain: float) -> Audio:
