@@ -39,8 +39,9 @@ def parse_name(filename: str) -> Named:
     """Return the key and the tempo that a file name gives.
 
     A key is one, two or three parts of the name (`F#m`, `F sharp minor`), wherever it stands if it
-    cannot be a word: with its mode, sharp or flat, or like `Am` and `Bb` in just these cases. One that may be a word, such as a lone letter, counts as the name's first or last part or beside
-    the tempo; `am`, `em` and the like only beside the tempo.
+    cannot be a word: with its mode, sharp or flat, or like `Am` and `Bb` in just these cases. One
+    that may be a word, such as a lone letter, counts as the name's first or last part or beside the
+    tempo; `am`, `em` and the like only beside the tempo.
 
     Raises:
         ValueError: with the reason, for a name that contradicts itself.
