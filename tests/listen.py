@@ -58,3 +58,18 @@ def likeness(one: NDArray[np.float32], other: NDArray[np.float32], sample_rate: 
 def share_kept(source: NDArray[np.float64], made: NDArray[np.float64], tolerance: float) -> float:
     """The share of a source's onsets that are found again within ``tolerance`` seconds."""
     return float(np.mean([np.min(np.abs(made - time)) <= tolerance for time in source]))
+
+
+def flatness(audio: NDArray[np.float32]) -> float:
+    """Geometric over arithmetic mean of the power spectrum of audio [channels, samples]: a tone 0, white noise .56.
+
+    Of the whole at once: the mean of many spectra would be 1 for white noise, and high for any drum of noise.
+    """
+    mono = audio.mean(0)
+    power = np.square(np.abs(np.fft.rfft(mono * np.hanning(len(mono)))))[1:] + 1e-20
+    return float(np.exp(np.log(power).mean()) / power.mean())
+
+
+def level_dbfs(audio: NDArray[np.float32]) -> float:
+    """RMS level of audio [channels, samples]."""
+    return float(10 * np.log10(np.square(audio, dtype=np.float64).mean() + 1e-12))

@@ -6,18 +6,23 @@ import asyncio
 import threading
 from typing import Any
 
+import numpy as np
 import pytest
 
-from loopwright.engine.base import Batching
+from loopwright.engine.base import Audio, Batching
 from loopwright.errors import Impossible, QueueFull
-from loopwright.request import LoopRequest
+from loopwright.plan import GenerationPlan
+from loopwright.request import GuidedLoopRequest, LoopRequest
 from loopwright.request_edits import StackRequest, VariationRequest
 from loopwright.service import Service
 from loopwright.serving.fairness import Owner
 from loopwright.serving.scheduler import Scheduler
+from loopwright.sources import Upload
 from tests.fakes import FakeEngine, fake_service
+from tests.sounds import encoded, tone
 
 LOOP = LoopRequest(prompt="drums 140bpm", bars=1, seed=1, steps=50)
+QUICK = LOOP.model_copy(update={"seed": 7, "steps": 2})
 
 
 def service_of(engine: FakeEngine, *, max_requests: int = 4) -> Service:
@@ -141,7 +146,7 @@ async def test_only_the_clients_own_words_are_warned_of() -> None:
     )
     (made,) = await service.generate(request)
     assert made.plan.words.prompt == "zydeco 140bpm drum loop"
-    assert made.warnings[0].endswith("no room for: zydeco, theremin")
+    assert made.warnings[0].endswith("no use or room for them: zydeco, theremin")
     service.close()
 
 
@@ -150,4 +155,72 @@ async def test_every_ignored_word_is_named() -> None:
     words = [f"word{number}" for number in range(200)]
     (made,) = await service.generate(LoopRequest(prompt=f"{' '.join(words)} 140bpm", bars=1, seed=1, steps=1))
     assert all(word in made.warnings[0] for word in words)
+    service.close()
+
+
+class SilentSeeds(FakeEngine):
+    """Makes silence of some seeds, and of every run that follows its source."""
+
+    def __init__(self, *seeds: int, follows: bool = False) -> None:
+        super().__init__()
+        self.silent_seeds, self.follows = seeds, follows
+
+    def _decode(self, plan: GenerationPlan, state: int) -> Audio:
+        follows = self.follows and plan.source is not None and plan.init_noise_level < 1
+        return super()._decode(plan, state) * np.float32(not (plan.seed in self.silent_seeds or follows))
+
+
+async def test_a_silent_take_is_drawn_again_and_says_so() -> None:
+    service = service_of(SilentSeeds(7))
+    made = await service.generate_one(QUICK)
+    assert made.metadata()["redrawn"] == {"seed": 7, "attempts": 2}
+    assert f"seed 7 came out silent, so the audio was drawn again with seed {made.plan.seed}" in made.warnings
+    assert 0 <= made.plan.seed < 2**31
+    again = await service.generate_one(QUICK)
+    assert np.array_equal(again.audio, made.audio)  # the same seed gives the same audio, also so
+    sent_back, _ = LoopRequest.parse(made.metadata())
+    direct = await service.generate_one(sent_back)
+    assert np.array_equal(direct.audio, made.audio)
+    assert direct.redrawn is None
+    service.close()
+
+
+async def test_only_so_many_seeds_are_tried() -> None:
+    engine = FakeEngine(silent=True)
+    service = service_of(engine)
+    made = await service.generate_one(QUICK)
+    assert made.plan.seed == 7
+    assert made.metadata()["redrawn"] == {"seed": 7, "attempts": 4}
+    assert "seed 7 came out silent, and so did 3 other seeds" in made.warnings[0]
+    assert not made.audio.any()
+    service.close()
+
+
+async def test_seeds_that_are_drawn_again_are_no_neighbours() -> None:
+    """Or `n` loops would be the same loop twice."""
+    service = service_of(SilentSeeds(7, 8))
+    made = await service.generate(QUICK.model_copy(update={"n": 4}))
+    seeds = [one.plan.seed for one in made]
+    assert len(set(seeds)) == 4
+    assert seeds[2:] == [9, 10]
+    service.close()
+
+
+async def test_a_silent_style_transfer_lets_go_of_its_source() -> None:
+    service = service_of(SilentSeeds(follows=True))
+    made = await service.generate_one(QUICK, Upload(encoded(tone(440))))
+    assert made.metadata()["style_strength"] == 1.0
+    assert "free from its source (style_strength 1.0)" in " ".join(made.warnings)
+    service.close()
+
+
+async def test_silence_that_is_asked_for_is_not_tried_again() -> None:
+    engine = FakeEngine(silent=True)
+    service = service_of(engine)
+    asked = GuidedLoopRequest(prompt="drums 140bpm", bars=1, seed=7, steps=2, guidance_mask="full")
+    silence = encoded(np.zeros((2, 44100), np.float32))
+    made = await service.generate_one(asked, Upload(silence))
+    assert made.redrawn is None
+    assert engine.forwards == 2
+    assert any("silent" in warning for warning in made.warnings)
     service.close()

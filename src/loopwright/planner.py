@@ -84,20 +84,14 @@ def redrawn_plans(plan: GenerationPlan) -> Iterator[GenerationPlan]:
     """Yield what is tried in turn where a plan gave silence: the same with other seeds.
 
     A style transfer lets go of its source (a style strength of 1.0), since a source of which the loop
-    type lets nothing through gives silence again and again: from the second time on, at once where the
-    source is silent, and where it is a riff, which another seed would choose anew. What keeps parts of
-    a silent source gives silence as asked, and is not tried again.
+    type lets nothing through gives silence again and again. What keeps parts of a silent source gives
+    silence as asked, and is not tried again.
     """
-    silent_source = plan.source is not None and is_silent(plan.source.audio)
-    if plan.keep is not None and silent_source:
+    if plan.keep is not None and plan.source is not None and is_silent(plan.source.audio):
         return
     for number in range(1, REDRAWS + 1):
-        free = number > 1 or silent_source or plan.riff is not None
-        yield replace(
-            plan,
-            seed=(plan.seed + number * SEEDS_APART) % DRAWN_SEEDS,
-            init_noise_level=1.0 if free else plan.init_noise_level,
-        )
+        seed = (plan.seed + number * SEEDS_APART) % DRAWN_SEEDS
+        yield replace(plan, seed=seed, init_noise_level=1.0)
 
 
 def _lapped(audio: NDArray[np.float32], samples: int) -> NDArray[np.float32]:

@@ -252,7 +252,7 @@ def _ignored_words(request: GenerationRequest, plan: GenerationPlan, engine: Eng
     words = [word for word in ignored if word in own]
     if not words:
         return ()
-    return (f"the model leaves out these words, which it does not know or has no room for: {', '.join(words)}",)
+    return (f"the model does not know these words, or has no use or room for them: {', '.join(words)}",)
 
 
 def _candidates(request: GenerationRequest) -> int:

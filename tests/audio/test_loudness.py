@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from loopwright.audio.loudness import loudness, normalized, peak, true_peak
+from loopwright.audio.loudness import Normalize, is_silent, loudness, normalized, peak, true_peak
 from tests.sounds import RATE, drums, tone
 
 SILENT = np.zeros((2, 1000), np.float32)
@@ -49,4 +49,22 @@ def test_none_only_keeps_from_clipping() -> None:
 def test_silence_stays_silence(how: str) -> None:
     audio, warnings = normalized(SILENT, how, RATE, -14)  # type: ignore[arg-type]
     assert not audio.any()
+    assert warnings == ()
+
+
+@pytest.mark.parametrize("how", ["peak", "loudness"])
+@pytest.mark.parametrize("level_db", [-59.0, -50.0, -40.0])
+def test_nothing_is_raised_by_more_than_30_db(how: Normalize, level_db: float) -> None:
+    quiet = tone(440) * np.float32(2 * 10 ** (level_db / 20))
+    audio, (warning,) = normalized(quiet, how, RATE, -5)
+    assert 20 * np.log10(peak(audio) / peak(quiet)) == pytest.approx(30, abs=0.01)
+    assert "30 dB" in warning
+
+
+@pytest.mark.parametrize("how", ["peak", "loudness", "none"])
+def test_a_decoders_noise_floor_is_silence(how: Normalize) -> None:
+    hum = np.random.default_rng(0).uniform(-1, 1, (2, RATE)).astype(np.float32) * np.float32(10 ** (-72 / 20))
+    assert is_silent(hum)
+    audio, warnings = normalized(hum, how, RATE, -14)
+    assert np.array_equal(audio, hum)
     assert warnings == ()

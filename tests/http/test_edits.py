@@ -87,7 +87,7 @@ async def test_a_stack_of_some_parts_with_prompts_of_their_own(client: Client) -
 async def test_the_mix_of_a_stack_has_every_parts_warnings_once(client: Client) -> None:
     parts = {"drums": "zydeco drums 140bpm", "bass": "zydeco theremin bass 140bpm", "lead": "zydeco lead 140bpm"}
     said = (await client.post("/generate/stack", json={**LOOP, "parts": parts, "return_format": "base64"})).json()
-    unknown = "the model leaves out these words, which it does not know or has no room for: zydeco"
+    unknown = "the model does not know these words, or has no use or room for them: zydeco"
     assert [one["metadata"]["warnings"] for one in said["results"]] == [
         [unknown, f"{unknown}, theremin"],
         [unknown],

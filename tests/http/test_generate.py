@@ -119,7 +119,7 @@ async def test_words_the_model_does_not_know_are_named_in_the_warnings(client: C
     sent = {**LOOP, "prompt": "zydeco drums 120bpm", "negative_prompt": "theremin zydeco", "return_format": "base64"}
     reply = await client.post("/generate/loop", json=sent)
     assert reply.json()["metadata"]["warnings"] == [
-        "the model leaves out these words, which it does not know or has no room for: zydeco, theremin"
+        "the model does not know these words, or has no use or room for them: zydeco, theremin"
     ]
 
 
@@ -231,7 +231,11 @@ async def test_silence_stays_silence_and_is_warned_of() -> None:
         reply = (await client.post("/generate/loop", json={**LOOP, "return_format": "base64"})).json()
         audio, _ = soundfile.read(io.BytesIO(base64.b64decode(reply["audio_base64"])))
         assert not audio.any()
-        assert reply["metadata"]["warnings"] == ["the model made silence"]
+        assert reply["metadata"]["warnings"] == [
+            "seed 7 came out silent, and so did 3 other seeds: ask for something else in prompt, negative_prompt or "
+            "loop_type",
+            "the model made silence (a peak below -60 dBFS), left as it is",
+        ]
 
 
 async def test_a_full_queue_is_503_with_retry_after() -> None:

@@ -28,11 +28,12 @@ def words_of(tokens: Tokens) -> set[str]:
         ("dark techno", "", {"dark", "techno", "drums", "chords"}),
         ("zydeco", "", {"drums", "chords"}),
         ("", "", {"drums", "chords"}),
-        ("dark techno", "drums, kick", {"dark", "techno", "pitched"}),
+        ("dark techno", "drums, kick", {"dark", "techno", "chords", "bass"}),
         ("dark techno", "pitched", {"dark", "techno", "drums"}),
         ("techno", "drums, pitched", {"techno"}),
-        ("techno drums", "drums", {"techno", "drums", "pitched"}),
-        ("techno bass", "pitched", {"techno", "bass", "drums"}),
+        ("kick hat", "drums", {"chords", "bass"}),
+        ("techno drums", "drums", {"techno", "chords", "bass"}),
+        ("techno bass", "pitched", {"techno", "drums"}),
         ("techno bass", "", {"techno", "bass"}),
         ("techno kick", "", {"techno", "kick"}),
         ("techno drums", "kick", {"techno", "drums", "without-kick"}),
@@ -52,3 +53,9 @@ def test_bass_goes_with_all_that_is_pitched() -> None:
     assert PLAYING.without_bass(said("bass"))
     assert not PLAYING.without_pitched(said("bass"))
     assert not PLAYING.without_bass(said("drums"))
+
+
+def test_guidance_leads_away_from_what_is_not_silent_anyway() -> None:
+    assert PLAYING.led_from(said("drums, kick, hat")).ids == said("").ids
+    assert words_of(PLAYING.led_from(said("drums, dark"))) == {"dark"}
+    assert words_of(PLAYING.led_from(said("kick, dark"))) == {"kick", "dark"}

@@ -75,13 +75,16 @@ class PocketModel(nn.Module):
         return LOUDEST_NOTE / self.latent_spread[self.drum_channels]
 
     def condition(self, text: TextPrompt) -> tuple[Conditioning, Conditioning]:
-        """The prompt's words and tempo; its opposite has the negative prompt's words, or none, at the same tempo.
+        """Return the prompt's words and tempo, and its opposite's, at the same tempo.
 
-        What has channels of its own is silent in both where the negative prompt names it: guidance alone leaves some of it.
+        What has channels of its own is silent in both where the negative prompt names it: guidance alone
+        leaves some of it. The opposite has the other words of the negative prompt, or none.
         """
         positive, negative = self._read(text.prompt, text.negative_prompt)
         bpm, silent = text.bpm or DEFAULT_BPM, self._silent(negative)
-        return self._conditioning(positive, bpm, silent), self._conditioning(negative, bpm, silent)
+        return self._conditioning(positive, bpm, silent), self._conditioning(
+            self.playing.led_from(negative), bpm, silent
+        )
 
     def ignored_words(self, prompt: str, negative_prompt: str | None) -> tuple[str, ...]:
         """Return the words of no meaning it knows, and those beyond the tokens it has room for.

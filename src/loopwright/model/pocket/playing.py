@@ -34,12 +34,27 @@ class Playing:
         return self.tokens["pitched"] in negative.ids
 
     def completed(self, prompt: Tokens, negative: Tokens) -> Tokens:
-        """The prompt with what its negative prompt and its silence mean.
+        """Return the prompt without what its negative prompt takes away, and with what is meant then.
 
-        Without it, a genre alone may be answered with almost nothing, and with nothing where the half it would have been
-        made of is taken away.
+        Words for what is silent draw the model to silence: "percussion" without drums has nothing
+        to play. And a genre alone may be answered with almost nothing.
         """
-        return prompt.with_ids([*self._missing(negative), *self._meant(prompt, negative)])
+        heard = prompt.without_ids(self._taken_away(negative))
+        return heard.with_ids([*self._missing(negative), *self._meant(heard, negative)])
+
+    def led_from(self, negative: Tokens) -> Tokens:
+        """Return the negative prompt without what is silent anyway: guidance leads away from the rest.
+
+        Led away from "drums" where there are none, a model is led away from how loops with drums
+        sound; and with a guidance below 1, towards them: to silence.
+        """
+        return negative.without_ids(self._taken_away(negative))
+
+    def _taken_away(self, negative: Tokens) -> frozenset[int]:
+        """Return the tokens of a prompt that name what the negative prompt takes away as a whole."""
+        drums = frozenset(self.tokens[one] for one in ("drums", *DRUMS))
+        taken = drums if self.without_drums(negative) else frozenset()
+        return taken | self.pitched if self.without_pitched(negative) else taken
 
     def _missing(self, negative: Tokens) -> list[int]:
         """For each drum that the negative prompt names, the token that says it is missing; none if no drum plays."""
@@ -55,4 +70,4 @@ class Playing:
             return []
         if drums and pitched:
             return [self.tokens["drums"], self.tokens["chords"]]
-        return [self.tokens["drums"]] * drums + [self.tokens["pitched"]] * pitched
+        return [self.tokens["drums"]] * drums + [self.tokens["chords"], self.tokens["bass"]] * pitched

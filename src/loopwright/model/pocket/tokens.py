@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from loopwright.music.key import find_key
@@ -71,6 +71,10 @@ class Tokens:
         """Return these with some before their own, which are dropped where there is no room."""
         own = (one for one in self.ids if one not in (PAD, NULL))
         return replace(self, ids=_padded((*ids, *own)))
+
+    def without_ids(self, ids: Collection[int]) -> Tokens:
+        """Return these without some of their own."""
+        return replace(self, ids=_padded(one for one in self.ids if one not in ids and one not in (PAD, NULL)))
 
 
 NOTHING = Tokens((NULL,) + (PAD,) * (MAX_TOKENS - 1))
