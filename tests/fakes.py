@@ -97,6 +97,8 @@ class FakeEngine:
             return audio
         rng = np.random.default_rng(state - plan.steps)
         audio += rng.normal(0, 0.01, audio.shape).astype(np.float32)
+        # a tone, or the noise and the clicks would be noise alone, which is drawn again
+        audio += 0.1 * np.sin(2 * np.pi * 220 / RATE * np.arange(plan.made_samples, dtype=np.float32))
         beat = 60 / float(plan.bpm or 120) * RATE
         audio[:, (np.arange(0, plan.made_samples, beat)).astype(int)] = 0.5
         return audio

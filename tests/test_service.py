@@ -174,7 +174,9 @@ async def test_a_silent_take_is_drawn_again_and_says_so() -> None:
     service = service_of(SilentSeeds(7))
     made = await service.generate_one(QUICK)
     assert made.metadata()["redrawn"] == {"seed": 7, "attempts": 2}
-    assert f"seed 7 came out silent, so the audio was drawn again with seed {made.plan.seed}" in made.warnings
+    assert (
+        f"seed 7 came out silent or as noise, so the audio was drawn again with seed {made.plan.seed}" in made.warnings
+    )
     assert 0 <= made.plan.seed < 2**31
     again = await service.generate_one(QUICK)
     assert np.array_equal(again.audio, made.audio)  # the same seed gives the same audio, also so
@@ -191,7 +193,7 @@ async def test_only_so_many_seeds_are_tried() -> None:
     made = await service.generate_one(QUICK)
     assert made.plan.seed == 7
     assert made.metadata()["redrawn"] == {"seed": 7, "attempts": 4}
-    assert "seed 7 came out silent, and so did 3 other seeds" in made.warnings[0]
+    assert "seed 7 came out silent, and 3 other seeds were no better" in made.warnings[0]
     assert not made.audio.any()
     service.close()
 
@@ -223,4 +225,20 @@ async def test_silence_that_is_asked_for_is_not_tried_again() -> None:
     assert made.redrawn is None
     assert engine.forwards == 2
     assert any("silent" in warning for warning in made.warnings)
+    service.close()
+
+
+async def test_noise_is_drawn_again_where_a_loop_type_is_asked_for() -> None:
+    """The fake makes clicks in noise; as quiet as a decoder's floor they are nothing to hear."""
+
+    class Hissing(FakeEngine):
+        def _decode(self, plan: GenerationPlan, state: int) -> Audio:
+            noise = np.random.default_rng(0).normal(0, 0.1, (2, plan.made_samples)).astype(np.float32)
+            return noise if plan.seed == 7 else super()._decode(plan, state)
+
+    service = service_of(Hissing())
+    drums = await service.generate_one(QUICK.model_copy(update={"loop_type": "drums"}))
+    assert drums.metadata()["redrawn"] == {"seed": 7, "attempts": 2}
+    anything = await service.generate_one(QUICK)
+    assert anything.redrawn is None
     service.close()

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from loopwright.audio.grid import Grid, align, measure_grid
-from loopwright.audio.loudness import SILENCE_DBFS, is_silent, normalized
+from loopwright.audio.loudness import is_noise, is_silent, normalized
 from loopwright.audio.seam import Seam, join, measure_seam
 from loopwright.plan import GenerationPlan
 
@@ -25,6 +25,7 @@ class Finished:
 
     audio: [2, plan.samples]. seam, grid: of a loop. shifted_ms: by how much it was late, and was moved.
     silent: whether the model made nothing that can be heard; the audio is then left as it is.
+    noise: whether a loop of drums or instruments came out as noise alone.
     """
 
     audio: Audio
@@ -32,7 +33,13 @@ class Finished:
     grid: Grid | None = None
     shifted_ms: float = 0.0
     silent: bool = False
+    noise: bool = False
     warnings: tuple[str, ...] = ()
+
+    @property
+    def is_music(self) -> bool:
+        """Whether there is more in it than silence or noise."""
+        return not (self.silent or self.noise)
 
 
 def finish(audio: Audio, plan: GenerationPlan, sample_rate: int) -> Finished:
@@ -46,11 +53,14 @@ def finish(audio: Audio, plan: GenerationPlan, sample_rate: int) -> Finished:
             audio, shifted = align(audio, sample_rate, bpm, grid)
             grid = measure_grid(audio, sample_rate, bpm) if shifted else grid
     silent = is_silent(audio)
+    # who asks for drums or instruments does not mean hiss; without a loop type it may be meant
+    has_type = plan.loop is not None and plan.loop.loop_type != "auto"
+    noise = has_type and not silent and is_noise(audio)
     audio, warnings = normalized(audio, plan.finish.normalize, sample_rate, plan.finish.target_lufs)
     if silent:
-        warnings = (*warnings, f"the model made silence (a peak below {SILENCE_DBFS:g} dBFS), left as it is")
+        warnings = (*warnings, "the model made silence, left as it is")
     seam = None if plan.loop is None else measure_seam(audio, sample_rate)
-    return Finished(audio, seam, grid, shifted, silent, warnings)
+    return Finished(audio, seam, grid, shifted, silent, noise, warnings)
 
 
 def score(finished: Finished) -> float:
@@ -58,7 +68,7 @@ def score(finished: Finished) -> float:
 
     The best are on the grid, with a seam no louder than the loop's own changes. Silence is the worst.
     """
-    if finished.silent:
+    if not finished.is_music:
         return -math.inf
     if finished.grid is None or finished.seam is None:
         return 0.0

@@ -25,9 +25,9 @@ NOT_OF_ONE_TAKE = frozenset(["n", "candidates", "return_format"])
 
 @dataclass(frozen=True)
 class Redrawn:
-    """What was done about a silent take.
+    """What was done about a take that was silence or noise.
 
-    seed: the one that was silent; attempts: how often the plan was carried out, the first time included.
+    seed: its own; attempts: how often the plan was carried out, the first time included.
     let_go: whether the take that counts left its source, which the first one followed.
     """
 
@@ -35,15 +35,16 @@ class Redrawn:
     attempts: int
     let_go: bool = False
 
-    def sentence(self, seed: int, *, silent: bool) -> str:
-        """Return what the client should know. seed: of the take that counts; silent: whether it is, too."""
-        if silent:
+    def sentence(self, seed: int, finished: Finished) -> str:
+        """Return what the client should know. seed: of the take that counts, which is finished."""
+        if not finished.is_music:
+            how = "silent" if finished.silent else "as noise"
             return (
-                f"seed {self.seed} came out silent, and so did {self.attempts - 1} other seeds: "
+                f"seed {self.seed} came out {how}, and {self.attempts - 1} other seeds were no better: "
                 "ask for something else in prompt, negative_prompt or loop_type"
             )
         freely = ", free from its source (style_strength 1.0)" if self.let_go else ""
-        return f"seed {self.seed} came out silent, so the audio was drawn again with seed {seed}{freely}"
+        return f"seed {self.seed} came out silent or as noise, so the audio was drawn again with seed {seed}{freely}"
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,7 @@ class Generation:
         """Warnings of the plan and of how it was carried out, without those of the finished audio."""
         if self.redrawn is None:
             return self.plan.warnings
-        again = self.redrawn.sentence(self.plan.seed, silent=self.finished.silent)
+        again = self.redrawn.sentence(self.plan.seed, self.finished)
         return (*self.plan.warnings, again)
 
     @property

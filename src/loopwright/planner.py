@@ -81,7 +81,7 @@ def with_source(plan: GenerationPlan, source: Source, strength: float, riff: Rif
 
 
 def redrawn_plans(plan: GenerationPlan) -> Iterator[GenerationPlan]:
-    """Yield what is tried in turn where a plan gave silence: the same with other seeds.
+    """Yield what is tried in turn where a plan gave silence or noise: the same with other seeds.
 
     A style transfer lets go of its source (a style strength of 1.0), since a source of which the loop
     type lets nothing through gives silence again and again. What keeps parts of a silent source gives

@@ -120,15 +120,15 @@ class Service:
     async def _attempt(
         self, engine: Engine, plan: GenerationPlan, on_progress: OnProgress | None, owner: Owner
     ) -> Generation:
-        """Carry out a plan; a silent take is drawn again. Where all are silent, the first counts."""
+        """Carry out a plan; silence or noise is drawn again. Where nothing else comes, the first counts."""
         first = await self._draw(engine, plan, on_progress, owner)
-        if not first.finished.silent:
+        if first.finished.is_music:
             return first
         attempts = 1
         for other_plan in redrawn_plans(plan):
             other = await self._draw(engine, other_plan, on_progress, owner)
             attempts += 1
-            if not other.finished.silent:
+            if other.finished.is_music:
                 let_go = other_plan.init_noise_level != plan.init_noise_level
                 return replace(other, redrawn=Redrawn(plan.seed, attempts, let_go))
         return first if attempts == 1 else replace(first, redrawn=Redrawn(plan.seed, attempts))

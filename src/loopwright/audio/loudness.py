@@ -17,6 +17,12 @@ PEAK_DBFS = -0.1
 SILENCE_DBFS = -60.0
 """A peak below this, in dB below full scale, is silence: what a model's decoder hums by itself, not music."""
 
+QUIET_NOISE_DBFS = -30.0
+"""Noise whose peak is below this is silence too: what is left where a model has nothing to play."""
+
+NOISE_FLATNESS = 0.3
+"""Above this spectral flatness audio is noise: tones have next to 0, drums up to .25, white noise .56."""
+
 MAX_GAIN_DB = 30.0
 """The most that audio is raised, in dB: beyond it, what is raised is mostly noise."""
 
@@ -47,8 +53,23 @@ def loudness(loop: Audio, sample_rate: int) -> float:
 
 
 def is_silent(audio: Audio) -> bool:
-    """Tell whether the largest sample is below SILENCE_DBFS."""
-    return peak(audio) < gain_of(SILENCE_DBFS)
+    """Tell whether there is nothing to hear: a peak below SILENCE_DBFS, or quiet noise alone."""
+    loudest = peak(audio)
+    if loudest < gain_of(SILENCE_DBFS):
+        return True
+    return loudest < gain_of(QUIET_NOISE_DBFS) and is_noise(audio)
+
+
+def is_noise(audio: Audio) -> bool:
+    """Tell whether the spectral flatness of audio is above NOISE_FLATNESS.
+
+    Flatness is the geometric over the arithmetic mean of the power spectrum (Johnston 1988), here of
+    all audio at once: one window has no mean over time that would flatten the noise of drums.
+    """
+    mono = audio.mean(0)
+    size = 1 << (len(mono) - 1).bit_length()  # other sizes take several times as long
+    power = np.square(np.abs(np.fft.rfft(mono * np.hanning(len(mono)), size)[1:])) + 1e-20
+    return float(np.exp(np.log(power).mean()) / power.mean()) > NOISE_FLATNESS
 
 
 def gain_of(decibels: float) -> float:
