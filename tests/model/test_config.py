@@ -53,7 +53,7 @@ def _millions(module: torch.nn.Module) -> float:
     [
         ("sample_rate", None, "sample_rate is missing"),
         ("sample_rate", "44100", 'sample_rate must be a whole number of at least 1, got "44100"'),
-        ("model_type", "lm", "model_type must be 'diffusion_cond', got \"lm\""),
+        ("model_type", "lm", 'model_type must be "diffusion_cond", got "lm"'),
         ("model.diffusion.diffusion_objective", "x", "model.diffusion.diffusion_objective must be one of"),
         ("model.diffusion.config.num_heads", 7, "model.diffusion.config.embed_dim must be a multiple of num_heads"),
         ("model.diffusion.config.warp", 1, "model.diffusion.config.warp is not a known field, got 1"),

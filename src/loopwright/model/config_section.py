@@ -86,7 +86,7 @@ class Section:
     def only(self, name: str, allowed: object, default: object = _REQUIRED) -> None:
         """Check a field of which one value is supported."""
         if self.get(name, default) != allowed:
-            raise self.unsupported(name, repr(allowed), default)
+            raise self.unsupported(name, shown(allowed), default)
 
     def only_these(self, options: Mapping[str, object], fields: Collection[str]) -> None:
         """Check that there is nothing but ``fields``, and ``options`` with the one value each can have."""
