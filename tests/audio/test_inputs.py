@@ -18,6 +18,7 @@ from loopwright.audio import decode as decoding
 from loopwright.audio.decode import Decoded, decode
 from loopwright.audio.ffmpeg import convert_to_wav
 from loopwright.audio.identify import identify
+from loopwright.audio.index_first import mp4_with_index_first
 from loopwright.audio.mpeg import counted_mp3, iterate_frames
 from loopwright.errors import NotAudio, TooLarge
 from tests.audio import inputs
@@ -188,6 +189,16 @@ def test_damaged_files_are_audio_or_refused_in_our_own_words(case: Path, cuts: l
         assert refusal.startswith("audio_file ")
         assert "unspecified" not in refusal
         assert "Error" not in refusal
+
+
+def test_boxes_in_boxes_without_end_are_no_trouble() -> None:
+    nested = b""
+    for _ in range(3000):
+        nested = struct.pack(">I", len(nested) + 8) + b"moov" + nested
+    data = struct.pack(">I4s", 8, b"mdat") + nested
+    assert len(mp4_with_index_first(data)) == len(data)
+    with pytest.raises(NotAudio):
+        decoded(data)
 
 
 @needs_ffmpeg

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 
 _HOLD_BOXES = frozenset([b"moov", b"trak", b"mdia", b"minf", b"stbl"])
 MAX_BOXES = 10_000
+MAX_DEPTH = 8
+"""Boxes in boxes; a table lies in five (moov, trak, mdia, minf, stbl)."""
 
 CAF_HEADER_BYTES = 8
 CAF_CHUNK_HEADER_BYTES = 12
@@ -69,13 +71,13 @@ def _shifted(data: bytes, index: _Box) -> bytes:
     return bytes(shifted)
 
 
-def _tables(data: bytes, parent: _Box) -> Iterator[_Box]:
+def _tables(data: bytes, parent: _Box, depth: int = MAX_DEPTH) -> Iterator[_Box]:
     """Find the tables of where audio lies (stco, co64) in a box and the boxes in it."""
     for box in _boxes(data, parent.content, parent.end):
         if box.kind in (b"stco", b"co64"):
             yield box
-        elif box.kind in _HOLD_BOXES:
-            yield from _tables(data, box)
+        elif box.kind in _HOLD_BOXES and depth:
+            yield from _tables(data, box, depth - 1)
 
 
 def _boxes(data: bytes, start: int, end: int) -> Iterator[_Box]:
