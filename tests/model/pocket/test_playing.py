@@ -31,6 +31,8 @@ def words_of(tokens: Tokens) -> set[str]:
         ("dark techno", "drums, kick", {"dark", "techno", "chords", "bass"}),
         ("dark techno", "pitched", {"dark", "techno", "drums"}),
         ("techno", "drums, pitched", {"techno"}),
+        ("techno snare", "", {"techno", "snare", "drums"}),
+        ("snare kick", "", {"snare", "kick"}),
         ("kick hat", "drums", {"chords", "bass"}),
         ("techno drums", "drums", {"techno", "chords", "bass"}),
         ("techno bass", "pitched", {"techno", "drums"}),
