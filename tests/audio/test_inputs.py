@@ -155,7 +155,7 @@ def test_every_frame_of_an_mp3_is_used_whatever_lies_before_and_between(
     frames = list(iterate_frames(untagged))
     counted = sum(frame.samples for frame in frames)
     assert decoded(untagged).frames == counted
-    middle, no_sync = frames[len(frames) // 2].at, junk.replace(b"\xff", b"")
+    middle, no_sync = frames[len(frames) // 2].at, b"\1" * 8 + junk.replace(b"\xff", b"")
     assert decoded(no_sync + untagged[:middle] + no_sync + untagged[middle:]).frames == counted
 
 
@@ -254,3 +254,83 @@ def test_chunks_behind_the_audio_are_not_heard() -> None:
 def test_a_file_is_known_by_its_bytes_and_not_by_its_name() -> None:
     kinds = {identify(encoded(tone(440, 1), kind=kind)).extension for kind in ("WAV", "AIFF", "FLAC", "MP3", "OGG")}
     assert kinds == {".wav", ".aiff", ".flac", ".mp3", ".ogg"}
+
+
+def test_samples_that_would_overflow_are_refused() -> None:
+    loud = np.where(np.arange(44100) % 7 < 3, 3.3e38, -3.3e38).astype(np.float32)
+    with pytest.raises(NotAudio, match="a million times louder than full scale"):
+        decoded(encoded(np.tile(loud, (2, 1)), 48000, subtype="FLOAT"))
+
+
+def test_what_is_too_short_to_be_a_sample_is_refused() -> None:
+    with pytest.raises(NotAudio, match="too short"):
+        decoded(encoded(np.zeros((2, 1), np.float32), 192_000))
+
+
+@pytest.mark.parametrize("fill", [b"\xff", b"\xff\xfb\x90\0"])
+def test_headers_without_frames_do_not_keep_the_reader_busy(fill: bytes) -> None:
+    """Counted and not timed: the number of headers that are looked at is bounded."""
+    frames = (b"\xff\xfb\x90\0" + bytes(413)) * 4
+    with suppress(NotAudio):
+        assert len(list(iterate_frames(frames + fill * 2_000_000))) <= 4
+
+
+def test_a_tag_that_counts_no_frames_counts_as_none() -> None:
+    data = encoded(tone(440), kind="MP3")
+    at = data.index(b"Xing") + 8
+    got = decoded(data[:at] + bytes(4) + data[at + 4 :])
+    assert got.notes == ()
+
+
+@pytest.mark.parametrize("kind", ["WAV", "AIFF", "FLAC", "MP3", "OGG", "CAF"])
+def test_a_tag_before_a_file_changes_nothing(kind: str) -> None:
+    rate = 48000
+    data = encoded(tone(440, 2, rate), rate, kind)
+    plain, tagged = decoded(data), decoded(b"ID3\4\0\0\0\0\0\0" + data)
+    assert (tagged.frames, tagged.notes) == (plain.frames, plain.notes)
+    assert np.array_equal(tagged.audio, plain.audio)
+
+
+def test_a_tag_with_nothing_behind_it_and_one_of_a_wrong_size() -> None:
+    with pytest.raises(NotAudio, match="is a tag with no audio behind it"):
+        decoded(b"ID3\4\0\0\0\0\0\0")
+    mp3 = encoded(tone(440), kind="MP3")
+    assert decoded(b"ID3\4\0\0\0\0\x7f\x7f" + mp3).frames == decoded(mp3).frames
+    assert decoded(bytes(300_000) + mp3).frames == decoded(mp3).frames
+
+
+TAILS = [b"TAG" + bytes(125), b"APETAGEX" + bytes(24), bytes(4096), b"ID3\4\0\0\0\0\0\0", b"\0\1\2"]
+
+
+@pytest.mark.parametrize("kind", ["WAV", "AIFF", "FLAC", "MP3", "W64"])
+@pytest.mark.parametrize("tail", TAILS)
+def test_tags_and_padding_behind_a_file_are_not_heard(kind: str, tail: bytes) -> None:
+    data = encoded(tone(440, 2), kind=kind)
+    assert decoded(data + tail).frames == decoded(data).frames
+
+
+def test_a_chunk_that_is_cut_off_behind_the_audio_is_not_heard() -> None:
+    wav = encoded(tone(440, 0.5))
+    for name in (b"LIST", b"id3 ", b"bext", b"smpl"):
+        got = decoded(wav + name + struct.pack("<I", 400_000) + bytes(range(256)) * 100)
+        assert got.frames == 22050
+
+
+def test_an_empty_recording_does_not_play_what_is_said_of_it() -> None:
+    wav = encoded(np.zeros((2, 0), np.float32))
+    at = wav.index(b"data") + 8
+    with pytest.raises(NotAudio, match="holds no samples"):
+        decoded(wav[:at] + b"LIST" + struct.pack("<I", 12) + b"INFOISFT\0\0\0\0")
+
+
+def test_an_empty_second_chunk_of_audio_takes_nothing_away() -> None:
+    aiff = encoded(tone(440, 0.5), kind="AIFF")
+    assert decoded(aiff + b"SSND" + struct.pack(">I", 8) + bytes(8)).frames == 22050
+
+
+def test_files_one_after_the_other_are_told() -> None:
+    wav, flac = encoded(tone(440, 0.5)), encoded(tone(440, 0.5), kind="FLAC")
+    assert "another file begins behind it, which was left out" in decoded(wav + wav).notes[0]
+    got = decoded(flac + flac)
+    assert got.frames == 22050
+    assert "another file begins behind it, which was left out" in got.notes[0]

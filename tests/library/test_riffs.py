@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
@@ -13,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from loopwright.errors import InvalidInput, LoopwrightError, NotAudio, NotFound, StorageFailed
+from loopwright.errors import InvalidInput, LoopwrightError, NotAudio, NotFound, StorageFailed, WorkerFailed
 from loopwright.library.riffs import SIDECAR, RiffLibrary
 from loopwright.music.key import Key
 from loopwright.workers import Workers
@@ -297,3 +298,35 @@ def test_what_was_repaired_in_a_riff_is_told_each_time(library: RiffLibrary) -> 
         assert library.loop(riff, Fraction(100), RATE).notes == (
             "the riff d_120bpm.wav does not say how long it is; it was used to its end",
         )
+
+
+def test_a_file_that_cannot_be_analysed_leaves_nothing_behind(
+    library: RiffLibrary, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(self: RiffLibrary, path: Path, beside: object) -> None:
+        raise ZeroDivisionError
+
+    put(tmp_path, "a_120bpm.wav")
+    monkeypatch.setattr(RiffLibrary, "_analyse", failing)
+    with pytest.raises(ZeroDivisionError):
+        library.add(encoded(drums(120, 4)), "x.wav", None, None)
+    put(tmp_path, "odd.wav")
+    catalog = library.catalog()
+    assert [riff.filename for riff in catalog.riffs] == ["a_120bpm.wav"]
+    assert catalog.skipped == {"odd.wav": "it could not be analysed"}
+
+
+def test_a_worker_that_fails_is_a_sentence(library: RiffLibrary, monkeypatch: pytest.MonkeyPatch) -> None:
+    def failing(*_: object, **__: object) -> None:
+        raise WorkerFailed("it took longer than 60 seconds")
+
+    monkeypatch.setattr(Workers, "call", failing)
+    with pytest.raises(NotAudio, match="audio_file could not be decoded: it took longer than 60 seconds"):
+        library.add(encoded(drums(120, 4)), "x.wav", None, None)
+
+
+@pytest.mark.parametrize("samples", [1, 2, 30])
+def test_next_to_nothing_is_refused_or_kept_but_breaks_nothing(library: RiffLibrary, samples: int) -> None:
+    with contextlib.suppress(LoopwrightError):
+        library.add(encoded(np.zeros((2, samples), np.float32), 192_000), "x.wav", None, None)
+    library.catalog()

@@ -37,6 +37,8 @@ from loopwright.errors import LoopwrightError, NotAudio, TooLarge
 MIN_RATE, MAX_RATE = 8_000, 192_000
 MAX_CHANNELS = 8
 BLOCK_SECONDS = 1
+LOUDEST_SAMPLE = 1e6
+"""120 dB over full scale; what is louder is no audio, and overflows when it is resampled or squared."""
 UNKNOWN_FRAMES = 1 << 40
 """libsndfile says a number above this where it does not know how long a file is."""
 
@@ -113,6 +115,7 @@ def _decode(data: bytes, rate: int, keep_seconds: float, max_seconds: float) -> 
     if not data:
         raise NotAudio("is empty")
     kind = identify(data)
+    data = data[skip_id3(data) :]
     whole = _whole_file(data, kind, max_seconds)
     try:
         file = _ForwardFile(io.BytesIO(whole.data))
@@ -129,7 +132,7 @@ def _decode(data: bytes, rate: int, keep_seconds: float, max_seconds: float) -> 
             promised = file.frames
         if promised is not None:
             _check_length(promised / file.samplerate, max_seconds)
-        blocks = itertools.chain(_blocks(file), *(_blocks_of_link(link, file) for link in whole.links))
+        blocks = itertools.chain(_blocks(file, whole.promised), *(_blocks_of_link(link, file) for link in whole.links))
         audio, frames = _read(blocks, file.samplerate, rate, keep_seconds, max_seconds)
         notes = whole.notes
         if promised is not None and not whole.links:
@@ -158,7 +161,7 @@ def _repaired_wav(data: bytes) -> Repaired:
 _REPAIRS: Mapping[str, Callable[[bytes], Repaired]] = {
     "wav": _repaired_wav,
     "aiff": repaired_aiff,
-    "flac": lambda data: repaired_flac(data[skip_id3(data) :]),
+    "flac": repaired_flac,
     "mp3": lambda data: Repaired(*counted_mp3(data)),
     "ogg": repaired_ogg,
     "w64": repaired_w64,
@@ -229,22 +232,41 @@ def _read(
     if read == 0:
         raise NotAudio("holds no samples")
     kept.append(resampler.resample_chunk(np.zeros((0, 2), np.float32), last=True))
-    return np.ascontiguousarray(np.concatenate(kept)[:keep].T), read
+    audio = np.ascontiguousarray(np.concatenate(kept)[:keep].T)
+    if not audio.size:
+        raise NotAudio(f"is too short: its {read} samples at {file_rate} Hz are none at {rate} Hz")
+    return audio, read
 
 
-def _blocks(file: soundfile.SoundFile) -> Iterator[Audio]:
-    """Blocks [samples, channels]. Raises NotAudio for samples that are no numbers, and for damage."""
+def _blocks(file: soundfile.SoundFile, promised: int | None = None) -> Iterator[Audio]:
+    """Blocks [samples, channels].
+
+    Args:
+        file: where they come from.
+        promised: samples per channel, where a header says so: behind them a decoder may find what it
+            cannot decode, such as a tag.
+
+    Raises:
+        NotAudio: for samples that are no numbers, and for damage before what was promised.
+    """
     read = 0
     while True:
+        size = file.samplerate * BLOCK_SECONDS
+        if promised is not None and read < promised:
+            size = min(size, promised - read)
         try:
-            block = file.read(file.samplerate * BLOCK_SECONDS, dtype="float32", always_2d=True)
+            block = file.read(size, dtype="float32", always_2d=True)
         except soundfile.LibsndfileError:
+            if promised is not None and read >= promised:
+                return
             where = f"after {read / file.samplerate:.2f} seconds"
             raise NotAudio(f"is damaged: it cannot be decoded {where}; send the whole file") from None
         if not len(block):
             return
         if not np.isfinite(block).all():
             raise NotAudio("has samples that are not finite numbers (NaN or infinity)")
+        if np.abs(block).max() > LOUDEST_SAMPLE:
+            raise NotAudio("has samples a million times louder than full scale, which are no audio")
         read += len(block)
         yield block
 

@@ -106,7 +106,7 @@ def identify(data: bytes) -> FileKind:
     # what two bytes say is so little that frames in a row must speak first
     if found is None and find_first_frame(data) is not None:
         found = FileKind("an MP3 file", ".mp3", "mp3", "mp3")
-    return found or _stream(data, head) or _text_or_unknown(head)
+    return found or _stream(data, head) or _text_or_unknown(data, head)
 
 
 def _container(data: bytes, head: bytes) -> FileKind | None:
@@ -171,12 +171,12 @@ def _with_codec(container: str, codec: str | None) -> str:
     return container if codec is None else f"{container} ({codec})"
 
 
-def _text_or_unknown(head: bytes) -> FileKind:
+def _text_or_unknown(data: bytes, head: bytes) -> FileKind:
     start = head.lstrip()[:16].lower()
     if start.startswith((b"<!doctype html", b"<html")):
         return FileKind("an HTML page", "", "none")
     if head and MOSTLY_PRINTABLE.fullmatch(head):
         return FileKind("text", "", "none")
-    if not head.strip(b"\0"):
-        return FileKind("a file of zeros", "", "none")
+    if not data.strip(b"\0"):
+        return FileKind("a file of zeros" if data else "a tag with no audio behind it", "", "none")
     return FileKind(f"a file of no known kind (it begins with {head[:SHOWN_BYTES].hex(' ')})", "", "none")

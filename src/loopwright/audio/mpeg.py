@@ -11,6 +11,7 @@ Does not know: how a frame is decoded.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -26,10 +27,17 @@ _RATES = {0b11: (44100, 48000, 32000), 0b10: (22050, 24000, 16000), 0b00: (11025
 LAYER_III = 0b01
 MONO = 0b11
 HEADER_BYTES = 4
+ZEROS = 1 << 16
+"""Bytes at a time in which zeros are skipped."""
 SEARCHED_BYTES = 1 << 18
 """How far into a file its first frame is looked for: a tag with a picture was skipped before."""
+MAX_FALSE_STARTS = 100_000
+"""Headers that no frames follow, in all of a file: beyond, it was made to keep a reader busy."""
 FRAMES_IN_A_ROW = 3
 """So many headers, each where the one before says, are MP3 and no coincidence."""
+
+# Sync, a version, layer III; a bit rate and a sample rate that are allowed. Most bytes fail here at once.
+_HEADER = re.compile(rb"\xff[\xe2\xe3\xf2\xf3\xfa\xfb][\x10-\xef]")
 
 XING_FRAMES = 0x01
 DECODER_DELAY = 529
@@ -89,19 +97,15 @@ def skip_id3(data: bytes) -> int:
             size = size << 7 | byte & 0x7F
         has_footer = bool(data[position + 5] & 0x10)
         position += 10 + size + 10 * has_footer
-    return position
+    return position if position < len(data) else min(10, len(data))  # a size beyond the file is wrong
 
 
 def find_first_frame(data: bytes) -> Frame | None:
     """Return the first frame that others follow, not too far into a file; None where there is none."""
     start = skip_id3(data)
-    end = min(len(data), start + SEARCHED_BYTES)
-    while (at := data.find(b"\xff", start, end)) >= 0:
-        frame = read_frame(data, at)
-        if frame is not None and _is_followed(data, frame):
-            return frame
-        start = at + 1
-    return None
+    while data[start : start + 1] == b"\0":  # zeros behind a tag, or before the audio of a broken download
+        start += len(data[start : start + ZEROS]) - len(data[start : start + ZEROS].lstrip(b"\0"))
+    return next(_followed_frames(data, start, start + SEARCHED_BYTES), None)
 
 
 def counted_mp3(data: bytes) -> tuple[bytes, tuple[str, ...]]:
@@ -134,24 +138,35 @@ def counted_mp3(data: bytes) -> tuple[bytes, tuple[str, ...]]:
 
 
 def iterate_frames(data: bytes) -> Iterator[Frame]:
-    """Find all whole frames from the first on; tags, pictures and damage between them are skipped."""
+    """Find all whole frames from the first on; tags, pictures and damage between them are skipped.
+
+    Raises:
+        NotAudio: for a file of more false starts than damage explains.
+    """
     frame = find_first_frame(data)
+    false_starts = 0
     while frame is not None:
         end = frame.at + frame.size
         if end > len(data):
             return
         yield frame
-        frame = read_frame(data, end) or _resynchronized(data, end)
+        frame = read_frame(data, end)
+        for found in _HEADER.finditer(data, end) if frame is None else ():
+            candidate = read_frame(data, found.start())
+            if candidate is not None and _is_followed(data, candidate):
+                frame = candidate
+                break
+            false_starts += 1
+            if false_starts > MAX_FALSE_STARTS:
+                raise NotAudio("is a damaged MP3: between its frames there is too much that is none")
 
 
-def _resynchronized(data: bytes, start: int) -> Frame | None:
-    """Find the next frame behind bytes that are none."""
-    while (at := data.find(b"\xff", start)) >= 0:
-        frame = read_frame(data, at)
+def _followed_frames(data: bytes, start: int, end: int) -> Iterator[Frame]:
+    """Find frames that others follow, among the headers in a stretch of a file."""
+    for found in _HEADER.finditer(data, start, end):
+        frame = read_frame(data, found.start())
         if frame is not None and _is_followed(data, frame):
-            return frame
-        start = at + 1
-    return None
+            yield frame
 
 
 def _is_followed(data: bytes, frame: Frame) -> bool:
@@ -178,12 +193,12 @@ def _tag_of(data: bytes, frame: Frame) -> _Tag | None:
     if data[at : at + 4] not in (b"Xing", b"Info"):
         return None
     flags = int.from_bytes(data[at + 4 : at + 8], "big")
-    frames = int.from_bytes(data[at + 8 : at + 12], "big") if flags & XING_FRAMES else None
+    frames = int.from_bytes(data[at + 8 : at + 12], "big") if flags & XING_FRAMES else 0
     # behind the flags: frames (4), bytes (4), table of contents (100), quality (4), as far as flagged
     lame_at = at + 8 + sum(size for bit, size in enumerate((4, 4, 100, 4)) if flags >> bit & 1)
     has_lame = lame_at + 36 <= end and data[lame_at : lame_at + 4] in (b"LAME", b"Lavf", b"Lavc")
     delay_at = lame_at + LAME_DELAY_AT
-    return _Tag(frames, data[delay_at : delay_at + 3] if has_lame else None)
+    return _Tag(frames or None, data[delay_at : delay_at + 3] if has_lame else None)
 
 
 def _info_frame(first: Frame, count: int, tags: list[_Tag]) -> bytes:

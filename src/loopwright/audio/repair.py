@@ -23,6 +23,16 @@ PLACEHOLDER = 0x7F000000
 """No file that is taken is this large: a size from here on means "not known" (2 GB and about)."""
 DS64_DATA_SIZE_AT = 8
 MAX_CHUNKS = 10_000
+ANOTHER_FILE = "is not the only one sent: another file begins behind it, which was left out"
+
+_KNOWN_CHUNKS = frozenset([
+    b"LIST", b"id3 ", b"ID3 ", b"bext", b"iXML", b"_PMX", b"cue ", b"smpl", b"fact", b"JUNK", b"PAD ", b"inst",
+    b"acid", b"axml", b"PEAK", b"COMT", b"ANNO", b"NAME", b"AUTH", b"APPL", b"MARK", b"INST", b"(c) ",
+])  # fmt: skip
+"""What may stand behind the audio; known by name, also where its size is wrong or the file breaks off in it."""
+_TAGS = (b"TAG", b"ID3", b"APETAGEX", b"LYRICSBEGIN")
+SHORTEST_CHUNK = 8
+W64_CHUNK_HEADER_BYTES = 24
 UNKNOWN_LENGTH = "does not say how long it is; it was used to its end"
 
 MP3_IN_WAV = 0x0055
@@ -31,6 +41,8 @@ REBUILT = frozenset([0x0001, 0x0002, 0x0003, 0x0006, 0x0007, 0x0011, 0xFFFE])
 
 W64_DATA = b"data\xf3\xac\xd3\x11\x8c\xd1\x00\xc0\x4f\x8e\xdb\x8a"
 """The name of the chunk of audio; its size, 8 bytes, comes behind and counts both."""
+FLAC_BEGINNING = b"fLaC\x00\x00\x00\x22"
+"""A FLAC file's first bytes: its mark, and the header of STREAMINFO, which is always 34 bytes long."""
 FLAC_TOTAL_AT = 21
 """Where the 36 bits of STREAMINFO's number of samples begin: the low half of this byte."""
 
@@ -100,11 +112,11 @@ def repaired_aiff(data: bytes) -> Repaired:
     content: bytes | None = None
     notes: tuple[str, ...] = ()
     for chunk in _chunks(data, "big"):
-        if chunk.name == b"COMM":
+        if chunk.name == b"COMM" and not common:
             common = data[chunk.at : chunk.at + chunk.size]
         if chunk.name == b"FVER":
             version = data[chunk.at : chunk.at + chunk.size]
-        if chunk.name == b"SSND":
+        if chunk.name == b"SSND" and content is None:
             content, notes = _audio_of(data, chunk.at, chunk.size, "big")
     if len(common) < 18:
         raise NotAudio("is an AIFF file that does not say what its samples are: its COMM chunk is missing")
@@ -126,23 +138,31 @@ def repaired_aiff(data: bytes) -> Repaired:
 
 def repaired_flac(data: bytes) -> Repaired:
     """Return a FLAC file that is decoded to its end, with the number of samples it promised."""
+    another = data.find(FLAC_BEGINNING, len(FLAC_BEGINNING))
+    notes = () if another < 0 else (ANOTHER_FILE,)
+    data = data if another < 0 else data[:another]
     promised = int.from_bytes(data[FLAC_TOTAL_AT : FLAC_TOTAL_AT + 5], "big") & 0xF_FFFF_FFFF
     unknown = bytes([data[FLAC_TOTAL_AT] & 0xF0]) + bytes(4) if len(data) > FLAC_TOTAL_AT else b""
     whole = data[:FLAC_TOTAL_AT] + unknown + data[FLAC_TOTAL_AT + len(unknown) :]
-    return Repaired(whole, promised=promised if 0 < promised < PLACEHOLDER * 16 else None)
+    return Repaired(whole, notes, promised if 0 < promised < PLACEHOLDER * 16 else None)
 
 
 def repaired_w64(data: bytes) -> Repaired:
-    """Return a Wave64 file (Sony 2003) with true sizes, where a pipe left placeholders."""
+    """Return a Wave64 file (Sony 2003) with true sizes, where a pipe left placeholders or tags follow."""
     at = data.find(W64_DATA)
-    if at < 0 or int.from_bytes(data[at + 16 : at + 24], "little") <= len(data) - at:
+    if at < 0:
         return Repaired(data)
-    riff, audio = struct.pack("<Q", len(data)), struct.pack("<Q", len(data) - at)
-    whole = data[:16] + riff + data[24 : at + 16] + audio + data[at + 24 :]
-    promised = int.from_bytes(data[at + 16 : at + 24], "little")
-    if promised >= PLACEHOLDER:
-        return Repaired(whole, (UNKNOWN_LENGTH,))
-    return Repaired(whole, check_promise(promised, len(data) - at, "bytes of audio"))
+    promised, there = int.from_bytes(data[at + 16 : at + 24], "little"), len(data) - at
+    notes: tuple[str, ...] = ()
+    behind = data[at + promised :]
+    if behind.startswith(_TAGS) or len(behind) < W64_CHUNK_HEADER_BYTES or not behind.strip(b"\0"):
+        data = data[: at + promised]
+    if promised > there:
+        notes = (UNKNOWN_LENGTH,) if promised >= PLACEHOLDER else check_promise(promised, there, "bytes of audio")
+    audio_bytes = min(promised, there)
+    sizes = struct.pack("<Q", len(data)), struct.pack("<Q", audio_bytes)
+    whole = data[:16] + sizes[0] + data[24 : at + 16] + sizes[1] + data[at + 24 :]
+    return Repaired(whole, notes)
 
 
 def repaired_ogg(data: bytes) -> Repaired:
@@ -187,14 +207,33 @@ def _audio_of(data: bytes, at: int, promised: int, order: str) -> tuple[bytes, t
     """Return the bytes of a chunk of audio to their real end, and what to say of its size."""
     there = len(data) - at
     end = at + promised
+    if promised == 0 and there and _is_all_chunks(data, at, order):
+        return b"", ()  # a recording that was ended at once
     if 0 < promised <= there:
-        is_last = not data[end:].strip(b"\0")  # nothing, or zeros that fill up a block of a disk
-        padded = end + promised % 2
-        if is_last or _is_chunk(data, end, order) or _is_chunk(data, padded, order):
-            return data[at:end], ()
+        is_padded = promised % 2 and data[end : end + 1] == b"\0"
+        for behind in (end, end + 1) if is_padded else (end,):
+            if data[behind : behind + 4] in (b"RIFF", b"FORM", b"RF64"):
+                return data[at:end], (ANOTHER_FILE,)
+            if _is_no_audio(data, behind, order):
+                return data[at:end], ()
     if not 0 < promised < PLACEHOLDER:
         return data[at:], (UNKNOWN_LENGTH,) if there else ()
     return data[at:], check_promise(promised, there, "bytes of audio")
+
+
+def _is_no_audio(data: bytes, at: int, order: str) -> bool:
+    """Whether what stands behind the audio is a chunk, a tag, a few bytes, or zeros that fill up a block of a disk."""
+    rest = data[at : at + SHORTEST_CHUNK]
+    is_named = rest[:4] in _KNOWN_CHUNKS or rest.startswith(_TAGS)
+    return is_named or _is_chunk(data, at, order) or not data[at:].strip(b"\0")
+
+
+def _is_all_chunks(data: bytes, at: int, order: str) -> bool:
+    """Whether chunks follow each other from here to the end of the file."""
+    while at + SHORTEST_CHUNK <= len(data) and _is_chunk(data, at, order):
+        chunk = _chunk_at(data, at, order)
+        at = chunk.at + chunk.size + chunk.size % 2
+    return at >= len(data)
 
 
 def _riff_chunk(name: bytes, content: bytes) -> bytes:

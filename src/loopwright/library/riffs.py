@@ -27,7 +27,7 @@ from loopwright.audio.decode import Decoded, decode
 from loopwright.audio.identify import identify
 from loopwright.audio.stretch import stretch_loop
 from loopwright.audio.types import Audio
-from loopwright.errors import InvalidInput, LoopwrightError, NotFound, StorageFailed, shown
+from loopwright.errors import InvalidInput, LoopwrightError, NotAudio, NotFound, StorageFailed, WorkerFailed, shown
 from loopwright.library.names import Named, parse_name, safe_name
 from loopwright.music.key import KEYS, Key, parse_key, semitones_between
 from loopwright.music.tempo import SECONDS_PER_MINUTE, bpm_number, in_range
@@ -147,6 +147,9 @@ class RiffLibrary:
                 riffs.append(self._riff(path))
             except (ValueError, LoopwrightError, OSError) as error:
                 skipped[path.name] = error.message if isinstance(error, LoopwrightError) else str(error)
+            except Exception as error:  # one odd file must not take all other riffs away
+                log.error("riff could not be read", file=path.name, exc_info=error)
+                skipped[path.name] = "it could not be analysed"
         return Catalog(tuple(riffs), skipped)
 
     def choose(self, key: Key, seed: int, *, transpose: bool) -> ChosenRiff:
@@ -211,10 +214,12 @@ class RiffLibrary:
             try:
                 if not _says(path.name, key, bpm):
                     self._write_beside(path, _Beside(Named(key, bpm)))
-            except StorageFailed:
+                riff = self._riff(path)
+            except BaseException:
                 path.unlink(missing_ok=True)
+                _sidecar(path).unlink(missing_ok=True)
                 raise
-        return self._riff(path), tuple(f"{field} {note}" for note in decoded.notes)
+        return riff, tuple(f"{field} {note}" for note in decoded.notes)
 
     def remove(self, filename: str) -> None:
         """Delete a riff. Raises NotFound for anything that is no riff of this folder."""
@@ -267,7 +272,10 @@ class RiffLibrary:
 
     def _analyse(self, path: Path, beside: _Beside) -> Mapping[str, float]:
         decoded = self._decode(path.read_bytes(), ANALYSIS_RATE, ANALYSIS_SECONDS, "it")
-        found = asdict(self._workers.call(ANALYSIS_TIMEOUT, estimate, decoded.audio, ANALYSIS_RATE))
+        try:
+            found = asdict(self._workers.call(ANALYSIS_TIMEOUT, estimate, decoded.audio, ANALYSIS_RATE))
+        except WorkerFailed as error:
+            raise NotAudio(f"tempo and key could not be estimated: {error.message}; send key and bpm") from None
         log.info("riff analysed", file=path.name, **found)
         try:
             self._write_beside(path, _Beside(beside.given, found))
@@ -299,9 +307,18 @@ class RiffLibrary:
             write_whole(_sidecar(path), json.dumps(content, indent=1).encode(), "what is known of the riff")
 
     def _decode(self, data: bytes, rate: int, keep_seconds: float, field: str) -> Decoded:
-        return self._workers.call(
-            DECODE_TIMEOUT, decode, data, rate, keep_seconds=keep_seconds, max_seconds=self._max_seconds, field=field
-        )
+        try:
+            return self._workers.call(
+                DECODE_TIMEOUT,
+                decode,
+                data,
+                rate,
+                keep_seconds=keep_seconds,
+                max_seconds=self._max_seconds,
+                field=field,
+            )
+        except WorkerFailed as error:
+            raise NotAudio(f"{field} could not be decoded: {error.message}", field=field) from None
 
     def _stretched(self, path: Path, riff: Riff, bpm: Fraction, rate: int, semitones: int) -> RiffLoop:
         name = f"the riff {riff.filename}"
@@ -313,7 +330,10 @@ class RiffLibrary:
             raise type(error)(error.message, field="key") from None
         whole = _whole_beats(decoded.audio, riff.bpm, rate)
         samples = round(whole.shape[1] * riff.bpm / bpm)
-        audio = self._workers.call(STRETCH_TIMEOUT, stretch_loop, whole, rate, samples, float(semitones))
+        try:
+            audio = self._workers.call(STRETCH_TIMEOUT, stretch_loop, whole, rate, samples, float(semitones))
+        except WorkerFailed as error:
+            raise NotAudio(f"{name} could not be stretched: {error.message}", field="key") from None
         return RiffLoop(audio, tuple(f"{name} {note}" for note in decoded.notes))
 
     def _free_name(self, stem: str, suffix: str, key: Key | None, bpm: Fraction | None) -> Path:
