@@ -43,7 +43,7 @@ class Finished:
 
 
 def finish(audio: Audio, plan: GenerationPlan, sample_rate: int) -> Finished:
-    """audio: [2, plan.samples + plan.tail] as the model made it."""
+    """Join, align, level and measure audio as the model made it, [2, plan.samples + plan.tail]."""
     audio = join(audio, plan.samples)
     grid, shifted = None, 0.0
     if plan.loop is not None:
@@ -56,9 +56,10 @@ def finish(audio: Audio, plan: GenerationPlan, sample_rate: int) -> Finished:
     # who asks for drums or instruments does not mean hiss; without a loop type it may be meant
     has_type = plan.loop is not None and plan.loop.loop_type != "auto"
     noise = has_type and not silent and is_noise(audio)
-    audio, warnings = normalized(audio, plan.finish.normalize, sample_rate, plan.finish.target_lufs)
     if silent:
-        warnings = (*warnings, "the model made silence, left as it is")
+        warnings: tuple[str, ...] = ("the model made silence, left as it is",)
+    else:
+        audio, warnings = normalized(audio, plan.finish.normalize, sample_rate, plan.finish.target_lufs)
     seam = None if plan.loop is None else measure_seam(audio, sample_rate)
     return Finished(audio, seam, grid, shifted, silent, noise, warnings)
 

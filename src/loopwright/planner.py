@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,6 +37,8 @@ from loopwright.request import (
     StyleRequest,
 )
 from loopwright.request_edits import InpaintRequest
+
+R = TypeVar("R", bound=GenerationRequest)
 
 MIN_SECONDS = 1
 
@@ -163,16 +166,16 @@ def plan_audio(request: GenerationRequest, limits: ModelLimits) -> GenerationPla
 
     Raises InvalidInput for a length, sampler or number of steps that the model does not take.
     """
-    whole = _plan_window(request, limits)
+    request, clamped = _clamped(request, limits)
+    whole = _plan_window(request, clamped, limits)
     if whole.bpm is None and limits.default_bpm is not None:
         bpm = bpm_number(limits.default_bpm)
         assumed = f"no tempo in the prompt; made at {bpm} bpm: name one there, such as `{bpm}bpm`"
         whole = replace(whole, warnings=(*whole.warnings, assumed))
-    seconds = _clamped(request, limits)[0].seconds_total
-    if seconds is None:
+    if request.seconds_total is None:
         return whole
-    samples = min(round(seconds * limits.sample_rate), limits.window_samples)
-    return replace(whole, seconds_total=seconds, samples=samples)
+    samples = min(round(request.seconds_total * limits.sample_rate), limits.window_samples)
+    return replace(whole, seconds_total=request.seconds_total, samples=samples)
 
 
 def plan_loop(request: LoopRequest, limits: ModelLimits) -> GenerationPlan:
@@ -183,7 +186,7 @@ def plan_loop(request: LoopRequest, limits: ModelLimits) -> GenerationPlan:
     """
     bpm = _tempo(request)
     loop = _fit(request, bpm, limits)
-    whole = _plan_window(request.model_copy(update={"seconds_total": None}), limits)
+    whole = _plan_window(*_clamped(request.model_copy(update={"seconds_total": None}), limits), limits)
     samples = loop_samples(loop.bars, bpm, limits.sample_rate)
     tail = tail_samples(limits.sample_rate, limits.window_samples - samples) if request.seamless else 0
     prompt = _with_tempo(whole.words.prompt, bpm)
@@ -201,10 +204,10 @@ def plan_loop(request: LoopRequest, limits: ModelLimits) -> GenerationPlan:
     )
 
 
-def _plan_window(request: GenerationRequest, limits: ModelLimits) -> GenerationPlan:
+def _plan_window(request: GenerationRequest, clamped: tuple[str, ...], limits: ModelLimits) -> GenerationPlan:
+    """Plan the whole window of a model that can take the request. clamped: what was changed for that."""
     prompt = _without_nonsense(request.prompt)
     tempo = find_tempo(prompt)
-    request, clamped = _clamped(request, limits)
     return GenerationPlan(
         original_prompt=request.prompt,
         words=Words(prompt, request.negative_prompt),
@@ -231,7 +234,7 @@ def _plan_window(request: GenerationRequest, limits: ModelLimits) -> GenerationP
     )
 
 
-def _clamped(request: GenerationRequest, limits: ModelLimits) -> tuple[GenerationRequest, tuple[str, ...]]:
+def _clamped(request: R, limits: ModelLimits) -> tuple[R, tuple[str, ...]]:
     """Replace what this model cannot take by what comes nearest, with a warning for each.
 
     Clients keep the settings of one model when another is loaded, so this is no mistake of theirs.

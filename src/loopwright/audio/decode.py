@@ -70,6 +70,7 @@ class Decoded:
         channels: of the file.
         frames: samples per channel in the file, at its own rate.
         rate: of the file, in Hz.
+        extension: what a file of its kind is called by, with the dot.
         notes: what was repaired, guessed or left out, each to be read after the file's name.
     """
 
@@ -77,6 +78,7 @@ class Decoded:
     channels: int
     frames: int
     rate: int
+    extension: str
     notes: tuple[str, ...] = ()
 
     @property
@@ -114,8 +116,8 @@ def decode(data: bytes, rate: int, *, keep_seconds: float, max_seconds: float, f
 def _decode(data: bytes, rate: int, keep_seconds: float, max_seconds: float) -> Decoded:
     if not data:
         raise NotAudio("is empty")
-    kind = identify(data)
     data = data[skip_id3(data) :]
+    kind = identify(data)
     whole = _whole_file(data, kind, max_seconds)
     try:
         file = _ForwardFile(io.BytesIO(whole.data))
@@ -137,7 +139,7 @@ def _decode(data: bytes, rate: int, keep_seconds: float, max_seconds: float) -> 
         notes = whole.notes
         if promised is not None and not whole.links:
             notes += check_promise(promised, frames, "samples", at_least=0)
-        return Decoded(audio, file.channels, frames, file.samplerate, notes)
+        return Decoded(audio, file.channels, frames, file.samplerate, kind.extension, notes)
 
 
 def _whole_file(data: bytes, kind: FileKind, max_seconds: float) -> Repaired:
@@ -272,7 +274,7 @@ def _blocks(file: soundfile.SoundFile, promised: int | None = None) -> Iterator[
 
 
 def _stereo(block: Audio) -> Audio:
-    """[samples, channels] -> [samples, 2]; more than two channels are folded down, no louder than they were."""
+    """Fold [samples, channels] down to [samples, 2], no louder than it was."""
     fold = np.array(_FOLDS[block.shape[1]], np.float32)
     folded: Audio = block @ (fold / np.maximum(np.abs(fold).sum(0), 1))
     return folded

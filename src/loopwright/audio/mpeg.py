@@ -11,6 +11,7 @@ Does not know: how a frame is decoded.
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -105,7 +106,7 @@ def find_first_frame(data: bytes) -> Frame | None:
     start = skip_id3(data)
     while data[start : start + 1] == b"\0":  # zeros behind a tag, or before the audio of a broken download
         start += len(data[start : start + ZEROS]) - len(data[start : start + ZEROS].lstrip(b"\0"))
-    return next(_followed_frames(data, start, start + SEARCHED_BYTES), None)
+    return next(_followed_frames(data, start, start + SEARCHED_BYTES, itertools.count(1)), None)
 
 
 def counted_mp3(data: bytes) -> tuple[bytes, tuple[str, ...]]:
@@ -143,30 +144,33 @@ def iterate_frames(data: bytes) -> Iterator[Frame]:
     Raises:
         NotAudio: for a file of more false starts than damage explains.
     """
-    frame = find_first_frame(data)
-    false_starts = 0
+    frame, false_starts = find_first_frame(data), itertools.count(1)
     while frame is not None:
         end = frame.at + frame.size
         if end > len(data):
             return
         yield frame
-        frame = read_frame(data, end)
-        for found in _HEADER.finditer(data, end) if frame is None else ():
-            candidate = read_frame(data, found.start())
-            if candidate is not None and _is_followed(data, candidate):
-                frame = candidate
-                break
-            false_starts += 1
-            if false_starts > MAX_FALSE_STARTS:
-                raise NotAudio("is a damaged MP3: between its frames there is too much that is none")
+        frame = read_frame(data, end) or next(_followed_frames(data, end, len(data), false_starts), None)
 
 
-def _followed_frames(data: bytes, start: int, end: int) -> Iterator[Frame]:
-    """Find frames that others follow, among the headers in a stretch of a file."""
+def _followed_frames(data: bytes, start: int, end: int, false_starts: Iterator[int]) -> Iterator[Frame]:
+    """Find frames that others follow, in a stretch of a file.
+
+    Args:
+        data: the file.
+        start: where the stretch begins.
+        end: where it ends.
+        false_starts: counts headers that no frames follow, from 1 on; one count for all of a file.
+
+    Raises:
+        NotAudio: behind MAX_FALSE_STARTS of them.
+    """
     for found in _HEADER.finditer(data, start, end):
         frame = read_frame(data, found.start())
         if frame is not None and _is_followed(data, frame):
             yield frame
+        elif next(false_starts) > MAX_FALSE_STARTS:
+            raise NotAudio("is a damaged MP3: between its frames there is too much that is none")
 
 
 def _is_followed(data: bytes, frame: Frame) -> bool:

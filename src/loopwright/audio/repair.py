@@ -17,6 +17,8 @@ from dataclasses import dataclass
 
 from loopwright.audio import ogg
 from loopwright.audio.promises import check_promise
+from loopwright.audio.wav import ByteOrder
+from loopwright.audio.wav import chunk as chunk_of
 from loopwright.errors import NotAudio
 
 PLACEHOLDER = 0x7F000000
@@ -43,6 +45,8 @@ W64_DATA = b"data\xf3\xac\xd3\x11\x8c\xd1\x00\xc0\x4f\x8e\xdb\x8a"
 """The name of the chunk of audio; its size, 8 bytes, comes behind and counts both."""
 FLAC_BEGINNING = b"fLaC\x00\x00\x00\x22"
 """A FLAC file's first bytes: its mark, and the header of STREAMINFO, which is always 34 bytes long."""
+FLAC_PLACEHOLDER = 16 * PLACEHOLDER
+"""A number of samples, of 36 bits, from here on means "not known"."""
 FLAC_TOTAL_AT = 21
 """Where the 36 bits of STREAMINFO's number of samples begin: the low half of this byte."""
 
@@ -102,8 +106,8 @@ def repaired_wav(data: bytes) -> Repaired:
     if codec not in REBUILT:
         return Repaired(data, notes, codec=codec)
     content = content[: len(content) - len(content) % max(1, align)]
-    body = b"WAVE" + _riff_chunk(b"fmt ", layout) + _riff_chunk(b"data", content)
-    return Repaired(b"RIFF" + struct.pack("<I", len(body)) + body, notes, codec=codec)
+    body = b"WAVE" + chunk_of(b"fmt ", layout) + chunk_of(b"data", content)
+    return Repaired(chunk_of(b"RIFF", body), notes, codec=codec)
 
 
 def repaired_aiff(data: bytes) -> Repaired:
@@ -131,9 +135,9 @@ def repaired_aiff(data: bytes) -> Repaired:
         if not notes:  # the chunk's own size was right; the number of samples may still not be
             notes = check_promise(promised, there, "samples", at_least=64)
         common = common[:2] + struct.pack(">I", there) + common[6:]
-    body = kind + (_iff_chunk(b"FVER", version) if version else b"")
-    body += _iff_chunk(b"COMM", common) + _iff_chunk(b"SSND", content)
-    return Repaired(b"FORM" + struct.pack(">I", len(body)) + body, notes)
+    body = kind + (chunk_of(b"FVER", version, "big") if version else b"")
+    body += chunk_of(b"COMM", common, "big") + chunk_of(b"SSND", content, "big")
+    return Repaired(chunk_of(b"FORM", body, "big"), notes)
 
 
 def repaired_flac(data: bytes) -> Repaired:
@@ -144,7 +148,7 @@ def repaired_flac(data: bytes) -> Repaired:
     promised = int.from_bytes(data[FLAC_TOTAL_AT : FLAC_TOTAL_AT + 5], "big") & 0xF_FFFF_FFFF
     unknown = bytes([data[FLAC_TOTAL_AT] & 0xF0]) + bytes(4) if len(data) > FLAC_TOTAL_AT else b""
     whole = data[:FLAC_TOTAL_AT] + unknown + data[FLAC_TOTAL_AT + len(unknown) :]
-    return Repaired(whole, notes, promised if 0 < promised < PLACEHOLDER * 16 else None)
+    return Repaired(whole, notes, promised if 0 < promised < FLAC_PLACEHOLDER else None)
 
 
 def repaired_w64(data: bytes) -> Repaired:
@@ -176,7 +180,7 @@ def repaired_ogg(data: bytes) -> Repaired:
     return Repaired(first, tuple(notes), links=tuple(others))
 
 
-def _chunks(data: bytes, order: str) -> Iterator[_Chunk]:
+def _chunks(data: bytes, order: ByteOrder) -> Iterator[_Chunk]:
     """Walk the chunks of a RIFF or IFF file, also where a byte of padding was left out."""
     position = 12
     for _ in range(MAX_CHUNKS):
@@ -189,12 +193,12 @@ def _chunks(data: bytes, order: str) -> Iterator[_Chunk]:
         position = end + (chunk.size % 2 if is_padded else 0)
 
 
-def _chunk_at(data: bytes, position: int, order: str) -> _Chunk:
-    size = int.from_bytes(data[position + 4 : position + 8], "little" if order == "little" else "big")
+def _chunk_at(data: bytes, position: int, order: ByteOrder) -> _Chunk:
+    size = int.from_bytes(data[position + 4 : position + 8], order)
     return _Chunk(data[position : position + 4], position + 8, size)
 
 
-def _is_chunk(data: bytes, position: int, order: str) -> bool:
+def _is_chunk(data: bytes, position: int, order: ByteOrder) -> bool:
     """Whether a chunk may lie here: a name of printable letters, and a size that stays in the file."""
     if position + 8 > len(data):
         return False
@@ -203,7 +207,7 @@ def _is_chunk(data: bytes, position: int, order: str) -> bool:
     return is_name and chunk.at + chunk.size <= len(data) + 1
 
 
-def _audio_of(data: bytes, at: int, promised: int, order: str) -> tuple[bytes, tuple[str, ...]]:
+def _audio_of(data: bytes, at: int, promised: int, order: ByteOrder) -> tuple[bytes, tuple[str, ...]]:
     """Return the bytes of a chunk of audio to their real end, and what to say of its size."""
     there = len(data) - at
     end = at + promised
@@ -221,24 +225,16 @@ def _audio_of(data: bytes, at: int, promised: int, order: str) -> tuple[bytes, t
     return data[at:], check_promise(promised, there, "bytes of audio")
 
 
-def _is_no_audio(data: bytes, at: int, order: str) -> bool:
+def _is_no_audio(data: bytes, at: int, order: ByteOrder) -> bool:
     """Whether what stands behind the audio is a chunk, a tag, a few bytes, or zeros that fill up a block of a disk."""
     rest = data[at : at + SHORTEST_CHUNK]
     is_named = rest[:4] in _KNOWN_CHUNKS or rest.startswith(_TAGS)
     return is_named or _is_chunk(data, at, order) or not data[at:].strip(b"\0")
 
 
-def _is_all_chunks(data: bytes, at: int, order: str) -> bool:
+def _is_all_chunks(data: bytes, at: int, order: ByteOrder) -> bool:
     """Whether chunks follow each other from here to the end of the file."""
     while at + SHORTEST_CHUNK <= len(data) and _is_chunk(data, at, order):
         chunk = _chunk_at(data, at, order)
         at = chunk.at + chunk.size + chunk.size % 2
     return at >= len(data)
-
-
-def _riff_chunk(name: bytes, content: bytes) -> bytes:
-    return name + struct.pack("<I", len(content)) + content + b"\0" * (len(content) % 2)
-
-
-def _iff_chunk(name: bytes, content: bytes) -> bytes:
-    return name + struct.pack(">I", len(content)) + content + b"\0" * (len(content) % 2)

@@ -9,11 +9,14 @@ from __future__ import annotations
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 Audio = NDArray[np.float32]
+
+ByteOrder = Literal["little", "big"]
 
 PCM, FLOAT = 1, 3
 ROOT_NOTE_KNOWN, STRETCHES = 0x02, 0x04
@@ -48,7 +51,7 @@ def wav_bytes(samples: NDArray[np.generic], sample_rate: int, tags: Tags) -> byt
     if tags.bpm is not None and tags.beats is not None:
         chunks += [(b"acid", _acid(tags, tags.bpm, tags.beats)), (b"smpl", _smpl(frames, sample_rate, tags))]
     chunks.append((b"LIST", _info(tags)))
-    body = b"WAVE" + b"".join(_chunk(name, content) for name, content in chunks)
+    body = b"WAVE" + b"".join(chunk(name, content) for name, content in chunks)
     return b"RIFF" + struct.pack("<I", len(body)) + body
 
 
@@ -74,8 +77,9 @@ def _smpl(frames: int, sample_rate: int, tags: Tags) -> bytes:
 
 def _info(tags: Tags) -> bytes:
     named: Sequence[tuple[bytes, str]] = ((b"INAM", tags.title), (b"ICMT", tags.comment), (b"ISFT", tags.software))
-    return b"INFO" + b"".join(_chunk(name, text.encode() + b"\0") for name, text in named)
+    return b"INFO" + b"".join(chunk(name, text.encode() + b"\0") for name, text in named)
 
 
-def _chunk(name: bytes, content: bytes) -> bytes:
-    return name + struct.pack("<I", len(content)) + content + b"\0" * (len(content) % 2)
+def chunk(name: bytes, content: bytes, order: ByteOrder = "little") -> bytes:
+    """Return a chunk of a RIFF file, or with ``big`` of an IFF file, padded to an even length."""
+    return name + len(content).to_bytes(4, order) + content + b"\0" * (len(content) % 2)

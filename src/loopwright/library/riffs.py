@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import io
 import json
 import threading
-import uuid
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from fractions import Fraction
@@ -24,7 +24,6 @@ import structlog
 
 from loopwright.audio.analysis import estimate
 from loopwright.audio.decode import Decoded, decode
-from loopwright.audio.identify import identify
 from loopwright.audio.stretch import stretch_loop
 from loopwright.audio.types import Audio
 from loopwright.errors import InvalidInput, LoopwrightError, NotAudio, NotFound, StorageFailed, WorkerFailed, shown
@@ -202,7 +201,7 @@ class RiffLibrary:
             StorageFailed: where the disk does not take it; nothing is left behind.
         """
         decoded = self._decode(data, ANALYSIS_RATE, ANALYSIS_SECONDS, field)
-        stem, suffix = Path(safe_name(filename)).stem, identify(data).extension
+        stem, suffix = Path(safe_name(filename)).stem, decoded.extension
         if key is None or bpm is None:
             try:
                 parse_name(f"{stem}{suffix}")
@@ -395,18 +394,13 @@ def _fingerprint(path: Path, own_bpm: Fraction, bpm: Fraction, rate: int, semito
 
 
 def _keep(path: Path, loop: RiffLoop) -> None:
-    """Put a loop into the cache, whole or not at all; a full disk costs only time."""
-    part = path.with_name(f".{uuid.uuid4().hex}.part")
+    """Put a loop into the cache; a full disk costs only time."""
+    content = io.BytesIO()
+    np.savez(content, audio=loop.audio, notes=np.array(loop.notes, dtype=str))
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with part.open("wb") as file:
-            np.savez(file, audio=loop.audio, notes=np.array(loop.notes, dtype=str))
-        part.replace(path)
-    except OSError as error:
-        log.warning("a stretched riff could not be kept", reason=str(error))
-    finally:
-        with contextlib.suppress(OSError):
-            part.unlink(missing_ok=True)
+        write_whole(path, content.getvalue(), "the stretched riff")
+    except StorageFailed as error:
+        log.warning("a stretched riff could not be kept", reason=error.message)
 
 
 def _sidecar(path: Path) -> Path:

@@ -32,6 +32,7 @@ def words_of(tokens: Tokens) -> set[str]:
         ("dark techno", "pitched", {"dark", "techno", "drums"}),
         ("techno", "drums, pitched", {"techno"}),
         ("techno snare", "", {"techno", "snare", "drums"}),
+        ("snare bass", "", {"snare", "bass"}),
         ("snare kick", "", {"snare", "kick"}),
         ("kick hat", "drums", {"chords", "bass"}),
         ("techno drums", "drums", {"techno", "chords", "bass"}),

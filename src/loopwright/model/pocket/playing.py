@@ -66,10 +66,11 @@ class Playing:
         """What plays where the prompt names nothing that may: drums and chords, or the half of them that is left."""
         drums, pitched = not self.without_drums(negative), not self.without_pitched(negative)
         named = {self.tokens[one] for one in ("drums", *DRUMS)}.intersection(prompt.ids)
-        if drums and named == {self.tokens["snare"]}:
-            return [self.tokens["drums"]]  # of a snare alone the model makes silence, with six seeds of ten
-        if (drums and named) or (pitched and not self.pitched.isdisjoint(prompt.ids)):
+        if pitched and not self.pitched.isdisjoint(prompt.ids):
             return []
+        if drums and named:
+            # of a snare alone the model makes silence, with six seeds of ten
+            return [self.tokens["drums"]] if named == {self.tokens["snare"]} else []
         if drums and pitched:
             return [self.tokens["drums"], self.tokens["chords"]]
         return [self.tokens["drums"]] * drums + [self.tokens["chords"], self.tokens["bass"]] * pitched
