@@ -32,7 +32,9 @@ SHOWN_BY_STAGE = (WHOLE_WINDOW, TEXT_LOOP)
 def main() -> None:
     """Measure what is asked for, and write it down."""
     given = _arguments()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the sides' processes are ended with this one
+    signal.signal(
+        signal.SIGTERM, lambda *_: sys.exit(1)
+    )  # so that the sides' processes are ended with this one
     matmul = [machine.matmul_gflops(given.threads)]
     scenarios = [scenario for scenario in SCENARIOS if scenario.name in given.only]
     results = _fight(given, scenarios) if scenarios else Results()
@@ -41,19 +43,35 @@ def main() -> None:
     matmul += [one.gflops for one in results.samples]
     matmul += [one.gflops for one in (results.embedded.loads if results.embedded else ())]
     matmul.append(machine.matmul_gflops(given.threads))
-    given.output.write_text(report(results, scenarios, _flops(scenarios), _about(given, matmul)), encoding="utf-8")
+    given.output.write_text(
+        report(results, scenarios, _flops(scenarios), _about(given, matmul)), encoding="utf-8"
+    )
     _say(f"written to {given.output}")
 
 
 def _arguments() -> argparse.Namespace:
     variants = [variant.name for variant in known_variants()]
-    parser = argparse.ArgumentParser(prog="python -m bench", description="Measure the reference and Loopwright.")
-    parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS, help="parts to measure (default: all)")
-    parser.add_argument("--repeats", type=int, default=3, help="rounds, each measuring everything once (default: 3)")
-    parser.add_argument("--variants", nargs="*", choices=variants, default=variants, help="ways to run the server")
-    parser.add_argument("--without-reference", action="store_true", help="measure us alone; no ratios then")
-    parser.add_argument("--threads", type=int, default=machine.cores(), help="of each side (default: one a core)")
-    parser.add_argument("--output", type=Path, default=HERE / "RESULTS.md", help="default: bench/RESULTS.md")
+    parser = argparse.ArgumentParser(
+        prog="python -m bench", description="Measure the reference and Loopwright."
+    )
+    parser.add_argument(
+        "--only", nargs="+", choices=PARTS, default=PARTS, help="parts to measure (default: all)"
+    )
+    parser.add_argument(
+        "--repeats", type=int, default=3, help="rounds, each measuring everything once (default: 3)"
+    )
+    parser.add_argument(
+        "--variants", nargs="*", choices=variants, default=variants, help="ways to run the server"
+    )
+    parser.add_argument(
+        "--without-reference", action="store_true", help="measure us alone; no ratios then"
+    )
+    parser.add_argument(
+        "--threads", type=int, default=machine.cores(), help="of each side (default: one a core)"
+    )
+    parser.add_argument(
+        "--output", type=Path, default=HERE / "RESULTS.md", help="default: bench/RESULTS.md"
+    )
     return parser.parse_args()
 
 
@@ -61,14 +79,18 @@ def _fight(given: argparse.Namespace, scenarios: Sequence[Scenario]) -> Results:
     setting = Setting(cached_folder(), CACHE, given.threads)
     machine.read_once(setting.model)
     sides: list[Side] = [] if given.without_reference else [ReferenceSide(setting)]
-    sides += [OurSide(setting, variant) for variant in known_variants() if variant.name in given.variants]
+    sides += [
+        OurSide(setting, variant) for variant in known_variants() if variant.name in given.variants
+    ]
     return fight(setting, sides, scenarios, given.repeats, _say)
 
 
 def _flops(scenarios: Sequence[Scenario]) -> dict[str, dict[str, int]]:
     config = parse_config(stable_audio_open_small_config())
     shown = [scenario for scenario in SHOWN_BY_STAGE if scenario in scenarios]
-    return {one.name: by_stage(config, rows=one.rows, steps=STEPS, samples=one.samples) for one in shown}
+    return {
+        one.name: by_stage(config, rows=one.rows, steps=STEPS, samples=one.samples) for one in shown
+    }
 
 
 def _about(given: argparse.Namespace, matmul: Sequence[float]) -> About:

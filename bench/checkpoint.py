@@ -27,7 +27,19 @@ CACHE = Path(__file__).parent / ".cache"
 FOLDER = "stable-audio-open-small-random"
 TEXT_ENCODER = "text_encoder"
 
-WORDS = ("▁techno", "▁drums", "▁aggressive", "▁140", "bpm", "▁melody", "▁vocals", "▁piano", "▁house", "▁loop", "▁")
+WORDS = (
+    "▁techno",
+    "▁drums",
+    "▁aggressive",
+    "▁140",
+    "bpm",
+    "▁melody",
+    "▁vocals",
+    "▁piano",
+    "▁house",
+    "▁loop",
+    "▁",
+)
 LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789,.-"
 
 RESIDUAL_GAIN = 0.3
@@ -40,8 +52,14 @@ RENAMED = (
     (r"^denoiser\.", "model.model."),
     (r"^autoencoder\.", "pretransform.model."),
     (r"^conditioner\.text\.", "conditioner.conditioners.prompt.proj_out."),
-    (r"^conditioner\.numbers\.(\w+)\.frequencies$", r"conditioner.conditioners.\1.embedder.embedding.0.weights"),
-    (r"^conditioner\.numbers\.(\w+)\.project\.", r"conditioner.conditioners.\1.embedder.embedding.1."),
+    (
+        r"^conditioner\.numbers\.(\w+)\.frequencies$",
+        r"conditioner.conditioners.\1.embedder.embedding.0.weights",
+    ),
+    (
+        r"^conditioner\.numbers\.(\w+)\.project\.",
+        r"conditioner.conditioners.\1.embedder.embedding.1.",
+    ),
 )
 """What parts are called here, and in checkpoints of stable-audio-tools."""
 
@@ -80,7 +98,9 @@ def random_tensors(config: Mapping[str, object]) -> dict[str, Tensor]:
     torch.manual_seed(0)
     parsed = parse_config(config)
     model = StableAudioModel(parsed, _NoText())
-    tensors = {DERIVED_BY_REFERENCE: rotations(2, parsed.denoiser.head_width, torch.device("cpu"))[1]}
+    tensors = {
+        DERIVED_BY_REFERENCE: rotations(2, parsed.denoiser.head_width, torch.device("cpu"))[1]
+    }
     for name, tensor in model.state_dict().items():
         tensors |= _stored(reference_name(name), tensor)
     return tensors
@@ -99,7 +119,13 @@ def _stored(name: str, tensor: Tensor) -> dict[str, Tensor]:
     """A tensor as checkpoints hold it: a convolution of the autoencoder drawn anew, as direction and length."""
     if not CONVOLUTION.match(name):
         return {name: tensor.contiguous()}
-    gain = AUDIO_GAIN if name.endswith(AUDIO_END) else RESIDUAL_GAIN if RESIDUAL_END.search(name) else 1.0
+    gain = (
+        AUDIO_GAIN
+        if name.endswith(AUDIO_END)
+        else RESIDUAL_GAIN
+        if RESIDUAL_END.search(name)
+        else 1.0
+    )
     direction = torch.randn(tensor.shape) * gain / math.sqrt(_inputs(name, tensor))
     length = direction.flatten(1).norm(dim=1)[:, None, None]
     return {f"{name}_v": direction, f"{name}_g": length}
@@ -121,15 +147,21 @@ def make_text_encoder(folder: Path) -> None:
     from transformers import PreTrainedTokenizerFast, T5Config, T5EncoderModel
 
     vocabulary = ["<pad>", "</s>", "<unk>", *WORDS, *LETTERS]
-    tokenizer = Tokenizer(models.Unigram([(word, -float(rank)) for rank, word in enumerate(vocabulary)], unk_id=2))
+    tokenizer = Tokenizer(
+        models.Unigram([(word, -float(rank)) for rank, word in enumerate(vocabulary)], unk_id=2)
+    )
     tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
-    tokenizer.post_processor = processors.TemplateProcessing(single="$A </s>", special_tokens=[("</s>", 1)])
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="$A </s>", special_tokens=[("</s>", 1)]
+    )
     fast = PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
         tokenizer_object=tokenizer, pad_token="<pad>", eos_token="</s>", unk_token="<unk>"
     )
     fast.save_pretrained(folder)
     torch.manual_seed(0)
-    of_t5_base = T5Config(vocab_size=32128, d_model=768, d_kv=64, d_ff=3072, num_layers=12, num_heads=12)
+    of_t5_base = T5Config(
+        vocab_size=32128, d_model=768, d_kv=64, d_ff=3072, num_layers=12, num_heads=12
+    )
     T5EncoderModel(of_t5_base).save_pretrained(folder)
 
 

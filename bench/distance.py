@@ -24,7 +24,9 @@ def relative_error(made: Tensor, reference: Tensor) -> float:
 
 def snr(made: Audio, reference: Audio) -> float:
     """The reference's energy over that of the difference, in dB."""
-    return float(10 * np.log10(np.square(reference).sum() / max(np.square(made - reference).sum(), 1e-20)))
+    return float(
+        10 * np.log10(np.square(reference).sum() / max(np.square(made - reference).sum(), 1e-20))
+    )
 
 
 def mel_distance(made: Audio, reference: Audio, sample_rate: int) -> float:

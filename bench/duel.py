@@ -19,7 +19,9 @@ from bench.sides import Live, LiveServer, OurSide, Setting, Side
 Say = Callable[[str], None]
 
 
-def fight(setting: Setting, sides: Sequence[Side], scenarios: Sequence[Scenario], rounds: int, say: Say) -> Results:
+def fight(
+    setting: Setting, sides: Sequence[Side], scenarios: Sequence[Scenario], rounds: int, say: Say
+) -> Results:
     """Time all sides at all scenarios. The reference must come first: others are compared with its audio."""
     write_source(setting.source)
     for scenario in scenarios:
@@ -41,7 +43,14 @@ def _first_start(side: OurSide, results: Results, say: Say) -> None:
         say(f"{side.name}: first start ever {live.seconds_to_ready:.1f} s")
 
 
-def _turn(setting: Setting, side: Side, scenarios: Sequence[Scenario], number: int, results: Results, say: Say) -> None:
+def _turn(
+    setting: Setting,
+    side: Side,
+    scenarios: Sequence[Scenario],
+    number: int,
+    results: Results,
+    say: Say,
+) -> None:
     """One side's turn in a round."""
     with side.live() as live:
         results.starts.append(Start(side.name, number, live.seconds_to_ready))
@@ -51,7 +60,9 @@ def _turn(setting: Setting, side: Side, scenarios: Sequence[Scenario], number: i
                 results.agreements.extend(_agreement(setting, side, live, scenario))
             sample = _sample(live, side.name, scenario, number, setting.threads)
             results.samples.append(sample)
-            say(f"round {number}, {side.name}: {scenario.name} {sample.seconds:.2f} s ({sample.gflops:.0f} GFLOP/s)")
+            say(
+                f"round {number}, {side.name}: {scenario.name} {sample.seconds:.2f} s ({sample.gflops:.0f} GFLOP/s)"
+            )
 
 
 def _sample(live: Live, side: str, scenario: Scenario, number: int, threads: int) -> Sample:
@@ -62,7 +73,9 @@ def _sample(live: Live, side: str, scenario: Scenario, number: int, threads: int
     return Sample(side, scenario.name, number, seconds, stages, peak_memory(live.pid), gflops)
 
 
-def _agreement(setting: Setting, side: Side, live: LiveServer, scenario: Scenario) -> list[Agreement]:
+def _agreement(
+    setting: Setting, side: Side, live: LiveServer, scenario: Scenario
+) -> list[Agreement]:
     """How alike this side's audio is to the reference's; nothing where that was not made."""
     path = setting.reference_audio(scenario)
     if not path.exists():

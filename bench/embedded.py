@@ -18,14 +18,14 @@ from bench.machine import matmul_gflops
 from bench.results import Embedded, Load, Pair
 from bench.scenarios import BARS, LOOP_SAMPLES, PROMPT, SAMPLE_RATE
 from bench.server import REPLY_SECONDS, Server, serving
-from loopwright.engine.backend import Wishes
-from loopwright.engine.base import Audio, Engine, ModelKey, Work
-from loopwright.engine.choose import POCKET
-from loopwright.engine.hub import Hub
-from loopwright.engine.loader import Loader
-from loopwright.plan import GenerationPlan
-from loopwright.planner import plan_loop
-from loopwright.request import LoopRequest
+from loopwright.engine.base import Audio, Engine, ModelKey, Task
+from loopwright.kinds.request import LoopRequest
+from loopwright.loading.backend import BackendOptions
+from loopwright.loading.hub import Hub
+from loopwright.loading.loader import Loader
+from loopwright.loading.selection import POCKET
+from loopwright.planning.plan import GenerationPlan
+from loopwright.planning.planner import plan_loop
 
 Say = Callable[[str], None]
 
@@ -63,14 +63,18 @@ def embedded(folder: Path, threads: int, rounds: int, say: Say) -> Embedded:
         for number in range(1, rounds + 1):
             for clients in CLIENTS:
                 loads.append(_load(server.url, clients, number, threads))
-                say(f"round {number}, embedded: {clients} clients {loads[-1].per_minute:.0f} loops/min")
-            pairs += [_pair(server, alone, seed, engine_first=seed % 2 == 0) for seed in range(PAIRS)]
+                say(
+                    f"round {number}, embedded: {clients} clients {loads[-1].per_minute:.0f} loops/min"
+                )
+            pairs += [
+                _pair(server, alone, seed, engine_first=seed % 2 == 0) for seed in range(PAIRS)
+            ]
     return Embedded(LOOP_SAMPLES / SAMPLE_RATE, tuple(loads), tuple(pairs))
 
 
 def bare_engine(threads: int) -> Engine:
     """The engine the server has, in this process, with nothing around it."""
-    return Loader(Hub(()), Wishes(), threads, ModelKey(POCKET))(ModelKey(POCKET))
+    return Loader(Hub(()), BackendOptions(), threads, ModelKey(POCKET))(ModelKey(POCKET))
 
 
 def carry_out(engine: Engine, plan: GenerationPlan) -> Audio:
@@ -78,7 +82,7 @@ def carry_out(engine: Engine, plan: GenerationPlan) -> Audio:
     run = engine.start(plan)
     wants = next(run.steps)
     while True:
-        answer = wants.do() if isinstance(wants, Work) else engine.forward(wants)
+        answer = wants.do() if isinstance(wants, Task) else engine.forward(wants)
         try:
             wants = run.steps.send(answer)
         except StopIteration as end:
@@ -116,7 +120,9 @@ def _load(url: str, clients: int, number: int, threads: int) -> Load:
     with ThreadPoolExecutor(clients) as pool:
         for done in [pool.submit(be_client, which) for which in range(clients)]:
             done.result()
-    return Load(clients, number, time.perf_counter() - began, tuple(seconds), tuple(first_byte), gflops)
+    return Load(
+        clients, number, time.perf_counter() - began, tuple(seconds), tuple(first_byte), gflops
+    )
 
 
 def _ask(client: httpx.Client, seed: int) -> tuple[float, float]:

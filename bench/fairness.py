@@ -23,7 +23,7 @@ from bench.figures import figure
 from bench.report import cell, table
 from bench.scenarios import PROMPT
 from bench.server import REPLY_SECONDS, serving
-from loopwright.engine.choose import POCKET
+from loopwright.loading.selection import POCKET
 
 HERE = Path(__file__).parent
 ENDPOINT = "/generate/loop"
@@ -75,8 +75,12 @@ def _arguments() -> argparse.Namespace:
         prog="python -m bench.fairness", description="Measure how clients share the server."
     )
     parser.add_argument("--repeats", type=int, default=3, help="rounds (default: 3)")
-    parser.add_argument("--threads", type=int, default=machine.cores(), help="default: one per core")
-    parser.add_argument("--output", type=Path, default=HERE / "FAIRNESS.md", help="default: bench/FAIRNESS.md")
+    parser.add_argument(
+        "--threads", type=int, default=machine.cores(), help="default: one per core"
+    )
+    parser.add_argument(
+        "--output", type=Path, default=HERE / "FAIRNESS.md", help="default: bench/FAIRNESS.md"
+    )
     return parser.parse_args()
 
 

@@ -35,7 +35,9 @@ def paired(
     first: Mapping[int, float], second: Mapping[int, float], of: Callable[[float, float], float]
 ) -> Figure | None:
     """The figure of something said of each pair. first, second: measurements by round; rounds with one only don't count."""
-    return figure(of(first[number], second[number]) for number in sorted(first.keys() & second.keys()))
+    return figure(
+        of(first[number], second[number]) for number in sorted(first.keys() & second.keys())
+    )
 
 
 def times_faster(reference: Mapping[int, float], ours: Mapping[int, float]) -> Figure | None:

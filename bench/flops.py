@@ -46,7 +46,9 @@ def keys_values(config: DenoiserConfig, context: int) -> int:
 def denoiser_step(config: DenoiserConfig, frames: int, context: int) -> int:
     """One row through the denoiser once, with cross-attention's keys and values at hand."""
     width, tokens = config.width, frames + 1
-    around = 2 * linear(frames, config.channels, config.channels) + 2 * linear(frames, config.channels, width)
+    around = 2 * linear(frames, config.channels, config.channels) + 2 * linear(
+        frames, config.channels, width
+    )
     first = linear(1, TIME_FEATURES + width, width) + linear(1, config.global_width + width, width)
     own = linear(tokens, width, 4 * width) + attention(tokens, tokens, width)
     cross = linear(tokens, width, 2 * width) + attention(tokens, context, width)
@@ -80,7 +82,8 @@ def by_stage(config: ModelConfig, *, rows: int, steps: int, samples: int) -> dic
     context = config.conditioning.text.tokens + len(config.conditioning.context_names) - 1
     denoiser = config.denoiser
     return {
-        "conditioning": rows * (text_encoder(config.conditioning.text.tokens) + keys_values(denoiser, context)),
+        "conditioning": rows
+        * (text_encoder(config.conditioning.text.tokens) + keys_values(denoiser, context)),
         "denoising": rows * steps * denoiser_step(denoiser, config.spec.frames, context),
         "decoding": decoder(config.autoencoder, -(-samples // config.spec.hop)),
     }

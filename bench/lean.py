@@ -34,7 +34,9 @@ def command_seconds(*arguments: str) -> float:
     seconds = []
     for _ in range(RUNS):
         began = time.perf_counter()
-        subprocess.run([sys.executable, "-m", "loopwright", *arguments], capture_output=True, check=True)
+        subprocess.run(
+            [sys.executable, "-m", "loopwright", *arguments], capture_output=True, check=True
+        )
         seconds.append(time.perf_counter() - began)
     return statistics.median(seconds)
 
@@ -45,10 +47,24 @@ def serving(model: str) -> Iterator[tuple[httpx.Client, float, int]]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    with tempfile.TemporaryDirectory() as folder, httpx.Client(base_url=f"http://127.0.0.1:{port}") as client:
-        flags = ["--port", str(port), "--model", model, "--cache-dir", folder, "--log-level", "error"]
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        httpx.Client(base_url=f"http://127.0.0.1:{port}") as client,
+    ):
+        flags = [
+            "--port",
+            str(port),
+            "--model",
+            model,
+            "--cache-dir",
+            folder,
+            "--log-level",
+            "error",
+        ]
         began = time.perf_counter()
-        process = subprocess.Popen([sys.executable, "-m", "loopwright", "serve", *flags], cwd=folder)
+        process = subprocess.Popen(
+            [sys.executable, "-m", "loopwright", "serve", *flags], cwd=folder
+        )
         try:
             while not _answers(client):
                 time.sleep(0.005)
@@ -82,7 +98,9 @@ def waits_during(client: httpx.Client, body: bytes) -> list[float]:
     def run() -> None:
         with httpx.Client(base_url=client.base_url, timeout=120) as other:
             reply = other.post("/generate/loop", content=body)
-            print(f"  {len(body) / 1e6:.0f} MB sent, {len(reply.content) / 1e6:.0f} MB received ({reply.status_code})")
+            print(
+                f"  {len(body) / 1e6:.0f} MB sent, {len(reply.content) / 1e6:.0f} MB received ({reply.status_code})"
+            )
 
     thread = threading.Thread(target=run)
     thread.start()
@@ -91,7 +109,9 @@ def waits_during(client: httpx.Client, body: bytes) -> list[float]:
 
 def shown(name: str, found: list[float]) -> None:
     """A line of the result."""
-    print(f"  health checks {name}: median {statistics.median(found):.1f} ms, longest {max(found):.0f} ms")
+    print(
+        f"  health checks {name}: median {statistics.median(found):.1f} ms, longest {max(found):.0f} ms"
+    )
 
 
 def main() -> None:
@@ -107,11 +127,16 @@ def main() -> None:
         shown("while it loads", found)
         many = json.dumps({**LOOP, "n": 8, "bit_depth": 32, "return_format": "base64"}).encode()
         shown("meanwhile", waits_during(client, many))
-        sent = json.dumps({**LOOP, "audio_base64": base64.b64encode(os.urandom(UPLOAD_BYTES)).decode()}).encode()
+        sent = json.dumps(
+            {**LOOP, "audio_base64": base64.b64encode(os.urandom(UPLOAD_BYTES)).decode()}
+        ).encode()
         shown("meanwhile", waits_during(client, sent))
         status = Path(f"/proc/{process}/status").read_text()
         print(
-            "; ".join(f"{name} {int(size) // 1024} MB" for name, size in re.findall(r"(VmHWM|Rss\w+):\s+(\d+)", status))
+            "; ".join(
+                f"{name} {int(size) // 1024} MB"
+                for name, size in re.findall(r"(VmHWM|Rss\w+):\s+(\d+)", status)
+            )
         )
 
 

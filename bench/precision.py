@@ -21,7 +21,7 @@ from bench.precision_decoder import QUANTISED_FILE, quantise, tile_times
 from bench.precision_page import page
 from bench.precision_pocket import listen
 from bench.precision_runs import PROMPTS, Models, differences
-from loopwright.engine.model_source import ModelSource
+from loopwright.loading.model_source import ModelSource
 from loopwright.model.files import files_in
 
 HERE = Path(__file__).parent
@@ -44,15 +44,30 @@ def main() -> None:
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m bench.precision", description="Measure what int8 costs in sound.")
-    parser.add_argument("--model", type=Path, help="a model folder (default: the random one, made if need be)")
-    parser.add_argument("--cache", type=Path, default=CACHE, help="where graphs are kept (default: bench/.cache)")
+    parser = argparse.ArgumentParser(
+        prog="python -m bench.precision", description="Measure what int8 costs in sound."
+    )
+    parser.add_argument(
+        "--model", type=Path, help="a model folder (default: the random one, made if need be)"
+    )
+    parser.add_argument(
+        "--cache", type=Path, default=CACHE, help="where graphs are kept (default: bench/.cache)"
+    )
     parser.add_argument("--only", nargs="*", choices=PARTS, default=PARTS, help="default: all")
-    parser.add_argument("--prompts", type=int, default=len(PROMPTS), help="how many (default: all four)")
+    parser.add_argument(
+        "--prompts", type=int, default=len(PROMPTS), help="how many (default: all four)"
+    )
     parser.add_argument("--seeds", type=int, default=3, help="of each prompt (default: 3)")
-    parser.add_argument("--parts", type=int, default=2, help="prompts the parts alone are measured with (default: 2)")
+    parser.add_argument(
+        "--parts",
+        type=int,
+        default=2,
+        help="prompts the parts alone are measured with (default: 2)",
+    )
     parser.add_argument("--threads", type=int, default=machine.cores(), help="default: one a core")
-    parser.add_argument("--output", type=Path, default=HERE / "PRECISION.md", help="default: bench/PRECISION.md")
+    parser.add_argument(
+        "--output", type=Path, default=HERE / "PRECISION.md", help="default: bench/PRECISION.md"
+    )
     return parser.parse_args()
 
 

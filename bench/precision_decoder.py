@@ -19,12 +19,12 @@ from torch import Tensor
 from bench.distance import mel_distance, snr
 from bench.precision_runs import PROMPTS, SECONDS_TOTAL, Models, decoded, estimated
 from bench.scenarios import SAMPLE_RATE
-from loopwright.engine.openvino.conversion import HAS_PRECISIONS, graph_file
-from loopwright.engine.openvino.model import Graphs, Network, OpenVinoAutoencoder, OpenVinoModel
+from loopwright.loading.openvino.conversion import HAS_PRECISIONS, graph_file
+from loopwright.loading.openvino.model import Graphs, Network, OpenVinoAutoencoder, OpenVinoModel
 from loopwright.model.autoencoder import decoder_split
 from loopwright.model.base import TextPrompt
-from loopwright.model.crew import Crew
-from loopwright.model.guidance import NO_GUIDANCE
+from loopwright.model.guidance import NO_CFG
+from loopwright.model.tile_pool import TilePool
 
 FINE = "decode_fine"
 QUANTISED_FILE = "decode_fine-int8.xml"
@@ -72,16 +72,20 @@ def quantise(models: Models, file: Path) -> list[Heard]:
     """Make the graph in int8, leave it in a file, and listen to what it makes of other latents."""
     model = models.with_int8(HAS_PRECISIONS)
     latents = [
-        estimated(model, TextPrompt(prompt, None, SECONDS_TOTAL), seed, NO_GUIDANCE, steps=1)[-1]
+        estimated(model, TextPrompt(prompt, None, SECONDS_TOTAL), seed, NO_CFG, steps=1)[-1]
         for seed, prompt in enumerate(PROMPTS[: CALIBRATED_ON + HEARD_ON])
     ]
     seen = [tile for one in latents[:CALIBRATED_ON] for tile in _tiles(model, models, one)]
     exact = openvino.Core().read_model(graph_file(models.folder, FINE, "f32"))
-    quantised = nncf.quantize(exact, nncf.Dataset([tile.numpy() for tile in seen]), subset_size=len(seen))
+    quantised = nncf.quantize(
+        exact, nncf.Dataset([tile.numpy() for tile in seen]), subset_size=len(seen)
+    )
     file.parent.mkdir(parents=True, exist_ok=True)
     openvino.save_model(quantised, file, compress_to_fp16=False)
     graphs = Graphs(models.folder, "f32", models.threads)
-    other = OpenVinoModel(models.config, models.folder, graphs, Int8Decoder(graphs, _compiled(file, models.threads)))
+    other = OpenVinoModel(
+        models.config, models.folder, graphs, Int8Decoder(graphs, _compiled(file, models.threads))
+    )
     return [_heard(other, model, one) for one in latents[CALIBRATED_ON:]]
 
 
@@ -89,15 +93,17 @@ def tile_times(models: Models, file: Path) -> list[Tile]:
     """How long tiles take each way: turn by turn, the median of some."""
     networks = {F32: graph_file(models.folder, FINE, "f32"), INT8: file}
     compiled = {name: _compiled(one, models.threads) for name, one in networks.items()}
-    model, crew = models.with_int8(HAS_PRECISIONS), Crew(models.threads)
+    model, tile_pool = models.with_int8(HAS_PRECISIONS), TilePool(models.threads)
     latents = torch.randn(models.config.spec.channels, models.config.spec.frames)
     found = []
     for frames in TILE_FRAMES:
         tile = _tile(model, models, latents, 0, frames)
-        work: dict[str, Callable[[], object]] = {name: _once(one, tile) for name, one in compiled.items()}
-        work[TORCH] = _by_crew(crew, model, tile)
+        work: dict[str, Callable[[], object]] = {
+            name: _once(one, tile) for name, one in compiled.items()
+        }
+        work[TORCH] = _by_tile_pool(tile_pool, model, tile)
         seconds = _medians(work)
-        seconds[TORCH] /= crew.size
+        seconds[TORCH] /= tile_pool.size
         found.append(Tile(frames, seconds))
     return found
 
@@ -120,7 +126,11 @@ def _tile(model: OpenVinoModel, models: Models, latents: Tensor, first: int, fra
 
 
 def _compiled(file: Path, threads: int) -> Network:
-    options = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": threads}
+    options = {
+        "PERFORMANCE_HINT": "LATENCY",
+        "INFERENCE_PRECISION_HINT": "f32",
+        "INFERENCE_NUM_THREADS": threads,
+    }
     return Network(openvino.Core().compile_model(file, "CPU", options), file.with_suffix(".bin"))
 
 
@@ -133,9 +143,9 @@ def _once(network: Network, tile: Tensor) -> Callable[[], object]:
     return lambda: network(tile)
 
 
-def _by_crew(crew: Crew, model: OpenVinoModel, tile: Tensor) -> Callable[[], object]:
-    """A tile for each of the crew at the same time."""
-    return lambda: list(crew.each(model.autoencoder.decode_fine, [tile] * crew.size))
+def _by_tile_pool(pool: TilePool, model: OpenVinoModel, tile: Tensor) -> Callable[[], object]:
+    """A tile for each thread of the pool, at the same time."""
+    return lambda: list(pool.each(model.autoencoder.decode_fine, [tile] * pool.size))
 
 
 def _medians(work: dict[str, Callable[[], object]]) -> dict[str, float]:

@@ -21,13 +21,23 @@ PERCENT, MILLISECONDS = 100.0, 1000.0
 
 def page(parts: Mapping[str, Part | None], machine: Machine) -> str:
     """The whole page, of the parts that were measured."""
-    shown: dict[str, Show] = {"runs": _runs, "decoder": _decoder, "tiles": _tiles, "pocket": _pocket}
+    shown: dict[str, Show] = {
+        "runs": _runs,
+        "decoder": _decoder,
+        "tiles": _tiles,
+        "pocket": _pocket,
+    }
     sections = [_head(machine)]
     for name, show in shown.items():
         part = parts.get(name)
         if part is not None:
-            about, stopped = part["about"], "" if part.get("finished") else ", stopped before it was through"
-            sections.append(f"{show(part['found'])}\n\nMeasured {about['date']} by `{about['command']}`{stopped}.")
+            about, stopped = (
+                part["about"],
+                "" if part.get("finished") else ", stopped before it was through",
+            )
+            sections.append(
+                f"{show(part['found'])}\n\nMeasured {about['date']} by `{about['command']}`{stopped}."
+            )
     return "\n\n".join(sections) + "\n"
 
 
@@ -47,7 +57,14 @@ lose is in the last section, on a smaller model."""
 
 def _runs(found: list[Row]) -> str:
     columns = (("first", PERCENT, "%"), ("last", PERCENT, "%"), ("snr", 1.0, ""), ("mel", 1.0, ""))
-    head = ("", "n", "latents after 1 step", "after 8 steps", "SNR of the audio, dB", "mel distance, dB")
+    head = (
+        "",
+        "n",
+        "latents after 1 step",
+        "after 8 steps",
+        "SNR of the audio, dB",
+        "mel distance, dB",
+    )
     return f"""## The full-size model
 
 Each run against the same in float32: the same prompt, the same noise, 8 steps of pingpong, guidance 1 where nothing else is
@@ -69,7 +86,10 @@ float32, decoded from the same latents: SNR {snr} dB, mel distance {mel} dB, n =
 def _tiles(found: list[Row]) -> str:
     names = list(found[0]["seconds"])
     rows = [
-        (str(tile["frames"]), *(f"{tile['seconds'][name] * MILLISECONDS / tile['frames']:.1f}" for name in names))
+        (
+            str(tile["frames"]),
+            *(f"{tile['seconds'][name] * MILLISECONDS / tile['frames']:.1f}" for name in names),
+        )
         for tile in found
     ]
     return f"""### How long it takes
@@ -88,7 +108,15 @@ def _pocket(found: list[Row]) -> str:
         ("kept", PERCENT, "%"),
         ("grid", PERCENT, "%"),
     )
-    head = ("", "n", "latents", "SNR, dB", "mel distance, dB", "onsets found again", "onsets on sixteenths")
+    head = (
+        "",
+        "n",
+        "latents",
+        "SNR, dB",
+        "mel distance, dB",
+        "onsets found again",
+        "onsets on sixteenths",
+    )
     others = [row for row in found if row["name"] != "f32"]
     exact = [row["grid"] * PERCENT for row in found if row["name"] == "f32"]
     return f"""## Trained weights
@@ -106,7 +134,10 @@ def _rows(found: list[Row], columns: Iterable[tuple[str, float, str]]) -> list[t
     columns = tuple(columns)
     for name in dict.fromkeys(row["name"] for row in found):
         own = [row for row in found if row["name"] == name]
-        cells = (cell(figure(row[key] * factor for row in own), _digits(key), unit) for key, factor, unit in columns)
+        cells = (
+            cell(figure(row[key] * factor for row in own), _digits(key), unit)
+            for key, factor, unit in columns
+        )
         lines.append((name, str(len(own)), *cells))
     return lines
 

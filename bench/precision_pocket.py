@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from bench.distance import Audio, mel_distance, relative_error, snr
 from bench.seams import GUIDANCE, STEPS, STYLES, TEMPI
-from loopwright.engine.openvino.model import CHANNELS_A_SCALE
+from loopwright.loading.openvino.model import CHANNELS_A_SCALE
 from loopwright.model.base import TextPrompt
 from loopwright.model.guidance import guided
 from loopwright.model.pocket.layers import SAMPLE_RATE
@@ -83,7 +83,9 @@ def make(model: PocketModel, prompt: str, seed: int, bpm: int) -> tuple[Tensor, 
         return torch.randn(model.spec.channels, model.spec.frames, generator=generator)
 
     text = TextPrompt(prompt, None, 12, bpm)
-    run = guided(start("euler", model.spec, STEPS, noise(), noise), *model.condition(text), GUIDANCE)
+    run = guided(
+        start("euler", model.spec, STEPS, noise(), noise), *model.condition(text), GUIDANCE
+    )
     latents = drive(model, run)
     samples = round(BARS * BEATS_A_BAR * 60 / bpm * SAMPLE_RATE)
     return latents, next(iter(model.decode(latents, samples, generator))).numpy()
@@ -100,10 +102,14 @@ def listen() -> Iterator[Listened]:
         reference = make(model, prompt, number, bpm)
         yield _listened("f32", reference, reference, bpm)
         yield _listened("int8", make(quantised, prompt, number, bpm), reference, bpm)
-        yield _listened("f32, another seed", make(model, prompt, number + ANOTHER_SEED, bpm), reference, bpm)
+        yield _listened(
+            "f32, another seed", make(model, prompt, number + ANOTHER_SEED, bpm), reference, bpm
+        )
 
 
-def _listened(name: str, one: tuple[Tensor, Audio], reference: tuple[Tensor, Audio], bpm: int) -> Listened:
+def _listened(
+    name: str, one: tuple[Tensor, Audio], reference: tuple[Tensor, Audio], bpm: int
+) -> Listened:
     times, wanted = (onsets(audio, SAMPLE_RATE) for _, audio in (one, reference))
     return Listened(
         name,

@@ -15,14 +15,20 @@ from torch import Tensor
 
 from bench.distance import Audio, mel_distance, relative_error, snr
 from bench.scenarios import NEGATIVE_PROMPT, SAMPLE_RATE, STEPS
-from loopwright.engine.model_source import ModelSource
-from loopwright.engine.openvino.conversion import DENOISER, HAS_PRECISIONS, KEYS_VALUES, TEXT, converted
-from loopwright.engine.openvino.model import Graphs, Network, OpenVinoModel, torch_autoencoder
+from loopwright.loading.model_source import ModelSource
+from loopwright.loading.openvino.conversion import (
+    DENOISER,
+    HAS_PRECISIONS,
+    KEYS_VALUES,
+    TEXT,
+    converted,
+)
+from loopwright.loading.openvino.model import Graphs, Network, OpenVinoModel, torch_autoencoder
 from loopwright.model.base import Sampler, TextPrompt
-from loopwright.model.crew import Crew
-from loopwright.model.guidance import NO_GUIDANCE, guided
+from loopwright.model.guidance import NO_CFG, guided
 from loopwright.model.sampling import start
 from loopwright.model.stable_audio import StableAudio
+from loopwright.model.tile_pool import TilePool
 
 PROMPTS = (
     "aggressive techno drums 140bpm",
@@ -47,7 +53,11 @@ VARIANTS: Mapping[str, frozenset[str]] = {
 }
 """Which graphs are in int8."""
 
-ALL, GUIDED, OTHER_SEED = "all in int8", "all in int8, guidance 6 and a negative prompt", "f32, another seed"
+ALL, GUIDED, OTHER_SEED = (
+    "all in int8",
+    "all in int8, guidance 6 and a negative prompt",
+    "f32, another seed",
+)
 
 
 @dataclass(frozen=True)
@@ -73,7 +83,11 @@ class MixedGraphs(Graphs):
     """Some graphs in int8, the others in float32; each is compiled once for all that use it."""
 
     def __init__(
-        self, folder: Path, threads: int, int8: frozenset[str], known: dict[tuple[str, bool], Network]
+        self,
+        folder: Path,
+        threads: int,
+        int8: frozenset[str],
+        known: dict[tuple[str, bool], Network],
     ) -> None:
         super().__init__(folder, "f32", threads)
         self._other = Graphs(folder, "int8", threads)
@@ -83,7 +97,9 @@ class MixedGraphs(Graphs):
         """See ``Graphs``."""
         in_int8 = name in self._int8
         if (name, in_int8) not in self._known:
-            self._known[name, in_int8] = self._other.compiled(name) if in_int8 else super().compiled(name)
+            self._known[name, in_int8] = (
+                self._other.compiled(name) if in_int8 else super().compiled(name)
+            )
         return self._known[name, in_int8]
 
 
@@ -95,13 +111,13 @@ class Models:
         converted(source, cache, "int8")  # into the same folder
         self.config, self.threads = source.read_config(), threads
         self._autoencoder = torch_autoencoder(self.config.autoencoder, self.folder)
-        self._crew, self._known = Crew(threads), dict[tuple[str, bool], Network]()
+        self._tile_pool, self._known = TilePool(threads), dict[tuple[str, bool], Network]()
 
     def with_int8(self, names: frozenset[str]) -> OpenVinoModel:
         """The one whose graphs of these names are in int8."""
         graphs = MixedGraphs(self.folder, self.threads, names, self._known)
         model = OpenVinoModel(self.config, self.folder, graphs, self._autoencoder)
-        model.crew = self._crew
+        model.tile_pool = self._tile_pool
         return model
 
 
@@ -119,7 +135,9 @@ def watched(sampler: Sampler, estimates: list[Tensor]) -> Sampler:
 
 
 @torch.inference_mode()
-def estimated(model: StableAudio, text: TextPrompt, seed: int, guidance: float, steps: int = STEPS) -> list[Tensor]:
+def estimated(
+    model: StableAudio, text: TextPrompt, seed: int, guidance: float, steps: int = STEPS
+) -> list[Tensor]:
     """The estimates of a whole run; the last is its result."""
     generator, shape = torch.Generator().manual_seed(seed), (model.spec.channels, model.spec.frames)
 
@@ -146,9 +164,9 @@ def decoded(model: StableAudio, latents: Tensor) -> Audio:
     return audio
 
 
-def made(model: StableAudio, prompt: str, seed: int, guidance: float = NO_GUIDANCE) -> Made:
+def made(model: StableAudio, prompt: str, seed: int, guidance: float = NO_CFG) -> Made:
     """A run and its audio; with guidance there is a negative prompt, too."""
-    negative = None if guidance == NO_GUIDANCE else NEGATIVE_PROMPT
+    negative = None if guidance == NO_CFG else NEGATIVE_PROMPT
     estimates = estimated(model, TextPrompt(prompt, negative, SECONDS_TOTAL), seed, guidance)
     return Made(estimates, decoded(model, estimates[-1]))
 
@@ -177,4 +195,6 @@ def differences(models: Models, prompts: int, seeds: int, parts: int) -> Iterato
             yield difference(OTHER_SEED, take, first)
             yield difference(ALL, made(int8, prompt, seed), take)
         if number < parts:
-            yield difference(GUIDED, made(int8, prompt, 0, GUIDANCE), made(exact, prompt, 0, GUIDANCE))
+            yield difference(
+                GUIDED, made(int8, prompt, 0, GUIDANCE), made(exact, prompt, 0, GUIDANCE)
+            )

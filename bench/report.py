@@ -32,7 +32,10 @@ class About:
 
 
 def report(
-    results: Results, scenarios: Sequence[Scenario], flops: Mapping[str, Mapping[str, int]], about: About
+    results: Results,
+    scenarios: Sequence[Scenario],
+    flops: Mapping[str, Mapping[str, int]],
+    about: About,
 ) -> str:
     """The whole page. flops: by scenario and stage, of those whose stages are shown."""
     parts = [_head(about)]
@@ -43,7 +46,10 @@ def report(
             _starts(results),
             _memory(results, scenarios),
         ]
-        parts += [_agreement(results, scenarios), *(_roofline(results, one, flops) for one in scenarios)]
+        parts += [
+            _agreement(results, scenarios),
+            *(_roofline(results, one, flops) for one in scenarios),
+        ]
     if results.embedded is not None:
         parts += [_embedded(results.embedded)]
     return "\n\n".join(part for part in parts if part) + "\n"
@@ -100,9 +106,12 @@ def _times(results: Results, scenarios: Sequence[Scenario]) -> str:
     def row(scenario: Scenario) -> list[str]:
         gflops = figure(one.gflops for one in results.samples if one.scenario == scenario.name)
         cells = [
-            cell(figure(results.of(side, scenario.name, lambda one: one.seconds).values())) for side in results.sides
+            cell(figure(results.of(side, scenario.name, lambda one: one.seconds).values()))
+            for side in results.sides
         ]
-        count = max(len(results.of(side, scenario.name, lambda one: one.seconds)) for side in results.sides)
+        count = max(
+            len(results.of(side, scenario.name, lambda one: one.seconds)) for side in results.sides
+        )
         return [scenario.title, *cells, str(count), cell(gflops, 0)]
 
     return f"""## Against the reference
@@ -128,7 +137,13 @@ def _ratios(results: Results, scenarios: Sequence[Scenario]) -> str:
         return results.of(side, scenario.name, lambda one: one.seconds)
 
     rows = [
-        [one.title, *(cell(times_faster(seconds(REFERENCE, one), seconds(side, one)), 2, "×") for side in ours)]
+        [
+            one.title,
+            *(
+                cell(times_faster(seconds(REFERENCE, one), seconds(side, one)), 2, "×")
+                for side in ours
+            ),
+        ]
         for one in scenarios
     ]
     return f"How many times as fast as the reference, pair by pair:\n\n{table(('', *ours), rows)}"
@@ -138,9 +153,18 @@ def _starts(results: Results) -> str:
     """Cold starts."""
 
     def row(title: str, *, first: bool) -> list[str]:
-        return [title, *(cell(figure(results.started(side, first=first).values()), 1) for side in results.sides)]
+        return [
+            title,
+            *(
+                cell(figure(results.started(side, first=first).values()), 1)
+                for side in results.sides
+            ),
+        ]
 
-    rows = [row("the first ever (whatever is converted is converted)", first=True), row("later ones", first=False)]
+    rows = [
+        row("the first ever (whatever is converted is converted)", first=True),
+        row("later ones", first=False),
+    ]
     return f"""## Cold start
 
 Seconds from the start of the process until it can be asked: the server until `/health/ready` says so, the reference until
@@ -153,7 +177,10 @@ def _memory(results: Results, scenarios: Sequence[Scenario]) -> str:
     """Peak memory by scenario and side."""
 
     def row(scenario: Scenario) -> list[str]:
-        peaks = [results.of(side, scenario.name, lambda one: one.peak_bytes / GIGABYTE) for side in results.sides]
+        peaks = [
+            results.of(side, scenario.name, lambda one: one.peak_bytes / GIGABYTE)
+            for side in results.sides
+        ]
         return [scenario.title, *(cell(figure(one.values())) for one in peaks)]
 
     return f"""## Peak memory
@@ -189,7 +216,11 @@ def _roofline(results: Results, scenario: Scenario, flops: Mapping[str, Mapping[
         return ""
     head = ["", "TFLOP", *results.sides]
     rows = [
-        [stage, f"{needed / 1e12:.3g}", *(_share(results, side, scenario, stage, needed) for side in results.sides)]
+        [
+            stage,
+            f"{needed / 1e12:.3g}",
+            *(_share(results, side, scenario, stage, needed) for side in results.sides),
+        ]
         for stage, needed in flops[scenario.name].items()
     ]
     return f"""## Where the time goes: {scenario.title}
@@ -202,7 +233,10 @@ may go beyond 100 %.
 
 
 def _share(results: Results, side: str, scenario: Scenario, stage: str, needed: int) -> str:
-    seconds, peak = results.stage(side, scenario.name, stage), results.of(side, scenario.name, lambda one: one.gflops)
+    seconds, peak = (
+        results.stage(side, scenario.name, stage),
+        results.of(side, scenario.name, lambda one: one.gflops),
+    )
     median = figure(seconds.values())
     if median is None:
         return NOTHING
@@ -243,7 +277,13 @@ def _clients(found: Embedded) -> str:
                 cell(product, 0),
             ]
         )
-    head = ("clients", "loops a minute", "sound against real time", "seconds to the last byte", "to the first byte")
+    head = (
+        "clients",
+        "loops a minute",
+        "sound against real time",
+        "seconds to the last byte",
+        "to the first byte",
+    )
     return table((*head, "loops", "matrix product, GFLOP/s"), rows)
 
 
@@ -253,14 +293,22 @@ def _overhead(found: Embedded) -> str:
     def milliseconds(of: Callable[[Pair], float]) -> str:
         return cell(figure(1000 * of(pair) for pair in found.pairs), 1)
 
-    besides = [name for name in found.pairs[0].stages if name not in ENGINE_STAGES] if found.pairs else []
+    besides = (
+        [name for name in found.pairs[0].stages if name not in ENGINE_STAGES] if found.pairs else []
+    )
     rows = [
         ["over HTTP, to the last byte", milliseconds(lambda pair: pair.http)],
         ["over HTTP, to the first byte", milliseconds(lambda pair: pair.first_byte)],
         ["the engine alone", milliseconds(lambda pair: pair.engine)],
-        ["**the service: the difference, pair by pair**", milliseconds(lambda pair: pair.http - pair.engine)],
+        [
+            "**the service: the difference, pair by pair**",
+            milliseconds(lambda pair: pair.http - pair.engine),
+        ],
         ["the engine in the server, by its own clock", milliseconds(_in_engine)],
-        ["**the service: all of the request but that**", milliseconds(lambda pair: pair.http - _in_engine(pair))],
+        [
+            "**the service: all of the request but that**",
+            milliseconds(lambda pair: pair.http - _in_engine(pair)),
+        ],
         *([f"of which `{name}`", milliseconds(_seconds_of(name))] for name in besides),
     ]
     return f"""What the service costs over the bare engine: the same plan over HTTP (one client, a connection that is kept)

@@ -91,13 +91,23 @@ class Results:
 
     def of(self, side: str, scenario: str, what: Callable[[Sample], float]) -> dict[int, float]:
         """Something of each sample, by round."""
-        return {one.round: what(one) for one in self.samples if (one.side, one.scenario) == (side, scenario)}
+        return {
+            one.round: what(one)
+            for one in self.samples
+            if (one.side, one.scenario) == (side, scenario)
+        }
 
     def stage(self, side: str, scenario: str, name: str) -> dict[int, float]:
         """Seconds of a stage by round; empty where the side does not tell it."""
-        some = [one for one in self.samples if (one.side, one.scenario) == (side, scenario) and name in one.stages]
+        some = [
+            one
+            for one in self.samples
+            if (one.side, one.scenario) == (side, scenario) and name in one.stages
+        ]
         return {one.round: one.stages[name] for one in some}
 
     def started(self, side: str, *, first: bool) -> dict[int, float]:
         """Seconds of the starts by round."""
-        return {one.round: one.seconds for one in self.starts if one.side == side and one.first is first}
+        return {
+            one.round: one.seconds for one in self.starts if one.side == side and one.first is first
+        }

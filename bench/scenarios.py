@@ -46,7 +46,12 @@ class Scenario:
 
     def fields(self, *, steps: int = STEPS, as_made: bool = False) -> dict[str, object]:
         """What the server is asked. as_made: without what it does to audio beyond the reference; never where it is timed."""
-        said: dict[str, object] = {"prompt": PROMPT, "steps": steps, "seed": SEED, "cfg_scale": self.cfg_scale}
+        said: dict[str, object] = {
+            "prompt": PROMPT,
+            "steps": steps,
+            "seed": SEED,
+            "cfg_scale": self.cfg_scale,
+        }
         if self.is_loop:
             said |= {"bars": BARS}
         if self.negative_prompt is not None:
@@ -59,7 +64,9 @@ class Scenario:
             said |= {"seamless": False, "align": False}
         return said
 
-    def for_reference(self, source: Path, save: Path | None, *, steps: int = STEPS) -> dict[str, object]:
+    def for_reference(
+        self, source: Path, save: Path | None, *, steps: int = STEPS
+    ) -> dict[str, object]:
         """What the reference's driver is asked. source: the audio of a style transfer; save: where the audio is put."""
         return {
             "prompt": PROMPT,
@@ -89,7 +96,10 @@ NEGATIVE = Scenario(
     negative_prompt=NEGATIVE_PROMPT,
 )
 WHOLE_WINDOW = Scenario(
-    "whole-window", "text, the whole window of 11.9 s, 8 steps, guidance 1", "/generate", WINDOW_SAMPLES
+    "whole-window",
+    "text, the whole window of 11.9 s, 8 steps, guidance 1",
+    "/generate",
+    WINDOW_SAMPLES,
 )
 STYLE_TRANSFER = Scenario(
     "style-transfer",

@@ -25,7 +25,13 @@ from loopwright.model.pocket.model import PocketModel, load_pocket
 from loopwright.model.schedules import log_snr_times
 from loopwright.music.tempo import loop_samples
 
-STYLES = ("aggressive techno drums", "house drum loop", "hip-hop beat", "dnb drums", "techno drums with acid bass")
+STYLES = (
+    "aggressive techno drums",
+    "house drum loop",
+    "hip-hop beat",
+    "dnb drums",
+    "techno drums with acid bass",
+)
 TEMPI = (90, 100, 110, 120, 124, 130, 140, 174)
 BARS, LOOPS, STEPS, GUIDANCE = 4, 40, 12, 2.0
 
@@ -45,7 +51,9 @@ def lapped(frames: int) -> Callable[[Tensor], Tensor]:
 
 
 @torch.inference_mode()
-def make(model: PocketModel, prompt: str, bpm: float, seed: int, wrap: Callable[[Tensor], Tensor]) -> Audio:
+def make(
+    model: PocketModel, prompt: str, bpm: float, seed: int, wrap: Callable[[Tensor], Tensor]
+) -> Audio:
     """A whole window of audio."""
     generator = torch.Generator().manual_seed(seed)
     noise = wrap(torch.randn(model.spec.channels, model.spec.frames, generator=generator))
@@ -71,13 +79,18 @@ def main() -> None:
         longer = samples + tail_samples(SAMPLE_RATE, model.spec.window_samples - samples)
         for kind, wrap in (("", lambda x: x), ("circular, ", lapped(round(samples / HOP)))):
             audio = make(model, STYLES[number % len(STYLES)], float(bpm), number, wrap)
-            for name, loop in (("plain cut", audio[:, :samples]), ("crossfade", join(audio[:, :longer], samples))):
+            for name, loop in (
+                ("plain cut", audio[:, :samples]),
+                ("crossfade", join(audio[:, :longer], samples)),
+            ):
                 measured = against_bar_lines(loop), measure_seam(loop, SAMPLE_RATE).jump
                 found.setdefault(kind + name, []).append(measured)
     print("| | flux, median | worst | jump, median | worst |\n|---|---|---|---|---|")
     for name, rows in found.items():
         flux, jump = np.array(rows).T
-        print(f"| {name} | {np.median(flux):.3f} | {flux.max():.2f} | {np.median(jump):.1f} | {jump.max():.1f} |")
+        print(
+            f"| {name} | {np.median(flux):.3f} | {flux.max():.2f} | {np.median(jump):.1f} | {jump.max():.1f} |"
+        )
 
 
 if __name__ == "__main__":

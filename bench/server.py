@@ -47,7 +47,9 @@ def known_variants() -> tuple[Variant, ...]:
     """Those whose flags this server has."""
     command = [sys.executable, "-m", "loopwright", "serve", "--help"]
     environment = {**os.environ, "COLUMNS": "200", "NO_COLOR": "1"}
-    said = subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
+    said = subprocess.run(
+        command, env=environment, capture_output=True, text=True, check=True
+    ).stdout
     words = set(said.replace("│", " ").split())
     return tuple(variant for variant in VARIANTS if words.issuperset(variant.flags[::2]))
 
@@ -65,7 +67,9 @@ class Reply:
 class Server:
     """A running server. seconds_to_ready: from the start of the process until it said that its model is loaded."""
 
-    def __init__(self, process: subprocess.Popen[bytes], log: Path, url: str, seconds_to_ready: float) -> None:
+    def __init__(
+        self, process: subprocess.Popen[bytes], log: Path, url: str, seconds_to_ready: float
+    ) -> None:
         self.pid = process.pid
         self.url = url
         self.seconds_to_ready = seconds_to_ready
@@ -82,7 +86,9 @@ class Server:
                 content += chunk
             seconds = time.perf_counter() - began
         if response.status_code != httpx.codes.OK:
-            raise RuntimeError(f"{endpoint} was answered {response.status_code}: {bytes(content[:500])!r}")
+            raise RuntimeError(
+                f"{endpoint} was answered {response.status_code}: {bytes(content[:500])!r}"
+            )
         return Reply(bytes(content), seconds, first, self._stages(response.headers["x-request-id"]))
 
     def close(self) -> None:
@@ -109,11 +115,24 @@ def serving(model: str, flags: tuple[str, ...], threads: int, folder: Path) -> I
     """A server until the block ends. folder: for its log, and for what it keeps from start to start."""
     folder.mkdir(parents=True, exist_ok=True)
     log = folder / "server.log"
-    command = [sys.executable, "-m", "loopwright", "serve", "--port", "0", "--model", model, "--threads", str(threads)]
+    command = [
+        sys.executable,
+        "-m",
+        "loopwright",
+        "serve",
+        "--port",
+        "0",
+        "--model",
+        model,
+        "--threads",
+        str(threads),
+    ]
     command += ["--log-format", "json", "--cache-dir", str(folder / "cache"), *flags]
     began = time.perf_counter()
     with log.open("wb") as file:
-        process = subprocess.Popen(command, cwd=folder, env=_environment(), stdout=file, stderr=file)
+        process = subprocess.Popen(
+            command, cwd=folder, env=_environment(), stdout=file, stderr=file
+        )
     try:
         url = _wait_until_ready(process, log)
         server = Server(process, log, url, time.perf_counter() - began)
@@ -139,7 +158,9 @@ def _wait_until_ready(process: subprocess.Popen[bytes], log: Path) -> str:
     until, url = time.monotonic() + START_SECONDS, ""
     with httpx.Client() as client:
         while time.monotonic() < until and process.poll() is None:
-            url = url or next((str(line["url"]) for line in _lines(log) if line.get("event") == "listening"), "")
+            url = url or next(
+                (str(line["url"]) for line in _lines(log) if line.get("event") == "listening"), ""
+            )
             if url and _is_ready(client, url):
                 return url
             time.sleep(POLL_SECONDS)
@@ -159,7 +180,10 @@ def _is_ready(client: httpx.Client, url: str) -> bool:
 def _body(fields: Mapping[str, object], audio: Path | None) -> dict[str, Any]:
     if audio is None:
         return {"json": dict(fields)}
-    words = {name: str(value).lower() if isinstance(value, bool) else str(value) for name, value in fields.items()}
+    words = {
+        name: str(value).lower() if isinstance(value, bool) else str(value)
+        for name, value in fields.items()
+    }
     return {"data": words, "files": {"audio_file": (audio.name, audio.read_bytes(), "audio/wav")}}
 
 

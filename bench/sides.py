@@ -93,7 +93,9 @@ class LiveReference:
     def warm_up(self, scenario: Scenario) -> None:
         """See ``Live``."""
         if not self._is_warm:
-            self._process.make(scenario.for_reference(self._setting.source, None, steps=WARM_UP_STEPS))
+            self._process.make(
+                scenario.for_reference(self._setting.source, None, steps=WARM_UP_STEPS)
+            )
         self._is_warm = True
 
     def measure(self, scenario: Scenario) -> tuple[float, Mapping[str, float]]:
@@ -126,7 +128,9 @@ class LiveServer:
         audio, _ = soundfile.read(io.BytesIO(content), dtype="float32")
         return np.ascontiguousarray(audio.T)
 
-    def _ask(self, scenario: Scenario, fields: Mapping[str, object]) -> tuple[bytes, float, Mapping[str, float]]:
+    def _ask(
+        self, scenario: Scenario, fields: Mapping[str, object]
+    ) -> tuple[bytes, float, Mapping[str, float]]:
         audio = None if scenario.style_strength is None else self._setting.source
         reply = self._server.ask(scenario.endpoint, fields, audio)
         return reply.content, reply.seconds, reply.stages
@@ -161,7 +165,9 @@ class OurSide:
     @contextmanager
     def live(self) -> Iterator[LiveServer]:
         """See ``Side``."""
-        with serving(str(self.setting.model), self.variant.flags, self.setting.threads, self._folder) as server:
+        with serving(
+            str(self.setting.model), self.variant.flags, self.setting.threads, self._folder
+        ) as server:
             yield LiveServer(server, self.setting)
 
     def forget(self) -> None:

@@ -9,21 +9,28 @@ import librosa
 import matplotlib as mpl
 import numpy as np
 
-from loopwright.assemble import assemble
-from loopwright.generation import Generation
-from loopwright.request import LoopRequest
+from loopwright.generation.assemble import assemble
+from loopwright.generation.result import Generation
+from loopwright.kinds.request import LoopRequest
 from loopwright.settings import Settings
 
 mpl.use("Agg")
 from matplotlib import pyplot as plt
 
-PROMPTS = ("aggressive techno drums 140bpm", "house drum loop 124bpm", "hip-hop beat 90bpm", "dnb drums 174bpm")
+PROMPTS = (
+    "aggressive techno drums 140bpm",
+    "house drum loop 124bpm",
+    "hip-hop beat 90bpm",
+    "dnb drums 174bpm",
+)
 
 
 async def make() -> list[Generation]:
     """Two bars of each prompt."""
     service = assemble(Settings(model="pocket", log_level="error"))
-    loops = [await service.generate_one(LoopRequest(prompt=prompt, bars=2, seed=7)) for prompt in PROMPTS]
+    loops = [
+        await service.generate_one(LoopRequest(prompt=prompt, bars=2, seed=7)) for prompt in PROMPTS
+    ]
     service.close()
     return loops
 
@@ -43,7 +50,9 @@ def draw(loops: list[Generation], path: Path) -> None:
         )
         beat = 60 / float(loop.plan.bpm or 120)
         for number in range(8):
-            axis.axvline(number * beat, color="white", linewidth=1.2 if number % 4 == 0 else 0.4, alpha=0.6)
+            axis.axvline(
+                number * beat, color="white", linewidth=1.2 if number % 4 == 0 else 0.4, alpha=0.6
+            )
         axis.set(title=loop.plan.original_prompt, xlabel="seconds", yticks=[])
     figure.savefig(path, dpi=72)
 

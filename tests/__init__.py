@@ -1,5 +1,5 @@
 """The tests. Many of them import torch before the server's code does; it is to wait as it does there."""
 
-from loopwright.engine.torch_import import let_waiting_threads_sleep
+from loopwright.loading.torch_import import let_waiting_threads_sleep
 
 let_waiting_threads_sleep()

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from loopwright.logs import configure_logs
+from loopwright.system.logs import configure_logs
 from tests.hub_server import HubServer
 
 configure_logs("warning", "console")
@@ -21,7 +21,11 @@ os.environ["HF_HOME"] = str(_hub_home)
 os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"
 os.environ["HF_HUB_DISABLE_XET"] = "1"
 for name in list(os.environ):
-    if name.startswith("LOOPWRIGHT_") or name in {"HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_HUB_OFFLINE"}:
+    if name.startswith("LOOPWRIGHT_") or name in {
+        "HF_TOKEN",
+        "HUGGING_FACE_HUB_TOKEN",
+        "HF_HUB_OFFLINE",
+    }:
         del os.environ[name]
 
 

@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from loopwright.assemble import make_sources
-from loopwright.engine.base import Audio, Batching, ModelInfo, ModelKey, Run, Steps, Work
-from loopwright.engine.hub import Hub
+from loopwright.engine.base import Audio, Batching, ModelInfo, ModelKey, Run, Steps, Task
 from loopwright.engine.registry import Load, Registry
-from loopwright.models import Models
-from loopwright.plan import GenerationPlan, ModelLimits
-from loopwright.service import Service
+from loopwright.generation.assemble import make_sources
+from loopwright.generation.models import Models
+from loopwright.generation.service import Service
+from loopwright.loading.hub import Hub
+from loopwright.planning.plan import GenerationPlan, ModelLimits
 from loopwright.serving.scheduler import Scheduler
 from loopwright.settings import Settings
 
@@ -35,7 +35,9 @@ UNKNOWN_WORDS = ("zydeco", "theremin")
 
 
 def info(key: ModelKey = KEY, memory_bytes: int = 1) -> ModelInfo:
-    return ModelInfo(key, str(key), "cpu", "rf_denoiser", 64, LIMITS, memory_bytes, limitations=("it is a fake",))
+    return ModelInfo(
+        key, str(key), "cpu", "rf_denoiser", 64, LIMITS, memory_bytes, limitations=("it is a fake",)
+    )
 
 
 @dataclass
@@ -58,7 +60,7 @@ class FakeEngine:
     reached: threading.Event = field(default_factory=threading.Event)
 
     def start(self, plan: GenerationPlan) -> Run:
-        return Run(self._steps(plan), plan.steps, plan.steps * (1 if plan.guidance == 1 else 2))
+        return Run(self._steps(plan), plan.steps, plan.steps * (1 if plan.cfg_scale == 1 else 2))
 
     @property
     def forwards(self) -> int:
@@ -66,13 +68,13 @@ class FakeEngine:
 
     def _steps(self, plan: GenerationPlan) -> Steps:
         """Each evaluation moves a number on, so that one too many, or another's answer, is heard."""
-        state = yield Work("conditioning", lambda: plan.seed)
+        state = yield Task("conditioning", lambda: plan.seed)
         for _ in range(plan.steps):
-            rows = ((plan, state),) if plan.guidance == 1 else ((plan, state), (plan, -1))
+            rows = ((plan, state),) if plan.cfg_scale == 1 else ((plan, state), (plan, -1))
             state = (yield rows)[0]  # type: ignore[misc]
         for _ in range(DECODE_PIECES - 1):
-            yield Work("decoding", lambda: time.sleep(self.decode_seconds))
-        audio: Audio = yield Work("decoding", lambda: self._decode(plan, state))
+            yield Task("decoding", lambda: time.sleep(self.decode_seconds))
+        audio: Audio = yield Task("decoding", lambda: self._decode(plan, state))
         return audio
 
     def ignored_words(self, prompt: str, negative_prompt: str | None) -> tuple[str, ...]:
@@ -98,7 +100,9 @@ class FakeEngine:
         rng = np.random.default_rng(state - plan.steps)
         audio += rng.normal(0, 0.01, audio.shape).astype(np.float32)
         # a tone, or the noise and the clicks would be noise alone, which is drawn again
-        audio += 0.1 * np.sin(2 * np.pi * 220 / RATE * np.arange(plan.made_samples, dtype=np.float32))
+        audio += 0.1 * np.sin(
+            2 * np.pi * 220 / RATE * np.arange(plan.made_samples, dtype=np.float32)
+        )
         beat = 60 / float(plan.bpm or 120) * RATE
         audio[:, (np.arange(0, plan.made_samples, beat)).astype(int)] = 0.5
         return audio

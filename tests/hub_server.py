@@ -78,18 +78,31 @@ class _Handler(BaseHTTPRequestHandler):
         files = self.hub.repos[repo]
         if "/tree/" in path:
             content: object = [
-                {"type": "file", "path": name, "oid": _etag(data), "size": len(data)} for name, data in files.items()
+                {"type": "file", "path": name, "oid": _etag(data), "size": len(data)}
+                for name, data in files.items()
             ]
         else:
-            content = {"id": repo, "modelId": repo, "sha": COMMIT, "siblings": [{"rfilename": name} for name in files]}
-        self._send(200, json.dumps(content).encode(), {"Content-Type": "application/json"}, with_body=True)
+            content = {
+                "id": repo,
+                "modelId": repo,
+                "sha": COMMIT,
+                "siblings": [{"rfilename": name} for name in files],
+            }
+        self._send(
+            200, json.dumps(content).encode(), {"Content-Type": "application/json"}, with_body=True
+        )
 
     def _file(self, repo: str, name: str, *, with_body: bool) -> None:
         if self._refuse(repo):
             return
         data = self.hub.repos[repo].get(name)
         if data is None:
-            self._send(404, b"", {"X-Error-Code": "EntryNotFound", "X-Repo-Commit": COMMIT}, with_body=False)
+            self._send(
+                404,
+                b"",
+                {"X-Error-Code": "EntryNotFound", "X-Repo-Commit": COMMIT},
+                with_body=False,
+            )
             return
         headers = {"ETag": f'"{_etag(data)}"', "X-Repo-Commit": COMMIT, "Accept-Ranges": "bytes"}
         if with_body:
@@ -108,7 +121,13 @@ class _Handler(BaseHTTPRequestHandler):
         return True
 
     def _send(
-        self, status: int, body: bytes, headers: dict[str, str], *, with_body: bool, broken: bool = False
+        self,
+        status: int,
+        body: bytes,
+        headers: dict[str, str],
+        *,
+        with_body: bool,
+        broken: bool = False,
     ) -> None:
         self.send_response(status)
         for name, value in {**headers, "Content-Length": str(len(body))}.items():

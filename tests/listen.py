@@ -32,8 +32,12 @@ def onset_strength(audio: NDArray[np.float32], sample_rate: int) -> NDArray[np.f
 
 def onsets_in(strength: NDArray[np.float64], sample_rate: int) -> NDArray[np.float64]:
     """``onsets``, of what ``onset_strength`` gives."""
-    floor = max(SHARE_OF_LOUDEST * np.percentile(strength, 99.5), strength.mean() + strength.std() / 2)
-    peaks, _ = scipy.signal.find_peaks(strength, height=floor, distance=int(SHORTEST_GAP * sample_rate / HOP))
+    floor = max(
+        SHARE_OF_LOUDEST * np.percentile(strength, 99.5), strength.mean() + strength.std() / 2
+    )
+    peaks, _ = scipy.signal.find_peaks(
+        strength, height=floor, distance=int(SHORTEST_GAP * sample_rate / HOP)
+    )
     seconds: NDArray[np.float64] = np.maximum((peaks * HOP - SILENCE) / sample_rate, 0.0)
     return seconds
 
@@ -49,7 +53,9 @@ def likeness(one: NDArray[np.float32], other: NDArray[np.float32], sample_rate: 
     """Correlation of two log mel spectrograms over time and bands, each band's mean taken off: 1 is the same sound."""
     spectra = []
     for audio in (one, other):
-        mel = librosa.feature.melspectrogram(y=audio.mean(0), sr=sample_rate, n_fft=1024, hop_length=512, n_mels=40)
+        mel = librosa.feature.melspectrogram(
+            y=audio.mean(0), sr=sample_rate, n_fft=1024, hop_length=512, n_mels=40
+        )
         level = np.log(mel + 1e-3)
         spectra.append((level - level.mean(1, keepdims=True)).ravel())
     return float(np.corrcoef(spectra)[0, 1])

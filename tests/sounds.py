@@ -25,7 +25,11 @@ def drums(bpm: float, beats: int = 16, rate: int = RATE) -> Audio:
     audio = np.zeros(round(beats * 60 / bpm * rate), np.float32)
     for eighth in range(beats * 2):
         start = round(eighth * 30 / bpm * rate)
-        burst = noise.standard_normal(2000) * np.exp(-np.arange(2000) / 300) * (0.5 if eighth % 2 == 0 else 0.3)
+        burst = (
+            noise.standard_normal(2000)
+            * np.exp(-np.arange(2000) / 300)
+            * (0.5 if eighth % 2 == 0 else 0.3)
+        )
         audio[start : start + 2000] += burst[: len(audio) - start].astype(np.float32)
     return np.tile(audio, (2, 1))
 
@@ -34,6 +38,8 @@ def encoded(audio: Audio, rate: int = RATE, kind: str = "WAV", subtype: str | No
     """The bytes of a file."""
     out = io.BytesIO()
     with soundfile.SoundFile(out, "w", rate, audio.shape[0], subtype, format=kind) as file:
-        for start in range(0, audio.shape[1], rate):  # in pieces: libsndfile crashes on long OGGs written at once
+        for start in range(
+            0, audio.shape[1], rate
+        ):  # in pieces: libsndfile crashes on long OGGs written at once
             file.write(audio[:, start : start + rate].T)
     return out.getvalue()

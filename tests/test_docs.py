@@ -26,7 +26,9 @@ def test_every_curl_of_the_readme_in_its_order(server: httpx.Client, tmp_path: P
     assert len(CURLS) >= 6
     for block in CURLS:
         script = block.replace("http://localhost:8005", str(server.base_url).rstrip("/"))
-        done = subprocess.run(["bash", "-e", "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            ["bash", "-e", "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False
+        )
         assert done.returncode == 0, (block, done.stderr)
         for name in re.findall(r"-o (\S+)", block):
             assert (tmp_path / name).stat().st_size > 10_000
@@ -37,7 +39,10 @@ def test_the_command_lines_of_the_readme_are_known() -> None:
     for line in block.splitlines():
         command = line.split()[1]
         done = subprocess.run(
-            [sys.executable, "-m", "loopwright", command, "--help"], capture_output=True, text=True, check=True
+            [sys.executable, "-m", "loopwright", command, "--help"],
+            capture_output=True,
+            text=True,
+            check=True,
         )
         for flag in re.findall(r" (--?[a-z-]+)", line):
             assert flag in done.stdout

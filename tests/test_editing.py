@@ -8,13 +8,13 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from loopwright.assemble import assemble
-from loopwright.generation import Generation
-from loopwright.request import GenerationRequest, GuidedLoopRequest, LoopRequest
-from loopwright.request_edits import InpaintRequest
-from loopwright.service import Service
+from loopwright.generation.assemble import assemble
+from loopwright.generation.result import Generation
+from loopwright.generation.service import Service
+from loopwright.generation.sources import Upload
+from loopwright.kinds.request import GenerationRequest, GuidedLoopRequest, LoopRequest
+from loopwright.kinds.request_edits import InpaintRequest
 from loopwright.settings import Settings
-from loopwright.sources import Upload
 from tests.listen import likeness, onsets, share_kept
 from tests.sounds import encoded
 
@@ -28,7 +28,9 @@ def service() -> Iterator[Service]:
     service.close()
 
 
-def make(service: Service, request: GenerationRequest, source: Generation | None = None) -> Generation:
+def make(
+    service: Service, request: GenerationRequest, source: Generation | None = None
+) -> Generation:
     upload = Upload(encoded(source.audio, subtype="FLOAT")) if source else None
     return asyncio.run(service.generate_one(request, upload))
 
@@ -44,7 +46,9 @@ def unrelated(service: Service) -> Generation:
 
 
 def by_bar(one: Generation, other: Generation) -> list[float]:
-    bars = zip(np.array_split(one.audio, 4, axis=1), np.array_split(other.audio, 4, axis=1), strict=True)
+    bars = zip(
+        np.array_split(one.audio, 4, axis=1), np.array_split(other.audio, 4, axis=1), strict=True
+    )
     return [likeness(a, b, 44100) for a, b in bars]
 
 
@@ -56,11 +60,15 @@ def test_a_guided_loop_keeps_the_first_bar_and_makes_the_rest_new(
     anything = by_bar(source, unrelated)
     assert kept > 0.95
     assert max(rest) < 0.9
-    assert abs(np.mean(rest) - np.mean(anything)) < 0.08  # no nearer to the source than a loop that never saw it
+    assert (
+        abs(np.mean(rest) - np.mean(anything)) < 0.08
+    )  # no nearer to the source than a loop that never saw it
 
 
 def test_fade_keeps_less_and_less_and_full_keeps_all(service: Service, source: Generation) -> None:
-    faded = by_bar(source, make(service, GuidedLoopRequest.model_validate({**PROMPT, "seed": 51}), source))
+    faded = by_bar(
+        source, make(service, GuidedLoopRequest.model_validate({**PROMPT, "seed": 51}), source)
+    )
     assert faded[0] > 0.95
     assert faded[0] > faded[2] > faded[3]
     request = GuidedLoopRequest.model_validate({**PROMPT, "seed": 51, "guidance_mask": "full"})
@@ -81,13 +89,17 @@ def test_style_strength_goes_from_the_source_to_something_else(
     assert likenesses[2] == pytest.approx(likeness(source.audio, unrelated.audio, 44100), abs=0.02)
 
 
-def test_free_of_the_source_at_full_strength(service: Service, source: Generation, unrelated: Generation) -> None:
+def test_free_of_the_source_at_full_strength(
+    service: Service, source: Generation, unrelated: Generation
+) -> None:
     request = LoopRequest.model_validate({**PROMPT, "seed": 51, "style_strength": 1.0})
     of_one, of_another = make(service, request, source), make(service, request, unrelated)
     assert np.abs(of_one.audio - of_another.audio).max() < 1e-4
 
 
-def test_inpainting_makes_the_bar_new_and_keeps_the_rest(service: Service, source: Generation) -> None:
+def test_inpainting_makes_the_bar_new_and_keeps_the_rest(
+    service: Service, source: Generation
+) -> None:
     request = InpaintRequest.model_validate({**PROMPT, "seed": 51, "from_bar": 3})
     likenesses = by_bar(source, make(service, request, source))
     assert min(likenesses[0], likenesses[1], likenesses[3]) > 0.95

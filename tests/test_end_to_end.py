@@ -31,7 +31,16 @@ def serving(*flags: str) -> Iterator[httpx.Client]:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     folder = tempfile.mkdtemp(prefix="loopwright-")
-    command = [sys.executable, "-m", "loopwright", "serve", "--port", str(port), "--model", "pocket"]
+    command = [
+        sys.executable,
+        "-m",
+        "loopwright",
+        "serve",
+        "--port",
+        str(port),
+        "--model",
+        "pocket",
+    ]
     command += ["--cache-dir", f"{folder}/cache", *flags]
     process = subprocess.Popen(command, cwd=folder, stderr=subprocess.PIPE, text=True)
     try:
@@ -81,20 +90,30 @@ def test_a_loop_is_made_exactly(server: httpx.Client) -> None:
 
 
 def test_the_whole_window_and_a_part_of_it(server: httpx.Client) -> None:
-    reply = server.post("/generate", json={"prompt": "house drums 120bpm", "return_format": "base64"})
+    reply = server.post(
+        "/generate", json={"prompt": "house drums 120bpm", "return_format": "base64"}
+    )
     audio, _ = soundfile.read(io.BytesIO(base64.b64decode(reply.json()["audio_base64"])))
     assert len(audio) == 524288
     assert (
-        server.post("/generate", json={"prompt": "drums", "seconds_total": 2}).headers["x-duration-seconds"]
+        server.post("/generate", json={"prompt": "drums", "seconds_total": 2}).headers[
+            "x-duration-seconds"
+        ]
         == "2.000000"
     )
 
 
-def test_the_same_seed_gives_the_same_bytes_alone_and_in_company_and_after_a_restart(server: httpx.Client) -> None:
+def test_the_same_seed_gives_the_same_bytes_alone_and_in_company_and_after_a_restart(
+    server: httpx.Client,
+) -> None:
     alone = server.post("/generate/loop", json=LOOP).content
     with ThreadPoolExecutor(4) as threads:
         seeds = [7, 8, 7, 9]
-        replies = list(threads.map(lambda seed: server.post("/generate/loop", json={**LOOP, "seed": seed}), seeds))
+        replies = list(
+            threads.map(
+                lambda seed: server.post("/generate/loop", json={**LOOP, "seed": seed}), seeds
+            )
+        )
     contents = [reply.content for reply in replies]
     assert contents[0] == contents[2] == alone
     assert len(set(contents)) == 3
@@ -104,7 +123,9 @@ def test_the_same_seed_gives_the_same_bytes_alone_and_in_company_and_after_a_res
 
 def test_health_answers_at_once_while_four_loops_are_made(server: httpx.Client) -> None:
     busy = [
-        threading.Thread(target=server.post, args=("/generate/loop",), kwargs={"json": {**LOOP, "seed": seed}})
+        threading.Thread(
+            target=server.post, args=("/generate/loop",), kwargs={"json": {**LOOP, "seed": seed}}
+        )
         for seed in range(4)
     ]
     for thread in busy:
@@ -120,7 +141,9 @@ def test_health_answers_at_once_while_four_loops_are_made(server: httpx.Client) 
     for thread in busy:
         thread.join()
     assert len(seconds) > 20
-    assert statistics.quantiles(seconds, n=20)[-1] < 0.05  # nineteen in twenty: other work on the machine is not ours
+    assert (
+        statistics.quantiles(seconds, n=20)[-1] < 0.05
+    )  # nineteen in twenty: other work on the machine is not ours
 
 
 def test_a_client_that_goes_away_frees_its_place(server: httpx.Client) -> None:

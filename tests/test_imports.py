@@ -8,18 +8,25 @@ import sys
 
 import pytest
 
-HEAVY = {"librosa", "matplotlib", "numba", "openvino", "pyloudnorm", "scipy", "torch", "transformers"}
+HEAVY = {
+    "librosa",
+    "matplotlib",
+    "numba",
+    "openvino",
+    "pyloudnorm",
+    "scipy",
+    "torch",
+    "transformers",
+}
 """Seconds each; a model, or a request that asks for it, waits for them."""
 
 OF_THE_SERVER = HEAVY | {"fastapi", "huggingface_hub", "numpy", "soundfile", "structlog", "uvicorn"}
 """Tenths of seconds; ``--help`` waits for none."""
 
-PRINT_HELP = (
-    "import sys; sys.argv = ['loopwright', *{}]; from loopwright.cli.main import app; app(standalone_mode=False)"
-)
+PRINT_HELP = "import sys; sys.argv = ['loopwright', *{}]; from loopwright.cli.main import app; app(standalone_mode=False)"
 
 SERVER = """
-from loopwright.assemble import assemble
+from loopwright.generation.assemble import assemble
 from loopwright.cli import serve
 from loopwright.http.app import create_app
 from loopwright.settings import Settings
@@ -32,11 +39,15 @@ assemble(settings).close()
 def imported(script: str) -> set[str]:
     """The packages a new interpreter has after running a script."""
     script += "\nimport json, sys; print(json.dumps(sorted({name.partition('.')[0] for name in sys.modules})))"
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
     return set(json.loads(done.stdout.splitlines()[-1]))
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["serve", "--help"], ["generate", "--help"]])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["--version"], ["serve", "--help"], ["generate", "--help"]]
+)
 def test_help_waits_for_nothing_of_the_server(arguments: list[str]) -> None:
     assert not imported(PRINT_HELP.format(arguments)) & OF_THE_SERVER
 

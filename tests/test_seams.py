@@ -8,13 +8,19 @@ import statistics
 import numpy as np
 import pytest
 
-from loopwright.assemble import assemble
 from loopwright.audio.seam import flux_at, measure_seam, spectral_flux
 from loopwright.engine.base import Audio
-from loopwright.request import LoopRequest
+from loopwright.generation.assemble import assemble
+from loopwright.kinds.request import LoopRequest
 from loopwright.settings import Settings
 
-STYLES = ("aggressive techno drums", "house drum loop", "hip-hop beat", "dnb drums", "techno drums with acid bass")
+STYLES = (
+    "aggressive techno drums",
+    "house drum loop",
+    "hip-hop beat",
+    "dnb drums",
+    "techno drums with acid bass",
+)
 TEMPI = (90, 100, 110, 120, 124, 130, 140, 174)
 BARS = 4
 
@@ -44,8 +50,13 @@ async def make(*, seamless: bool) -> list[Audio]:
 def test_forty_seams() -> None:
     plain, joined = (asyncio.run(make(seamless=seamless)) for seamless in (False, True))
     flux = [statistics.median(map(seam_to_bar_lines, loops)) for loops in (plain, joined)]
-    jump = [statistics.median(measure_seam(loop, 44100).jump for loop in loops) for loops in (plain, joined)]
-    print(f"flux against bar lines: plain {flux[0]:.3f}, joined {flux[1]:.3f}; jump {jump[0]:.1f}, {jump[1]:.1f}")  # noqa: T201
+    jump = [
+        statistics.median(measure_seam(loop, 44100).jump for loop in loops)
+        for loops in (plain, joined)
+    ]
+    print(
+        f"flux against bar lines: plain {flux[0]:.3f}, joined {flux[1]:.3f}; jump {jump[0]:.1f}, {jump[1]:.1f}"
+    )
     assert flux[1] <= 1
     assert flux[1] < flux[0]
     assert jump[1] < 3 < jump[0]

@@ -13,11 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loopwright.engine.base import ModelKey
-from loopwright.finish import Finished
-from loopwright.generation import Generation
-from loopwright.plan import GenerationPlan, RiffUse, Source
-from loopwright.planner import plan_request, with_source
-from loopwright.request import (
+from loopwright.generation.postprocess import ProcessedAudio
+from loopwright.generation.result import Generation
+from loopwright.kinds.request import (
     REPLY_FIELDS,
     GenerationRequest,
     GuidedLoopRequest,
@@ -25,15 +23,23 @@ from loopwright.request import (
     RiffLoopRequest,
     StyleRequest,
 )
-from loopwright.request_edits import InpaintRequest, VariationRequest
+from loopwright.kinds.request_edits import InpaintRequest, VariationRequest
+from loopwright.planning.plan import GenerationPlan, RiffUse, Source
+from loopwright.planning.planner import plan_request, with_source
 from loopwright.serving.active_run import Timings
 from tests.fakes import LIMITS, info
 
 SILENCE = np.zeros((2, 44100), np.float32)
 
-prompts = st.sampled_from(["techno drums", "warm pads, drums", "ударные", "Drum & bass loop", "a\nb", "x"])
-negatives = st.none() | st.sampled_from(["vocals", "drums, percussion, kick, snare, hi-hat", "kick"])
-bpms = st.sampled_from([30, 93.4567, 120, 127.9999, 140.5, 300]) | st.floats(30, 300).map(lambda bpm: round(bpm, 9))
+prompts = st.sampled_from(
+    ["techno drums", "warm pads, drums", "ударные", "Drum & bass loop", "a\nb", "x"]
+)
+negatives = st.none() | st.sampled_from(
+    ["vocals", "drums, percussion, kick, snare, hi-hat", "kick"]
+)
+bpms = st.sampled_from([30, 93.4567, 120, 127.9999, 140.5, 300]) | st.floats(30, 300).map(
+    lambda bpm: round(bpm, 9)
+)
 common: dict[str, st.SearchStrategy[Any]] = {
     "negative_prompt": negatives,
     "steps": st.none() | st.integers(1, 400),
@@ -67,7 +73,9 @@ def loops(draw: st.DrawFn, /, **more: st.SearchStrategy[Any]) -> dict[str, Any]:
     """Fields of a loop: the tempo in its own field or in the prompt, of which at least a bar fits."""
     fields = draw(st.fixed_dictionaries({**of_loops, **more}))
     bpm, prompt = draw(bpms), draw(prompts)
-    return fields | draw(st.sampled_from([{"prompt": prompt, "bpm": bpm}, {"prompt": f"{prompt} {bpm}bpm"}]))
+    return fields | draw(
+        st.sampled_from([{"prompt": prompt, "bpm": bpm}, {"prompt": f"{prompt} {bpm}bpm"}])
+    )
 
 
 KINDS = st.one_of(
@@ -76,7 +84,8 @@ KINDS = st.one_of(
     st.tuples(st.just(LoopRequest), loops()),
     st.tuples(st.just(VariationRequest), loops()),
     st.tuples(
-        st.just(RiffLoopRequest), loops(key=st.sampled_from(["Ab", "f#m", "c", "B minor"]), transpose=st.booleans())
+        st.just(RiffLoopRequest),
+        loops(key=st.sampled_from(["Ab", "f#m", "c", "B minor"]), transpose=st.booleans()),
     ),
     st.tuples(st.just(InpaintRequest), loops(from_bar=st.just(1))),
     st.tuples(
@@ -96,14 +105,18 @@ def planned(kind: type[GenerationRequest], request: GenerationRequest) -> Genera
     if kind in (GenerationRequest, LoopRequest):
         return plan
     strength = getattr(request, "style_strength", 1.0)
-    riff = RiffUse(request.key, "a_120bpm.wav", Fraction(120)) if isinstance(request, RiffLoopRequest) else None
+    riff = (
+        RiffUse(request.key, "a_120bpm.wav", Fraction(120))
+        if isinstance(request, RiffLoopRequest)
+        else None
+    )
     return with_source(plan, Source(SILENCE, (2, 44100)), strength, riff)
 
 
 def metadata_of(kind: type[GenerationRequest], request: GenerationRequest) -> dict[str, Any]:
     """What a reply says, as a client has it: through JSON."""
     plan = planned(kind, request)
-    finished = Finished(np.zeros((2, plan.samples), np.float32))
+    finished = ProcessedAudio(np.zeros((2, plan.samples), np.float32))
     asked = request.model_dump(mode="json", exclude_none=True)
     made = Generation(finished, plan, info(), Timings(), 0, generation_time=1.0, asked=asked)
     metadata: dict[str, Any] = json.loads(json.dumps(made.metadata()))
@@ -118,7 +131,9 @@ def comparable(plan: GenerationPlan) -> GenerationPlan:
 
 @settings(deadline=None, max_examples=400)
 @given(asked=KINDS)
-def test_metadata_sent_back_plans_the_same_audio(asked: tuple[type[GenerationRequest], dict[str, Any]]) -> None:
+def test_metadata_sent_back_plans_the_same_audio(
+    asked: tuple[type[GenerationRequest], dict[str, Any]],
+) -> None:
     kind, fields = asked
     request = kind.parse(fields)[0]
     first = planned(kind, request)
@@ -129,7 +144,9 @@ def test_metadata_sent_back_plans_the_same_audio(asked: tuple[type[GenerationReq
 
 
 @pytest.mark.parametrize("kind", [GenerationRequest, StyleRequest, LoopRequest, RiffLoopRequest])
-def test_every_field_of_the_metadata_is_a_parameter_or_known_to_be_none(kind: type[GenerationRequest]) -> None:
+def test_every_field_of_the_metadata_is_a_parameter_or_known_to_be_none(
+    kind: type[GenerationRequest],
+) -> None:
     fields: dict[str, Any] = {"prompt": "techno drums 140bpm", "seed": 1, "key": "a"}
     request = kind.parse(fields)[0]
     assert not set(metadata_of(kind, request)) - set(kind.model_fields) - REPLY_FIELDS
@@ -139,7 +156,11 @@ def test_a_finetune_that_was_active_is_named() -> None:
     request = GenerationRequest(prompt="x", seed=1)
     plan = planned(GenerationRequest, request)
     finetune = info(ModelKey("owner/name", "a.ckpt"))
-    made = Generation(Finished(SILENCE), plan, finetune, Timings(), 0, generation_time=1.0)
+    made = Generation(ProcessedAudio(SILENCE), plan, finetune, Timings(), 0, generation_time=1.0)
     again, warnings = GenerationRequest.parse(made.metadata())
-    assert (again.model_type, again.finetune_repo, again.finetune_checkpoint) == ("finetune", "owner/name", "a.ckpt")
+    assert (again.model_type, again.finetune_repo, again.finetune_checkpoint) == (
+        "finetune",
+        "owner/name",
+        "a.ckpt",
+    )
     assert not warnings

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from loopwright.errors import InvalidInput
-from loopwright.settings import Settings, read_settings, variable_of, words_of
+from loopwright.settings import Settings, env_var, help_of, read_settings
 
 
 def test_a_flag_counts_before_the_environment_and_that_before_the_default() -> None:
@@ -18,7 +18,11 @@ def test_a_flag_counts_before_the_environment_and_that_before_the_default() -> N
 
 
 def test_text_from_outside_becomes_what_the_setting_is() -> None:
-    outside = {"LOOPWRIGHT_MODEL_MEMORY_GB": "1.5", "LOOPWRIGHT_RIFFS_DIR": "/riffs", "LOOPWRIGHT_THREADS": "2"}
+    outside = {
+        "LOOPWRIGHT_MODEL_MEMORY_GB": "1.5",
+        "LOOPWRIGHT_RIFFS_DIR": "/riffs",
+        "LOOPWRIGHT_THREADS": "2",
+    }
     made = read_settings({}, outside)
     assert (made.model_memory_gb, made.riffs_dir, made.threads) == (1.5, Path("/riffs"), 2)
 
@@ -46,15 +50,17 @@ def test_every_default_is_allowed() -> None:
         ("log_format", "xml"),
     ],
 )
-def test_a_value_out_of_bounds_is_refused_with_what_the_setting_means(name: str, value: str) -> None:
+def test_a_value_out_of_bounds_is_refused_with_what_the_setting_means(
+    name: str, value: str
+) -> None:
     with pytest.raises(InvalidInput, match=f'setting {name} cannot be "{value}"') as caught:
-        read_settings({}, {variable_of(name): value})
+        read_settings({}, {env_var(name): value})
     assert caught.value.field == name
-    assert words_of(name) in caught.value.message
+    assert help_of(name) in caught.value.message
 
 
 def test_every_setting_has_words() -> None:
-    assert all(words_of(field.name).endswith(".") for field in fields(Settings))
+    assert all(help_of(field.name).endswith(".") for field in fields(Settings))
 
 
 def test_the_token_is_the_hubs_own_variable_and_never_shown() -> None:

@@ -12,13 +12,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from loopwright.assemble import assemble
 from loopwright.audio.types import Audio
-from loopwright.generation import Generation
-from loopwright.request import LoopRequest
-from loopwright.service import Service
+from loopwright.generation.assemble import assemble
+from loopwright.generation.result import Generation
+from loopwright.generation.service import Service
+from loopwright.generation.sources import Upload
+from loopwright.kinds.request import LoopRequest
 from loopwright.settings import Settings
-from loopwright.sources import Upload
 from tests.listen import flatness, level_dbfs
 from tests.sounds import RATE, encoded
 
@@ -48,11 +48,17 @@ def service() -> Iterator[Service]:
 
 
 def take(
-    service: Service, prompt: str, kind: tuple[str, float, int], seed: int, audio: Upload | None = None
+    service: Service,
+    prompt: str,
+    kind: tuple[str, float, int],
+    seed: int,
+    audio: Upload | None = None,
 ) -> Generation:
     loop_type, cfg_scale, steps = kind
     fields = {"prompt": prompt, "bpm": 80 + seed * 7 % 90, "bars": 1, "seed": seed}
-    request, _ = LoopRequest.parse({**fields, "loop_type": loop_type, "cfg_scale": cfg_scale, "steps": steps})
+    request, _ = LoopRequest.parse(
+        {**fields, "loop_type": loop_type, "cfg_scale": cfg_scale, "steps": steps}
+    )
     return asyncio.run(service.generate_one(request, audio))
 
 
@@ -60,7 +66,9 @@ def what_is_wrong(made: Generation) -> str | None:
     if np.abs(made.audio).max() < SILENCE_PEAK:
         return "silent"
     is_noise = flatness(made.audio) > NOISE_FLATNESS and level_dbfs(made.audio) > NOISE_DBFS
-    if is_noise and (made.plan.loop is None or made.plan.loop.loop_type != "auto" or is_steady(made.audio)):
+    if is_noise and (
+        made.plan.loop is None or made.plan.loop.loop_type != "auto" or is_steady(made.audio)
+    ):
         return f"noise: flatness {flatness(made.audio):.2f} at {level_dbfs(made.audio):.0f} dBFS"
     return None
 
@@ -73,12 +81,16 @@ def is_steady(audio: Audio) -> bool:
 
 def test_the_measure_knows_noise_from_music() -> None:
     noise = np.random.default_rng(0).normal(0, 0.2, (2, RATE)).astype(np.float32)
-    assert flatness(noise) == pytest.approx(np.exp(-np.euler_gamma), abs=0.02)  # that of a periodogram of noise
+    assert flatness(noise) == pytest.approx(
+        np.exp(-np.euler_gamma), abs=0.02
+    )  # that of a periodogram of noise
     assert level_dbfs(noise) == pytest.approx(-14, abs=0.5)
 
 
 @pytest.mark.parametrize("kind", SETTINGS)
-def test_a_tenth_of_the_prompts_at_clients_settings(service: Service, kind: tuple[str, float, int]) -> None:
+def test_a_tenth_of_the_prompts_at_clients_settings(
+    service: Service, kind: tuple[str, float, int]
+) -> None:
     wrong = {}
     for number, prompt in list(enumerate(PROMPTS))[SETTINGS.index(kind) :: 10]:
         if said := what_is_wrong(take(service, prompt, kind, number)):
@@ -97,7 +109,9 @@ def test_all_prompts_at_clients_settings(service: Service, kind: tuple[str, floa
             if said := what_is_wrong(made):
                 wrong[prompt, seed] = said
     assert not wrong
-    assert redrawn <= len(PROMPTS) // 5  # drawing again is for the exceptions: it takes twice the time
+    assert (
+        redrawn <= len(PROMPTS) // 5
+    )  # drawing again is for the exceptions: it takes twice the time
 
 
 @pytest.mark.parametrize("seed", [11, *range(5)])
@@ -107,13 +121,19 @@ def test_a_prompt_that_was_seen_to_be_white_noise(service: Service, seed: int) -
     assert made.redrawn is None
 
 
-@pytest.mark.parametrize(("source", "loop_type"), [("techno drums", "instruments"), ("sub bass", "drums")])
-def test_a_source_of_which_the_loop_type_lets_nothing_through(service: Service, source: str, loop_type: str) -> None:
+@pytest.mark.parametrize(
+    ("source", "loop_type"), [("techno drums", "instruments"), ("sub bass", "drums")]
+)
+def test_a_source_of_which_the_loop_type_lets_nothing_through(
+    service: Service, source: str, loop_type: str
+) -> None:
     of_source = take(service, source, ("auto", 1.0, 8), 1)
     upload = Upload(encoded(of_source.audio, subtype="FLOAT"))
     for seed in range(4):
         made = take(service, "house loop", (loop_type, 1.0, 8), seed, upload)
         assert what_is_wrong(made) is None
         if made.redrawn is not None:
-            assert f"drawn again with seed {made.plan.seed}, free from its source" in " ".join(made.warnings)
+            assert f"drawn again with seed {made.plan.seed}, free from its source" in " ".join(
+                made.warnings
+            )
             assert made.metadata()["style_strength"] == 1.0

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from training.measures import band_energy, in_key, percussive_energy, tonal_energy
 
-from loopwright.assemble import assemble
-from loopwright.generation import Generation
-from loopwright.request import LoopRequest
+from loopwright.generation.assemble import assemble
+from loopwright.generation.result import Generation
+from loopwright.kinds.request import LoopRequest
 from loopwright.settings import Settings
 from tests.listen import onsets, share_on_grid
 
@@ -64,12 +64,16 @@ def test_onsets_sit_on_the_sixteenth_grid(loops: list[Generation]) -> None:
 
 def test_the_first_onset_is_at_the_start(loops: list[Generation]) -> None:
     for loop in loops:
-        assert onsets(loop.audio, loop.sample_rate)[0] <= FIRST_ONSET_SECONDS, loop.plan.original_prompt
+        assert onsets(loop.audio, loop.sample_rate)[0] <= FIRST_ONSET_SECONDS, (
+            loop.plan.original_prompt
+        )
 
 
 @pytest.mark.parametrize("words", ["house piano chords", "trap sub bass"])
 def test_tones_are_in_the_key_that_is_asked_for(words: str) -> None:
-    made = make([LoopRequest(prompt=f"{words} in {key} 130bpm", bars=4, seed=5) for key, _, _ in KEYS])
+    made = make(
+        [LoopRequest(prompt=f"{words} in {key} 130bpm", bars=4, seed=5) for key, _, _ in KEYS]
+    )
     for loop, (key, root, minor) in zip(made, KEYS, strict=True):
         asked, another = (in_key(loop.audio, tonic, minor=minor) for tonic in (root, root + 6))
         assert asked > 0.8, key
@@ -78,7 +82,9 @@ def test_tones_are_in_the_key_that_is_asked_for(words: str) -> None:
 
 def test_loop_types_leave_out_the_other_half() -> None:
     prompt = "house groove in a minor 124bpm"
-    drums, instruments = make([LoopRequest(prompt=prompt, seed=3, loop_type=kind) for kind in ("drums", "instruments")])
+    drums, instruments = make(
+        [LoopRequest(prompt=prompt, seed=3, loop_type=kind) for kind in ("drums", "instruments")]
+    )
     of_drums, of_instruments = (
         percussive_energy(loop.audio) / tonal_energy(loop.audio) for loop in (drums, instruments)
     )
@@ -90,7 +96,10 @@ def test_a_negative_prompt_takes_a_drum_out(drum: str, low: float, high: float) 
     left = []
     for seed in (1, 2, 3):
         made = make(
-            [LoopRequest(prompt="techno drums 132bpm", negative_prompt=one, bars=2, seed=seed) for one in (None, drum)]
+            [
+                LoopRequest(prompt="techno drums 132bpm", negative_prompt=one, bars=2, seed=seed)
+                for one in (None, drum)
+            ]
         )
         both, without = (band_energy(loop.audio, low, high) for loop in made)
         left.append(without / both)

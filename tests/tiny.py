@@ -10,7 +10,16 @@ from bench.checkpoint import make_folder
 
 from tests.model.golden import GOLDEN
 
-WORDS = ["<pad>", "</s>", "<unk>", "▁techno", "▁drums", "▁140bpm", "▁", *"abcdefghijklmnopqrstuvwxyz0123456789"]
+WORDS = [
+    "<pad>",
+    "</s>",
+    "<unk>",
+    "▁techno",
+    "▁drums",
+    "▁140bpm",
+    "▁",
+    *"abcdefghijklmnopqrstuvwxyz0123456789",
+]
 
 
 def make_text_encoder(folder: Path, *, width: int = 512) -> None:
@@ -18,15 +27,21 @@ def make_text_encoder(folder: Path, *, width: int = 512) -> None:
     from tokenizers import Tokenizer, models, pre_tokenizers, processors
     from transformers import PreTrainedTokenizerFast, T5Config, T5EncoderModel
 
-    tokenizer = Tokenizer(models.Unigram([(word, -float(rank)) for rank, word in enumerate(WORDS)], unk_id=2))
+    tokenizer = Tokenizer(
+        models.Unigram([(word, -float(rank)) for rank, word in enumerate(WORDS)], unk_id=2)
+    )
     tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
-    tokenizer.post_processor = processors.TemplateProcessing(single="$A </s>", special_tokens=[("</s>", 1)])
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="$A </s>", special_tokens=[("</s>", 1)]
+    )
     fast = PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
         tokenizer_object=tokenizer, pad_token="<pad>", eos_token="</s>", unk_token="<unk>"
     )
     fast.save_pretrained(folder)
     torch.manual_seed(0)
-    config = T5Config(vocab_size=len(WORDS), d_model=width, d_kv=16, d_ff=32, num_layers=1, num_heads=2)
+    config = T5Config(
+        vocab_size=len(WORDS), d_model=width, d_kv=16, d_ff=32, num_layers=1, num_heads=2
+    )
     T5EncoderModel(config).save_pretrained(folder)
 
 

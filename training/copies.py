@@ -33,15 +33,21 @@ def main() -> None:
     """Print both distributions."""
     model, (mean, spread) = load_pocket_from(STATE / "new"), statistics()
     held_out, *training = [
-        np.stack([described((torch.from_numpy(one).float() - mean) / spread) for one in read(path)[1]])
+        np.stack(
+            [described((torch.from_numpy(one).float() - mean) / spread) for one in read(path)[1]]
+        )
         for path in shards()
     ]
     nothing = np.zeros((0, 2, 0), np.float32)
-    generated = np.stack([described(made(model, take, nothing).T) for take in list(prompted())[::2]])
+    generated = np.stack(
+        [described(made(model, take, nothing).T) for take in list(prompted())[::2]]
+    )
     learnt = np.concatenate(training)
     for name, own in (("held out", held_out), ("generated", generated)):
         found = nearest(own, learnt)
-        print(f"{name}: nearest training loop at {found.min():.2f} at least, {np.median(found):.2f} in the middle")
+        print(
+            f"{name}: nearest training loop at {found.min():.2f} at least, {np.median(found):.2f} in the middle"
+        )
 
 
 if __name__ == "__main__":

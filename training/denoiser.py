@@ -66,7 +66,9 @@ class Latents:
         return (latents - self.mean) / self.spread, tokens, bpm
 
 
-def flow_loss(model: Denoiser, latents: Tensor, tokens: Tensor, bpm: Tensor, drawn: np.random.Generator) -> Tensor:
+def flow_loss(
+    model: Denoiser, latents: Tensor, tokens: Tensor, bpm: Tensor, drawn: np.random.Generator
+) -> Tensor:
     """Mean square of the velocity's error, [rows]. Times are spaced as a run's steps are: half of those are nearly noise,
     and what is played is decided there."""
     t = torch.sigmoid(-torch.from_numpy(drawn.uniform(*LOG_SNR, len(latents))).float())
@@ -82,7 +84,9 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--steps", type=int, default=STEPS)
     options.add_argument("--rate", type=float, default=RATE, help="the learning rate's peak")
-    options.add_argument("--start", type=Path, help="an earlier checkpoint to start from, as far as it fits")
+    options.add_argument(
+        "--start", type=Path, help="an earlier checkpoint to start from, as far as it fits"
+    )
     chosen = options.parse_args()
     one_thread(0)
     data, model = Latents(), Denoiser(**SHAPE)

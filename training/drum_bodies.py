@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from loopwright.model.pocket.bodies import NEAR, BodyDecoder, settled
+from loopwright.model.pocket.bodies import NEAR, BodyDecoder, decode_controls
 from loopwright.model.pocket.layers import FINE_HOP, FINE_PER_LATENT, HOP
 from training.drum_codec import DRUM_CHANNELS, SILENT_SHARE, DrumCodec
 from training.stage import Stage, counted, finished, one_thread, share_of
@@ -75,7 +75,7 @@ def apart(made: Tensor, target: Tensor) -> dict[str, Tensor]:
 
 def measured(made: Tensor, target: Tensor) -> dict[str, float]:
     """Recall and precision of bodies, weighted by amplitude: an oscillator near the right one is right."""
-    (is_there, target_level), rings = target.chunk(2, -1), settled(made)
+    (is_there, target_level), rings = target.chunk(2, -1), decode_controls(made)
     loud = is_there * torch.exp(target_level)
     found = F.max_pool1d((rings > 0).float(), 2 * NEAR + 1, 1, NEAR)
     return {
@@ -88,8 +88,13 @@ class Bank:
     """Loops as the mean and log variance of their latents, and as the powers of their bodies."""
 
     def __init__(self, codec: DrumCodec, first: int, count: int) -> None:
-        rows = [self._row(codec, played(draw_drums(first + number)), first + number) for number in counted(count)]
-        self.mean, self.log_variance, self.power = (torch.stack(column) for column in zip(*rows, strict=True))
+        rows = [
+            self._row(codec, played(draw_drums(first + number)), first + number)
+            for number in counted(count)
+        ]
+        self.mean, self.log_variance, self.power = (
+            torch.stack(column) for column in zip(*rows, strict=True)
+        )
 
     @torch.inference_mode()
     def _row(self, codec: DrumCodec, take: Take, seed: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -103,14 +108,26 @@ class Bank:
         mean, log_variance = codec.encode(audio[None])
         return mean[0].half(), log_variance[0].half(), torch.from_numpy(power).float().sqrt().half()
 
-    def batch(self, drawn: np.random.Generator, rows: int = ROWS, crop: int = CROP) -> tuple[Tensor, Tensor]:
+    def batch(
+        self, drawn: np.random.Generator, rows: int = ROWS, crop: int = CROP
+    ) -> tuple[Tensor, Tensor]:
         """Latents, [rows, crop, DRUM_CHANNELS], and what is wanted of them, [rows, steps, 2 * BODIES]."""
-        loops, starts = drawn.integers(len(self.mean), size=rows), drawn.integers(FRAMES - crop + 1, size=rows)
-        cuts = [(int(loop), slice(start, start + crop)) for loop, start in zip(loops, starts, strict=True)]
-        mean, log_variance = (
-            torch.stack([of[loop, cut] for loop, cut in cuts]).float() for of in (self.mean, self.log_variance)
+        loops, starts = (
+            drawn.integers(len(self.mean), size=rows),
+            drawn.integers(FRAMES - crop + 1, size=rows),
         )
-        fine = [(loop, slice(cut.start * FINE_PER_LATENT, cut.stop * FINE_PER_LATENT)) for loop, cut in cuts]
+        cuts = [
+            (int(loop), slice(start, start + crop))
+            for loop, start in zip(loops, starts, strict=True)
+        ]
+        mean, log_variance = (
+            torch.stack([of[loop, cut] for loop, cut in cuts]).float()
+            for of in (self.mean, self.log_variance)
+        )
+        fine = [
+            (loop, slice(cut.start * FINE_PER_LATENT, cut.stop * FINE_PER_LATENT))
+            for loop, cut in cuts
+        ]
         power = torch.stack([self.power[loop, cut] for loop, cut in fine]).float().square()
         return mean + torch.exp(0.5 * log_variance) * torch.randn_like(mean), wanted(power)
 

@@ -54,7 +54,9 @@ class Crops:
     """Random pieces of tiled loops, at random gains, some with left and right exchanged."""
 
     def __init__(self) -> None:
-        self.loops = [_as_int16(render_drums(draw_drums(FIRST_SEED + number))) for number in counted(LOOPS)]
+        self.loops = [
+            _as_int16(render_drums(draw_drums(FIRST_SEED + number))) for number in counted(LOOPS)
+        ]
 
     def batch(self, drawn: np.random.Generator) -> Tensor:
         """[ROWS, 2, CROP]"""
@@ -65,7 +67,9 @@ class Crops:
             return np.zeros((2, CROP), np.float32)
         loop = self.loops[drawn.integers(len(self.loops))]
         start = drawn.integers(loop.shape[1])
-        piece = loop.take(range(start, start + CROP), axis=1, mode="wrap").astype(np.float32) / 32768
+        piece = (
+            loop.take(range(start, start + CROP), axis=1, mode="wrap").astype(np.float32) / 32768
+        )
         piece = piece if drawn.random() < 0.5 else piece[::-1]
         return (piece * drawn.uniform(0.6, 1.1)).astype(np.float32)
 
@@ -84,7 +88,9 @@ def prepare(codec: DrumCodec, crops: Crops) -> None:
     """The features' mean and spread, once."""
     drawn = np.random.default_rng(0)
     with torch.no_grad():
-        features = torch.cat([codec.encoder.features(crops.batch(drawn)) for _ in range(16)]).flatten(0, 1)
+        features = torch.cat(
+            [codec.encoder.features(crops.batch(drawn)) for _ in range(16)]
+        ).flatten(0, 1)
         codec.encoder.mean.copy_(features.mean(0))
         codec.encoder.std.copy_(features.std(0) + 0.05)
 
@@ -111,7 +117,9 @@ def main() -> None:
     crops, distance = Crops(), SpectralDistance()
     codec = begun(decoder_only=chosen.decoder_only, crops=crops)
     name, steps, rate = (
-        ("drum_decoder", DECODER_STEPS, DECODER_RATE) if chosen.decoder_only else ("drum_codec", STEPS, RATE)
+        ("drum_decoder", DECODER_STEPS, DECODER_RATE)
+        if chosen.decoder_only
+        else ("drum_codec", STEPS, RATE)
     )
     stage = Stage(name, codec, chosen.steps or steps, rate, average=0.995)
 
@@ -124,7 +132,10 @@ def main() -> None:
         sizes = tuple(int(size) for size in drawn.choice(SIZES, 2, replace=False))
         apart = distance(made, mid_and_side(audio), sizes)
         nats = 0.5 * (mean**2 + log_variance.exp() - log_variance - 1).sum(-1).mean()
-        return apart + KL_WEIGHT * nats, {"distance": float(apart.detach()), "nats": float(nats.detach())}
+        return apart + KL_WEIGHT * nats, {
+            "distance": float(apart.detach()),
+            "nats": float(nats.detach()),
+        }
 
     STATE.mkdir(exist_ok=True)
     stage.run(loss_of)

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from loopwright.model.pocket.encoder import Listener
+from loopwright.model.pocket.encoder import PocketEncoder
 from loopwright.model.pocket.layers import FINE_HOP, FINE_PER_LATENT, HOP, SAMPLE_RATE
 from loopwright.model.pocket.tones import CONTROLS, NOTES, ROLL_CHANNELS
 from training.drum_codec import DRUM_CHANNELS
@@ -52,7 +52,9 @@ class Bank:
     """Drum loops; clips of tones with the controls that made them."""
 
     def __init__(self) -> None:
-        self.drums = [_as_int16(render_drums(draw_drums(DRUM_SEED + one))) for one in counted(DRUM_LOOPS)]
+        self.drums = [
+            _as_int16(render_drums(draw_drums(DRUM_SEED + one))) for one in counted(DRUM_LOOPS)
+        ]
         path = STATE / "tonal_clips.npz"
         if not path.exists():
             _render_tones()
@@ -68,11 +70,17 @@ class Bank:
 
     def _row(self, drawn: np.random.Generator) -> tuple[Tensor, Tensor, Tensor]:
         kind = drawn.choice(["mix", "drums", "tones"], p=[0.6, 0.15, 0.25])
-        drums, tones, controls = torch.zeros(2, CROP * HOP), torch.zeros(2, CROP * HOP), self.silence
+        drums, tones, controls = (
+            torch.zeros(2, CROP * HOP),
+            torch.zeros(2, CROP * HOP),
+            self.silence,
+        )
         if kind != "tones":
             drums = self._drums(drawn)
         if kind != "drums":
-            tones, controls = self._tones(drawn, LOG_GAIN_IN_MIXES if kind == "mix" else LOG_GAIN_ALONE)
+            tones, controls = self._tones(
+                drawn, LOG_GAIN_IN_MIXES if kind == "mix" else LOG_GAIN_ALONE
+            )
         if kind == "mix" and drawn.random() < DUCKED_SHARE:
             tones, controls = ducked(drawn, tones, controls)
         return drums, tones, controls
@@ -80,10 +88,15 @@ class Bank:
     def _drums(self, drawn: np.random.Generator) -> Tensor:
         loop = self.drums[drawn.integers(len(self.drums))]
         start = drawn.integers(loop.shape[1])
-        piece = loop.take(range(start, start + CROP * HOP), axis=1, mode="wrap").astype(np.float32) / 32768
+        piece = (
+            loop.take(range(start, start + CROP * HOP), axis=1, mode="wrap").astype(np.float32)
+            / 32768
+        )
         return torch.from_numpy(piece * np.float32(drawn.uniform(0.6, 1.15)))
 
-    def _tones(self, drawn: np.random.Generator, log_gain: tuple[float, float]) -> tuple[Tensor, Tensor]:
+    def _tones(
+        self, drawn: np.random.Generator, log_gain: tuple[float, float]
+    ) -> tuple[Tensor, Tensor]:
         which, start = drawn.integers(len(self.tones)), drawn.integers(CLIP - CROP + 1)
         gain = float(np.exp(drawn.uniform(*log_gain)))
         audio = self.tones[which, :, start * HOP : (start + CROP) * HOP].astype(np.float32) / 32768
@@ -127,13 +140,15 @@ def main() -> None:
     options.add_argument("--steps", type=int, default=STEPS)
     options.add_argument("--only-bank", action="store_true")
     options.add_argument("--rate", type=float, default=RATE, help="the learning rate's peak")
-    options.add_argument("--start", type=Path, help="an earlier checkpoint to start from, as far as it fits")
+    options.add_argument(
+        "--start", type=Path, help="an earlier checkpoint to start from, as far as it fits"
+    )
     chosen = options.parse_args()
     one_thread(0)
     bank = Bank()
     if chosen.only_bank:
         return
-    teachers, encoder = Teachers(), Listener(DRUM_CHANNELS)
+    teachers, encoder = Teachers(), PocketEncoder(DRUM_CHANNELS)
     _begin_as_teacher(encoder, teachers)
     if chosen.start:
         start_from(encoder, chosen.start)
@@ -145,14 +160,20 @@ def main() -> None:
     def loss_of(step: int) -> tuple[Tensor, Mapping[str, float]]:
         drums, tones, controls = bank.batch(np.random.default_rng([9, step]))
         with torch.no_grad():
-            teacher = torch.cat([teachers.drums.encode(drums)[0], teachers.tones.encode(controls)], -1)
+            teacher = torch.cat(
+                [teachers.drums.encode(drums)[0], teachers.tones.encode(controls)], -1
+            )
         latents = encoder(drums + tones)
         off = (((latents - teacher) / spread).square() * weights(teacher))[:, judged]
         of_drums, of_tones = off[..., :DRUM_CHANNELS].mean(), off[..., DRUM_CHANNELS:].mean()
         made = teachers.tones.decoder.controls(latents[..., DRUM_CHANNELS:])
         fine = slice(MARGIN * FINE_PER_LATENT, (CROP - MARGIN) * FINE_PER_LATENT)
         heard = torch.stack(list(apart(made[:, fine], controls[:, fine], MISSED).values())).sum()
-        said = {"drums": float(of_drums.detach()), "tones": float(of_tones.detach()), "heard": float(heard.detach())}
+        said = {
+            "drums": float(of_drums.detach()),
+            "tones": float(of_tones.detach()),
+            "heard": float(heard.detach()),
+        }
         said |= measured(made[:, fine].detach(), controls[:, fine])
         return DRUM_WEIGHT * of_drums + of_tones + TONE_WEIGHT * heard, said
 
@@ -161,20 +182,29 @@ def main() -> None:
 
 def weights(teacher: Tensor) -> Tensor:
     """What is off weighs more where the roll changes, which it seldom does, and an attack is lost: as ``teacher``."""
-    rolls = teacher[..., DRUM_CHANNELS : DRUM_CHANNELS + ROLL_CHANNELS].reshape(len(teacher), -1, NOTES)
+    rolls = teacher[..., DRUM_CHANNELS : DRUM_CHANNELS + ROLL_CHANNELS].reshape(
+        len(teacher), -1, NOTES
+    )
     changes = F.pad((rolls[:, 1:] - rolls[:, :-1]).abs() > CHANGE, (0, 0, 1, 1))
     weight = 1 + CHANGE_WEIGHT * (changes[:, 1:] | changes[:, :-1]).float()
     others = teacher.shape[-1] - DRUM_CHANNELS - ROLL_CHANNELS
-    return F.pad(weight.reshape(*teacher.shape[:2], ROLL_CHANNELS), (DRUM_CHANNELS, others), value=1.0)
+    return F.pad(
+        weight.reshape(*teacher.shape[:2], ROLL_CHANNELS), (DRUM_CHANNELS, others), value=1.0
+    )
 
 
-def _begin_as_teacher(encoder: Listener, teachers: Teachers) -> None:
+def _begin_as_teacher(encoder: PocketEncoder, teachers: Teachers) -> None:
     """All but the output is the drum teacher's to begin with; notes are quiet and say nothing yet."""
     own = teachers.drums.encoder.state_dict()
-    encoder.load_state_dict({name: value for name, value in own.items() if not name.startswith("output")}, strict=False)
+    encoder.load_state_dict(
+        {name: value for name, value in own.items() if not name.startswith("output")}, strict=False
+    )
     with torch.no_grad():
         for part in ("weight", "bias"):
-            theirs, ours = getattr(teachers.drums.encoder.output, part), getattr(encoder.output, part)
+            theirs, ours = (
+                getattr(teachers.drums.encoder.output, part),
+                getattr(encoder.output, part),
+            )
             ours[DRUM_CHANNELS:] *= 0.2
             ours[:DRUM_CHANNELS] = theirs[:DRUM_CHANNELS]
         encoder.tell.weight.mul_(0.1)

@@ -53,9 +53,9 @@ def read_takes(name: str) -> tuple[Sounds, list[Audio]]:
         facts = json.loads((STATE / f"takes_{name}.json").read_text())
         for one in facts:
             one["bpm"] = float(one["prompt"].rsplit(" ", 1)[-1].removesuffix("bpm"))
-        return Sounds([held[f"take{number}"].astype(np.float32) for number in range(len(facts))], facts), list(
-            held["again"].astype(np.float32)
-        )
+        return Sounds(
+            [held[f"take{number}"].astype(np.float32) for number in range(len(facts))], facts
+        ), list(held["again"].astype(np.float32))
 
 
 def mean(values: list[float]) -> float:
@@ -68,7 +68,11 @@ def codec_row(references: Sounds, tones: Sounds, again: list[Audio], kind: str) 
     chosen = [number for number, facts in enumerate(references.facts) if facts["kind"] == kind]
     pairs = [(references.audio[one], again[one]) for one in chosen]
     peaks = [heard.peaks_found(one, other) for one, other in pairs]
-    of_tones = [heard.peaks_found(tones.audio[one], again[one])[0] for one in chosen if tones.audio[one].any()]
+    of_tones = [
+        heard.peaks_found(tones.audio[one], again[one])[0]
+        for one in chosen
+        if tones.audio[one].any()
+    ]
     times = [(heard.onsets(one)[0], heard.onsets(other)[0]) for one, other in pairs]
     all_times = [(heard.all_onsets(one), heard.all_onsets(other)) for one, other in pairs]
     return {
@@ -76,9 +80,13 @@ def codec_row(references: Sounds, tones: Sounds, again: list[Audio], kind: str) 
         "precision": mean([precision for _, precision in peaks]),
         "the tones' own peaks' recall": mean(of_tones),
         "mel distance, dB": mean([heard.mel_distance(one, other) for one, other in pairs]),
-        "strong onsets' recall": mean([heard.share_kept(one, other, 0.025) for one, other in times]),
+        "strong onsets' recall": mean(
+            [heard.share_kept(one, other, 0.025) for one, other in times]
+        ),
         "onsets' recall": mean([heard.share_kept(one, other, 0.025) for one, other in all_times]),
-        "onsets' precision": mean([heard.share_kept(other, one, 0.025) for one, other in all_times]),
+        "onsets' precision": mean(
+            [heard.share_kept(other, one, 0.025) for one, other in all_times]
+        ),
     }
 
 
@@ -89,17 +97,33 @@ def rhythm_row(sounds: Sounds) -> Row:
     seconds = sounds.audio[0].shape[1] / 44100
     return {
         "within 25 ms": mean(
-            [heard.share_on_grid(times, one, 0.025) for (times, _), one in zip(found, bpm, strict=True)]
+            [
+                heard.share_on_grid(times, one, 0.025)
+                for (times, _), one in zip(found, bpm, strict=True)
+            ]
         ),
         "within 12.5 ms": mean(
-            [heard.share_on_grid(times, one, 0.0125) for (times, _), one in zip(found, bpm, strict=True)]
+            [
+                heard.share_on_grid(times, one, 0.0125)
+                for (times, _), one in zip(found, bpm, strict=True)
+            ]
         ),
         "tempo right": mean(
-            [float(heard.same_tempo(heard.tempo(envelope), one)) for (_, envelope), one in zip(found, bpm, strict=True)]
+            [
+                float(heard.same_tempo(heard.tempo(envelope), one))
+                for (_, envelope), one in zip(found, bpm, strict=True)
+            ]
         ),
         "onsets a second": mean([len(times) / seconds for times, _ in found]),
-        "a bar later alike": mean([_repeats(envelope, one) for (_, envelope), one in zip(found, bpm, strict=True)]),
-        "flatness": mean([float(librosa.feature.spectral_flatness(y=audio.mean(0)).mean()) for audio in sounds.audio]),
+        "a bar later alike": mean(
+            [_repeats(envelope, one) for (_, envelope), one in zip(found, bpm, strict=True)]
+        ),
+        "flatness": mean(
+            [
+                float(librosa.feature.spectral_flatness(y=audio.mean(0)).mean())
+                for audio in sounds.audio
+            ]
+        ),
     }
 
 
@@ -118,8 +142,12 @@ def key_row(sounds: Sounds) -> Row:
     ]
     return {
         "in key": mean([heard.in_key(audio, root, minor=minor) for audio, root, minor in asked]),
-        "in the key a tritone off": mean([heard.in_key(audio, root + 6, minor=minor) for audio, root, minor in asked]),
-        "tonal share": mean([heard.tonal_energy(audio) / (_loudness(audio) + 1e-6) for audio in sounds.audio]),
+        "in the key a tritone off": mean(
+            [heard.in_key(audio, root + 6, minor=minor) for audio, root, minor in asked]
+        ),
+        "tonal share": mean(
+            [heard.tonal_energy(audio) / (_loudness(audio) + 1e-6) for audio in sounds.audio]
+        ),
     }
 
 
@@ -151,7 +179,10 @@ def types_row(takes: Sounds) -> dict[str, Row]:
 def styles_row(takes: Sounds, references: Sounds, strength: float) -> Row:
     """What a restyled drum loop keeps of its source."""
     own = takes.where(group="styles", strength=strength)
-    pairs = [(references.audio[facts["source"]], audio) for audio, facts in zip(own.audio, own.facts, strict=True)]
+    pairs = [
+        (references.audio[facts["source"]], audio)
+        for audio, facts in zip(own.audio, own.facts, strict=True)
+    ]
     times = [(heard.onsets(one)[0], heard.onsets(other)[0]) for one, other in pairs]
     return {
         "onsets kept": mean([heard.share_kept(one, other, 0.025) for one, other in times]),
@@ -211,7 +242,10 @@ def variety_row(takes: Sounds) -> Row:
     same, different = [], []
     for number, facts in enumerate(drums.facts):
         for other in range(number + 1, len(drums.facts)):
-            if facts["bpm"] == drums.facts[other]["bpm"] and facts["prompt"] == drums.facts[other]["prompt"]:
+            if (
+                facts["bpm"] == drums.facts[other]["bpm"]
+                and facts["prompt"] == drums.facts[other]["prompt"]
+            ):
                 same.append(likeness(drums.audio[number], drums.audio[other]))
             elif other % 7 == 0:
                 different.append(likeness(drums.audio[number], drums.audio[other]))
@@ -239,12 +273,21 @@ def main() -> None:
     tones = read("references", "tones")
     table(
         "Held-out loops reproduced",
-        {f"{kind}, {name}": codec_row(references, tones, own, kind) for kind in KINDS for name, own in again.items()},
+        {
+            f"{kind}, {name}": codec_row(references, tones, own, kind)
+            for kind in KINDS
+            for name, own in again.items()
+        },
     )
     prompted = {name: takes.where(group="prompted") for name, (takes, _) in models.items()}
-    of = {kind: {name: takes.where(kind=kind) for name, takes in prompted.items()} for kind in KINDS}
+    of = {
+        kind: {name: takes.where(kind=kind) for name, takes in prompted.items()} for kind in KINDS
+    }
     straight = data.where(kind="drums", swing=0)
-    table("Drums' rhythm", {"data": rhythm_row(straight)} | {name: rhythm_row(of["drums"][name]) for name in names})
+    table(
+        "Drums' rhythm",
+        {"data": rhythm_row(straight)} | {name: rhythm_row(of["drums"][name]) for name in names},
+    )
     for kind in ("bass", "chords", "mix"):
         rows = {"data": data.where(kind=kind)} | of[kind]
         table(f"{kind} in key", {name: key_row(sounds) for name, sounds in rows.items()})
@@ -261,15 +304,22 @@ def of_models(models: Mapping[str, Sounds], references: Sounds) -> None:
         table(f"Loop types, {name}", types_row(takes))
     table(
         "Left of what the negative prompt names",
-        {name: {without: left_of(takes, without) for without in TARGETS} for name, takes in models.items()},
+        {
+            name: {without: left_of(takes, without) for without in TARGETS}
+            for name, takes in models.items()
+        },
     )
     for strength in (0.3, 0.6, 1.0):
         rows = {name: styles_row(takes, references, strength) for name, takes in models.items()}
         table(f"Style transfer at {strength}", rows)
     table(
-        "Guided loops' likeness to the source", {name: guided_row(takes, references) for name, takes in models.items()}
+        "Guided loops' likeness to the source",
+        {name: guided_row(takes, references) for name, takes in models.items()},
     )
-    table("Variety (likeness, 1 is the same)", {name: variety_row(takes) for name, takes in models.items()})
+    table(
+        "Variety (likeness, 1 is the same)",
+        {name: variety_row(takes) for name, takes in models.items()},
+    )
 
 
 if __name__ == "__main__":

@@ -29,7 +29,10 @@ SHIPPED = {
     ("denoiser", ""): "denoiser.", ("encoder", ""): "encoder.", ("drum_decoder", "decoder."): "drums.",
     ("tone_codec", "decoder."): "tones.",
 }  # fmt: skip
-TEACHERS = {("drum_codec", "encoder."): "drum_codec.encoder.", ("tone_codec", "timbre."): "tone_codec.timbre."}
+TEACHERS = {
+    ("drum_codec", "encoder."): "drum_codec.encoder.",
+    ("tone_codec", "timbre."): "tone_codec.timbre.",
+}
 """(stage, names in its checkpoint begin with): names in the file begin with."""
 
 
@@ -72,7 +75,9 @@ def main() -> None:
     (chosen.to / "config.json").write_text(json.dumps(config, indent=1) + "\n")
     mean, spread = statistics()
     silence = (silent_latents() - mean) / spread
-    shipped = {"latent_mean": mean, "latent_spread": spread, "latent_silence": silence} | renamed(SHIPPED)
+    shipped = {"latent_mean": mean, "latent_spread": spread, "latent_silence": silence} | renamed(
+        SHIPPED
+    )
     for name, tensors in (("model", shipped), ("teachers", renamed(TEACHERS))):
         path = chosen.to / f"{name}.safetensors"
         save_file({key: value.half().contiguous() for key, value in tensors.items()}, path)

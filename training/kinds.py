@@ -31,7 +31,10 @@ def description(audio: Audio) -> Numbers:
     peaks = tonal_peaks(audio)
     lowest = np.mean([hz.min(initial=2000) for hz, _ in peaks])
     loud = float(np.sqrt(np.mean(audio**2)) + 1e-9)
-    tonal = [[amplitude[(hz >= low) & (hz < high)].sum() for low, high in TONAL_BANDS] for hz, amplitude in peaks]
+    tonal = [
+        [amplitude[(hz >= low) & (hz < high)].sum() for low, high in TONAL_BANDS]
+        for hz, amplitude in peaks
+    ]
     flatness = np.log(flat + 1e-6)
     few = [
         flatness.mean(),
@@ -41,7 +44,9 @@ def description(audio: Audio) -> Numbers:
         np.log(lowest),
         np.mean([len(hz) for hz, _ in peaks]),
     ]
-    return np.concatenate([bands, spread, few, *(np.log(how(tonal, 0) / loud + 1e-3) for how in (np.mean, np.median))])
+    return np.concatenate(
+        [bands, spread, few, *(np.log(how(tonal, 0) / loud + 1e-3) for how in (np.mean, np.median))]
+    )
 
 
 class Kinds:
@@ -56,7 +61,10 @@ class Kinds:
 
     def said(self, audio: list[Audio]) -> list[str]:
         """The kind of each."""
-        return [str(one) for one in self.classifier.predict(np.stack([description(one) for one in audio]))]
+        return [
+            str(one)
+            for one in self.classifier.predict(np.stack([description(one) for one in audio]))
+        ]
 
 
 def _taught(described: Numbers, known: NDArray[np.str_]) -> ExtraTreesClassifier:
@@ -67,8 +75,14 @@ def _data() -> tuple[Numbers, NDArray[np.str_]]:
     """Descriptions of LOOPS loops of every kind, and their kinds."""
     path = STATE / "described.npz"
     if not path.exists():
-        loops = [draw_loop(SEED + 1000 * at + one, kind) for at, kind in enumerate(KINDS) for one in range(LOOPS)]
-        described = np.stack([description(whole(loops[one], DATA_FRAMES)) for one in counted(len(loops))])
+        loops = [
+            draw_loop(SEED + 1000 * at + one, kind)
+            for at, kind in enumerate(KINDS)
+            for one in range(LOOPS)
+        ]
+        described = np.stack(
+            [description(whole(loops[one], DATA_FRAMES)) for one in counted(len(loops))]
+        )
         np.savez(path, described=described, known=np.repeat(np.array(KINDS), LOOPS))
     with np.load(path) as held:
         return held["described"], held["known"]

@@ -48,7 +48,9 @@ class Teachers:
     def _of_drums(self, loop: Loop) -> Tensor:
         if loop.drums is None and self._no_drums is not None:
             return self._no_drums
-        latents: Tensor = self.drums.encode(torch.from_numpy(drum_audio(loop, FRAMES * HOP))[None])[0][0]
+        latents: Tensor = self.drums.encode(torch.from_numpy(drum_audio(loop, FRAMES * HOP))[None])[
+            0
+        ][0]
         if loop.drums is None:
             self._no_drums = latents
         return latents
@@ -75,12 +77,18 @@ def statistics() -> tuple[Tensor, Tensor]:
     """
     path = STATE / "statistics.pt"
     if not path.exists():
-        some = torch.from_numpy(np.concatenate([read(one)[1] for one in shards()[1:21]])).float().flatten(0, 1)
+        some = (
+            torch.from_numpy(np.concatenate([read(one)[1] for one in shards()[1:21]]))
+            .float()
+            .flatten(0, 1)
+        )
         mean, spread = some.mean(0), some.std(0)
         spread[:DRUM_CHANNELS].clamp_(min=LEAST_SPREAD)
         notes = slice(DRUM_CHANNELS, DRUM_CHANNELS + ROLL_CHANNELS)
         mean[notes], spread[notes] = 0.0, some[:, notes].square().mean().sqrt()
-        beside = path.with_suffix(f".{os.getpid()}")  # the denoiser and the encoder may both be here
+        beside = path.with_suffix(
+            f".{os.getpid()}"
+        )  # the denoiser and the encoder may both be here
         torch.save({"mean": mean, "spread": spread}, beside)
         beside.replace(path)
     held = torch.load(path, weights_only=True)

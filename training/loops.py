@@ -58,10 +58,13 @@ def draw_loop(number: int, kind: str | None = None) -> Loop:
     harmony, traits = draw_harmony(drawn), (drums.bright, drums.dense, drums.space)
     names = _parts(drawn, kind, genre)
     parts = tuple(
-        (bass_part if name in BASSES else chord_part)(drawn, name, harmony, drums.bars, traits) for name in names
+        (bass_part if name in BASSES else chord_part)(drawn, name, harmony, drums.bars, traits)
+        for name in names
     )
     levels = ALONE if kind in ("bass", "chords") else TOGETHER
-    gains = tuple(levels["bass" if name in BASSES else "chords"] * drawn.uniform(0.85, 1.15) for name in names)
+    gains = tuple(
+        levels["bass" if name in BASSES else "chords"] * drawn.uniform(0.85, 1.15) for name in names
+    )
     if kind == "tones":
         gains = tuple(gain * 1.5 for gain in gains)
     pumping = kind == "mix" and genre.name in ("house", "techno") and drawn.random() < 0.5
@@ -102,12 +105,16 @@ def loop_controls(loop: Loop, steps: int) -> Controls:
         total = controls if total is None else total + controls
     if total is None:
         return silence(steps)
-    return total.louder(_ducking(loop, (np.arange(steps) + 0.5) * FINE_HOP)) if loop.ducked else total
+    return (
+        total.louder(_ducking(loop, (np.arange(steps) + 0.5) * FINE_HOP)) if loop.ducked else total
+    )
 
 
 def silence(steps: int) -> Controls:
     """No tones."""
-    return Controls(np.zeros((steps, NOTES)), np.zeros((steps, REGISTERS, GROUPS)), np.zeros((steps, REGISTERS)))
+    return Controls(
+        np.zeros((steps, NOTES)), np.zeros((steps, REGISTERS, GROUPS)), np.zeros((steps, REGISTERS))
+    )
 
 
 def tonal_audio(loop: Loop, samples: int, phases: int = 0) -> NDArray[np.float32]:
@@ -115,7 +122,9 @@ def tonal_audio(loop: Loop, samples: int, phases: int = 0) -> NDArray[np.float32
     total = np.zeros((2, samples), np.float32)
     for number, (part, gain) in enumerate(zip(loop.parts, loop.gains, strict=True)):
         level = _level(part_controls(part, loop.grid, samples // FINE_HOP))
-        total += part_audio(part, loop.grid, samples, loop.number + number + 1000 * phases) * np.float32(gain / level)
+        total += part_audio(
+            part, loop.grid, samples, loop.number + number + 1000 * phases
+        ) * np.float32(gain / level)
     return total * _ducking(loop, np.arange(samples)).astype(np.float32) if loop.ducked else total
 
 

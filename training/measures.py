@@ -35,7 +35,9 @@ def onsets(audio: Audio) -> tuple[Numbers, Numbers]:
 
 def all_onsets(audio: Audio) -> Numbers:
     """Seconds of the onsets that librosa finds, faint ones too: its own threshold follows what is around."""
-    found: Numbers = librosa.onset.onset_detect(y=audio.mean(0), sr=SAMPLE_RATE, hop_length=DETECTION_HOP, units="time")
+    found: Numbers = librosa.onset.onset_detect(
+        y=audio.mean(0), sr=SAMPLE_RATE, hop_length=DETECTION_HOP, units="time"
+    )
     return found
 
 
@@ -51,9 +53,14 @@ def share_kept(source: Numbers, made: Numbers, tolerance: float) -> float:
 
 def tempo(envelope: Numbers) -> float:
     """The tempo whose beats, halves and quarters the onset envelope repeats by most."""
-    centred, seconds = envelope - envelope.mean(), np.arange(len(envelope)) * ONSET_HOP / SAMPLE_RATE
+    centred, seconds = (
+        envelope - envelope.mean(),
+        np.arange(len(envelope)) * ONSET_HOP / SAMPLE_RATE,
+    )
     turns = np.exp(-2j * np.pi * seconds[None] * (TEMPI[:, None] / 60))
-    scores = sum((np.abs((centred * turns**times).sum(1)) for times in (1, 2, 4)), np.zeros(len(TEMPI)))
+    scores = sum(
+        (np.abs((centred * turns**times).sum(1)) for times in (1, 2, 4)), np.zeros(len(TEMPI))
+    )
     return float(TEMPI[int(np.argmax(scores))])
 
 
@@ -94,7 +101,9 @@ def tonal_peaks(audio: Audio) -> list[tuple[Numbers, Numbers]]:
 
 
 def _peaks(spectrum: Numbers) -> tuple[Numbers, Numbers]:
-    bins, _ = scipy.signal.find_peaks(spectrum, height=max(FAINTEST, FAINTEST_SHARE * spectrum.max()))
+    bins, _ = scipy.signal.find_peaks(
+        spectrum, height=max(FAINTEST, FAINTEST_SHARE * spectrum.max())
+    )
     around = np.log(np.stack([spectrum[bins - 1], spectrum[bins], spectrum[bins + 1]]) + 1e-12)
     shift = (
         0.5 * (around[0] - around[2]) / (around[0] - 2 * around[1] + around[2] - 1e-12)
@@ -116,7 +125,9 @@ def _near(hz: Numbers, others: Numbers) -> NDArray[np.bool_]:
 def peaks_found(source: Audio, made: Audio) -> tuple[float, float]:
     """Recall and precision of tonal peaks, each weighted by its amplitude."""
     found = wanted = right = given = 0.0
-    for (hz, amplitude), (made_hz, made_amplitude) in zip(tonal_peaks(source), tonal_peaks(made), strict=True):
+    for (hz, amplitude), (made_hz, made_amplitude) in zip(
+        tonal_peaks(source), tonal_peaks(made), strict=True
+    ):
         found += float(amplitude[_near(hz, made_hz)].sum())
         wanted += float(amplitude.sum())
         right += float(made_amplitude[_near(made_hz, hz)].sum())
@@ -130,7 +141,10 @@ def in_key(audio: Audio, root: int, *, minor: bool) -> float:
         y=audio.mean(0), sr=SAMPLE_RATE, hop_length=2048, fmin=32.7, n_octaves=6, norm=None
     )
     energy = chroma.mean(1) ** 2
-    return float(energy[[(root + one) % 12 for one in (MINOR if minor else MAJOR)]].sum() / (energy.sum() + 1e-12))
+    return float(
+        energy[[(root + one) % 12 for one in (MINOR if minor else MAJOR)]].sum()
+        / (energy.sum() + 1e-12)
+    )
 
 
 def tonal_energy(audio: Audio) -> float:

@@ -38,8 +38,17 @@ SHOWN = (
 def draw(axis: Axes, audio: Audio, title: str) -> None:
     """A constant-Q spectrogram of mid: 36 bins an octave from C1."""
     mono = audio.mean(0)[: int(SECONDS * SAMPLE_RATE)]
-    level = np.abs(librosa.cqt(mono, sr=SAMPLE_RATE, hop_length=512, fmin=32.7, n_bins=300, bins_per_octave=36))
-    axis.imshow(librosa.amplitude_to_db(level + 1e-5), origin="lower", aspect="auto", vmin=-50, vmax=10, cmap="magma")
+    level = np.abs(
+        librosa.cqt(mono, sr=SAMPLE_RATE, hop_length=512, fmin=32.7, n_bins=300, bins_per_octave=36)
+    )
+    axis.imshow(
+        librosa.amplitude_to_db(level + 1e-5),
+        origin="lower",
+        aspect="auto",
+        vmin=-50,
+        vmax=10,
+        cmap="magma",
+    )
     axis.set_title(title, fontsize=9)
     axis.axis("off")
 
@@ -52,7 +61,9 @@ def reproductions(names: list[str]) -> None:
         next(n for n, facts in enumerate(references.facts) if facts["kind"] == kind) + 1
         for kind in ("drums", "bass", "chords", "mix")
     ]
-    figure, axes = plt.subplots(len(chosen), len(names) + 1, figsize=(5 * (len(names) + 1), 2.6 * len(chosen)))
+    figure, axes = plt.subplots(
+        len(chosen), len(names) + 1, figsize=(5 * (len(names) + 1), 2.6 * len(chosen))
+    )
     for row, number in zip(axes, chosen, strict=True):
         facts = references.facts[number]
         draw(row[0], references.audio[number], f"held out: {facts['genre']} {facts['kind']}")
@@ -65,7 +76,9 @@ def reproductions(names: list[str]) -> None:
 def generated(names: list[str]) -> None:
     """Prompts, and what each model makes of them."""
     takes = [read_takes(name)[0] for name in names]
-    figure, axes = plt.subplots(len(SHOWN), len(names), figsize=(6 * len(names), 2.4 * len(SHOWN)), squeeze=False)
+    figure, axes = plt.subplots(
+        len(SHOWN), len(names), figsize=(6 * len(names), 2.4 * len(SHOWN)), squeeze=False
+    )
     for row, start in zip(axes, SHOWN, strict=True):
         number = _first(takes[0], start)
         for axis, name, own in zip(row, names, takes, strict=True):
@@ -75,7 +88,9 @@ def generated(names: list[str]) -> None:
 
 
 def _first(takes: Sounds, start: str) -> int:
-    return next(number for number, facts in enumerate(takes.facts) if facts["name"].startswith(start))
+    return next(
+        number for number, facts in enumerate(takes.facts) if facts["name"].startswith(start)
+    )
 
 
 if __name__ == "__main__":

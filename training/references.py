@@ -12,7 +12,10 @@ from training.loops import Loop, draw_loop, drum_audio, tonal_audio
 from training.stage import STATE, counted, share_of
 
 SEED, DATA_SEED = 9_100_000, 9_200_000
-COUNTS = {kind: max(2, share_of(count)) for kind, count in (("drums", 20), ("bass", 8), ("chords", 12), ("mix", 20))}
+COUNTS = {
+    kind: max(2, share_of(count))
+    for kind, count in (("drums", 20), ("bass", 8), ("chords", 12), ("mix", 20))
+}
 FRAMES, DATA_FRAMES = 128, 172
 DATA = max(4, share_of(24))
 """Loops of every kind for the rows of the data."""
@@ -37,14 +40,20 @@ def parts(loop: Loop, frames: int) -> dict[str, NDArray[np.float32]]:
     No model can be nearer to the first than the last is, but for luck.
     """
     drums, tones = drum_audio(loop, frames * HOP), tonal_audio(loop, frames * HOP)
-    return {"audio": drums + tones, "tones": tones, "replayed": drums + tonal_audio(loop, frames * HOP, phases=1)}
+    return {
+        "audio": drums + tones,
+        "tones": tones,
+        "replayed": drums + tonal_audio(loop, frames * HOP, phases=1),
+    }
 
 
 def _write(name: str, loops: list[Loop], frames: int) -> None:
     path = STATE / f"{name}.npz"
     if not path.exists():
         made = [parts(loops[number], frames) for number in counted(len(loops))]
-        audio, tones, replayed = (np.stack([one[part] for one in made]) for part in ("audio", "tones", "replayed"))
+        audio, tones, replayed = (
+            np.stack([one[part] for one in made]) for part in ("audio", "tones", "replayed")
+        )
         facts = json.dumps([facts_of(loop) for loop in loops])
         np.savez(path, facts=facts, audio=audio, tones=tones, replayed=replayed)
 
@@ -56,7 +65,11 @@ def main() -> None:
         for at, (kind, count) in enumerate(COUNTS.items())
         for one in range(count)
     ]
-    data = [draw_loop(DATA_SEED + 100 * at + one, kind) for at, kind in enumerate(COUNTS) for one in range(DATA)]
+    data = [
+        draw_loop(DATA_SEED + 100 * at + one, kind)
+        for at, kind in enumerate(COUNTS)
+        for one in range(DATA)
+    ]
     _write("references", held_out, FRAMES)
     _write("data", data, DATA_FRAMES)
 

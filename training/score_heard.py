@@ -12,7 +12,7 @@ from torch import Tensor
 
 from loopwright.model.pocket.layers import FINE_HOP
 from loopwright.model.pocket.model import PocketModel, load_pocket_from
-from loopwright.model.pocket.tones import Tones, settled
+from loopwright.model.pocket.tones import Tones, decode_controls
 from training.evaluate import Row, mean, read, table
 from training.kinds import KINDS
 from training.loops import draw_loop, loop_controls
@@ -49,8 +49,12 @@ def compared(score: tuple[Tensor, Tensor], heard: tuple[Tensor, Tensor]) -> Row:
     return {
         "notes' recall": share_found(notes, heard_notes > 0),
         "notes' precision": share_found(heard_notes, notes > 0),
-        "partials' recall": share_found(partials(sounding), around(partials(heard_sounding, MAY_BE_FAINT))),
-        "partials' precision": share_found(partials(heard_sounding), around(partials(sounding, MAY_BE_FAINT))),
+        "partials' recall": share_found(
+            partials(sounding), around(partials(heard_sounding, MAY_BE_FAINT))
+        ),
+        "partials' precision": share_found(
+            partials(heard_sounding), around(partials(sounding, MAY_BE_FAINT))
+        ),
     }
 
 
@@ -67,15 +71,22 @@ def main() -> None:
     for audio, facts in zip(references.audio, references.facts, strict=True):
         if facts["kind"] == "drums":
             continue
-        score = wanted(loop_controls(draw_loop(facts["number"], facts["kind"]), audio.shape[1] // FINE_HOP))
+        score = wanted(
+            loop_controls(draw_loop(facts["number"], facts["kind"]), audio.shape[1] // FINE_HOP)
+        )
         latents = encoded(model, audio).T[None] * model.latent_spread + model.latent_mean
-        heard = settled(model.tones.controls(latents[..., model.drum_channels :]))
+        heard = decode_controls(model.tones.controls(latents[..., model.drum_channels :]))
         rows[facts["kind"]].append(
-            compared(amplitudes(model, settled(as_given(score[None]))), amplitudes(model, heard))
+            compared(
+                amplitudes(model, decode_controls(as_given(score[None]))), amplitudes(model, heard)
+            )
         )
     table(
         "Tones heard in held-out loops",
-        {kind: {name: mean([row[name] for row in own]) for name in own[0]} for kind, own in rows.items()},
+        {
+            kind: {name: mean([row[name] for row in own]) for name in own[0]}
+            for kind, own in rows.items()
+        },
     )
 
 

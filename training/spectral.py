@@ -54,7 +54,12 @@ class SpectralDistance(nn.Module):
     def _magnitudes(self, signal: Tensor, size: int) -> Tensor:
         """[rows, samples] -> [rows, frames, size // 2 + 1], scaled so that noise is alike at every size."""
         spectrum = torch.stft(
-            signal, size, size // 4, window=getattr(self, f"window_{size}"), pad_mode="constant", return_complex=True
+            signal,
+            size,
+            size // 4,
+            window=getattr(self, f"window_{size}"),
+            pad_mode="constant",
+            return_complex=True,
         )
         power = torch.view_as_real(spectrum).square().sum(-1)
         return (power / (size * 0.375) + 1e-9).sqrt().transpose(1, 2)

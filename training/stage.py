@@ -143,7 +143,11 @@ def start_from(networks: nn.Module, path: Path) -> None:
     """Weights of an earlier checkpoint, those of the same name and shape."""
     own = networks.state_dict()
     held: dict[str, Tensor] = torch.load(path, weights_only=True)["weights"]
-    fitting = {name: value for name, value in held.items() if name in own and own[name].shape == value.shape}
+    fitting = {
+        name: value
+        for name, value in held.items()
+        if name in own and own[name].shape == value.shape
+    }
     networks.load_state_dict(fitting, strict=False)
     print(f"started with {len(fitting)} of {len(own)} tensors of {path}", flush=True)
 

@@ -21,7 +21,7 @@ from torch import Tensor
 from loopwright.model.base import LatentModel, TextPrompt
 from loopwright.model.flow_samplers import euler
 from loopwright.model.guidance import guided
-from loopwright.model.inpainting import pulled
+from loopwright.model.inpainting import guide_latents
 from loopwright.model.pocket.layers import HOP, SAMPLE_RATE
 from loopwright.model.pocket.model import load_pocket, load_pocket_from
 from loopwright.model.schedules import log_snr_times
@@ -64,7 +64,13 @@ MIX_WORDS = (
     "techno drums with acid bass and chord stabs",
 )
 TEMPI = {"techno": 132, "house": 124, "dnb": 174, "trap": 140, "ambient": 80, "hip-hop": 88}
-UNDECIDED = ("techno 130bpm", "house groove 124bpm", "dnb 174bpm", "hip-hop 88bpm", "dark ambient 80bpm")
+UNDECIDED = (
+    "techno 130bpm",
+    "house groove 124bpm",
+    "dnb 174bpm",
+    "hip-hop 88bpm",
+    "dark ambient 80bpm",
+)
 STYLE_PROMPTS = ("aggressive techno drums {bpm}bpm", "breakbeat drums {bpm}bpm")
 STRENGTHS = (0.3, 0.6, 1.0)
 WITHOUT = (
@@ -106,12 +112,31 @@ def prompted() -> Iterator[Take]:
     for style, tempi in DRUM_STYLES:
         for number, bpm in enumerate(tempi):
             for seed in range(2):
-                yield Take("prompted", f"drums {style} {bpm} {seed}", f"{style} {bpm}bpm", 10 * seed + number)
-    for kind, words, roots in (("bass", BASS_WORDS, KEYS), ("chords", CHORD_WORDS, KEYS), ("mix", MIX_WORDS, KEYS[:6])):
+                yield Take(
+                    "prompted",
+                    f"drums {style} {bpm} {seed}",
+                    f"{style} {bpm}bpm",
+                    10 * seed + number,
+                )
+    for kind, words, roots in (
+        ("bass", BASS_WORDS, KEYS),
+        ("chords", CHORD_WORDS, KEYS),
+        ("mix", MIX_WORDS, KEYS[:6]),
+    ):
         for number, (key, root, minor) in enumerate(roots):
             for one in words[number % 2 :: 2]:
-                prompt = f"{one} in {key} {'minor' if minor else 'major'} {TEMPI[one.split()[0]]}bpm"
-                yield Take("prompted", f"{kind} {prompt}", prompt, 100 + number, kind, root=root, minor=minor)
+                prompt = (
+                    f"{one} in {key} {'minor' if minor else 'major'} {TEMPI[one.split()[0]]}bpm"
+                )
+                yield Take(
+                    "prompted",
+                    f"{kind} {prompt}",
+                    prompt,
+                    100 + number,
+                    kind,
+                    root=root,
+                    minor=minor,
+                )
 
 
 def undecided() -> Iterator[Take]:
@@ -120,16 +145,24 @@ def undecided() -> Iterator[Take]:
     for prompt in UNDECIDED:
         for loop_type in types:
             for seed in range(2):
-                yield Take("types", f"{loop_type} {prompt} {seed}", prompt, 300 + seed, loop_type=loop_type)
+                yield Take(
+                    "types", f"{loop_type} {prompt} {seed}", prompt, 300 + seed, loop_type=loop_type
+                )
 
 
 def restyled(sources: list[dict[str, object]]) -> Iterator[Take]:
     """Drum loops under another prompt at three strengths."""
-    drums = [number for number, source in enumerate(sources) if source["kind"] == "drums" and source["swing"] == 0]
+    drums = [
+        number
+        for number, source in enumerate(sources)
+        if source["kind"] == "drums" and source["swing"] == 0
+    ]
     for number in drums[:8]:
         for strength in STRENGTHS:
             prompt = STYLE_PROMPTS[number % 2].format(bpm=round(float(str(sources[number]["bpm"]))))
-            yield Take("styles", f"{number} at {strength}", prompt, 400, source=number, strength=strength)
+            yield Take(
+                "styles", f"{number} at {strength}", prompt, 400, source=number, strength=strength
+            )
 
 
 def negated() -> Iterator[Take]:
@@ -138,12 +171,18 @@ def negated() -> Iterator[Take]:
         for seed in range(2):
             for negative in (None, without):
                 name = f"{prompt} without {negative} {seed}"
-                yield Take("negatives", name, prompt, 500 + seed, negative=negative, without=without)
+                yield Take(
+                    "negatives", name, prompt, 500 + seed, negative=negative, without=without
+                )
 
 
 def guided_loops(sources: list[dict[str, object]]) -> Iterator[Take]:
     """Drum loops of which the first bar is kept; and the same prompts and seeds without a source."""
-    drums = [number for number, source in enumerate(sources) if source["kind"] == "drums" and source["swing"] == 0]
+    drums = [
+        number
+        for number, source in enumerate(sources)
+        if source["kind"] == "drums" and source["swing"] == 0
+    ]
     for number in drums[:8]:
         prompt = STYLE_PROMPTS[number % 2].format(bpm=round(float(str(sources[number]["bpm"]))))
         yield Take("guided", f"{number} kept", prompt, 600, source=number, keeps=True)
@@ -163,7 +202,7 @@ def made(model: LatentModel, take: Take, sources: NDArray[np.float32]) -> Tensor
     sampler = euler(x, log_snr_times(STEPS, take.strength))
     if take.keeps and latents is not None:
         first_bar = (torch.arange(x.shape[1]) < 240 / take.bpm * SAMPLE_RATE / HOP).float()
-        sampler = pulled(sampler, latents, first_bar, KEEP_STRENGTH)
+        sampler = guide_latents(sampler, latents, first_bar, KEEP_STRENGTH)
     return drive(model, guided(sampler, *model.condition(text), GUIDANCE))
 
 
@@ -184,7 +223,9 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("name")
     options.add_argument(
-        "--embedded", action="store_true", help="of the package's model, not of the weights in state/NAME"
+        "--embedded",
+        action="store_true",
+        help="of the package's model, not of the weights in state/NAME",
     )
     chosen = options.parse_args()
     name = chosen.name

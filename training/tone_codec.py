@@ -67,7 +67,9 @@ def wanted(controls: Controls) -> Tensor:
 
 def as_given(controls: Tensor) -> Tensor:
     """What ``wanted`` gives as a decoder that is right would give it: logits where there are probabilities."""
-    presence, rest, width = torch.split(controls, [NOTES, CONTROLS - NOTES - REGISTERS, REGISTERS], -1)
+    presence, rest, width = torch.split(
+        controls, [NOTES, CONTROLS - NOTES - REGISTERS, REGISTERS], -1
+    )
     return torch.cat([2 * presence - 1, rest, torch.logit(width, 1e-4)], -1)
 
 
@@ -90,7 +92,9 @@ def strikes(presence: Tensor, level: Tensor) -> Tensor:
     before, after = F.pad(level, (0, 0, 1, 0))[:, :-1], F.pad(level, (0, 0, 0, 1))[:, 1:]
     before[:, 0], after[:, -1] = level[:, 0], level[:, -1]
     rises = presence * (torch.maximum(level, after) - before > STRUCK_RISE)
-    lately = F.max_pool1d(F.pad(rises.transpose(1, 2), (RISING_STEPS, 0)), RISING_STEPS, 1)[..., :-1].transpose(1, 2)
+    lately = F.max_pool1d(F.pad(rises.transpose(1, 2), (RISING_STEPS, 0)), RISING_STEPS, 1)[
+        ..., :-1
+    ].transpose(1, 2)
     return rises * (1 - lately)
 
 
@@ -114,7 +118,9 @@ class TimbreEncoder(nn.Module):
         """[rows, steps, CONTROLS] -> [rows, frames, TIMBRE_CHANNELS]"""
         presence, _, share, width = parted(controls)
         sounds = (by_registers(presence).amax(-1) > 0).float()
-        given = torch.cat([((share + 3) / 2 * sounds[..., None]).flatten(-2), width * sounds, sounds], -1)
+        given = torch.cat(
+            [((share + 3) / 2 * sounds[..., None]).flatten(-2), width * sounds, sounds], -1
+        )
         joined = given.reshape(given.shape[0], -1, FINE_PER_LATENT * given.shape[-1])
         output: Tensor = self.output(self.norm(self.network(self.input(joined))))
         return output
@@ -153,7 +159,9 @@ def apart(made: Tensor, target: Tensor, missed: float = 1.0) -> dict[str, Tensor
         * ((level - target_level).abs() * is_there * (0.2 + 5 * loud)).sum()
         / (is_there * (0.2 + 5 * loud)).sum().clamp(min=1),
         "share": 0.6 * ((share - target_share).abs() * audible).sum() / audible.sum().clamp(min=1),
-        "width": 0.2 * ((torch.sigmoid(width) - target_width).abs() * sounds).sum() / sounds.sum().clamp(min=1),
+        "width": 0.2
+        * ((torch.sigmoid(width) - target_width).abs() * sounds).sum()
+        / sounds.sum().clamp(min=1),
         "flicker": 4 * ((on[:, 1:] - on[:, :-1]).abs() * steady).mean(),
     }
 
@@ -162,16 +170,24 @@ def measured(made: Tensor, target: Tensor) -> dict[str, float]:
     """Recall and precision of notes weighted by amplitude."""
     presence, level, *_ = parted(made)
     is_there, target_level, *_ = parted(target)
-    found, loud, made_loud = (presence > 0).float(), is_there * torch.exp(target_level), torch.exp(level)
+    found, loud, made_loud = (
+        (presence > 0).float(),
+        is_there * torch.exp(target_level),
+        torch.exp(level),
+    )
     return {
         "recall": float((loud * found).sum() / loud.sum().clamp(min=1e-6)),
-        "precision": float((made_loud * found * is_there).sum() / (made_loud * found).sum().clamp(min=1e-6)),
+        "precision": float(
+            (made_loud * found * is_there).sum() / (made_loud * found).sum().clamp(min=1e-6)
+        ),
     }
 
 
 def _off(latents: Tensor) -> Tensor:
     """Noise as large as a row's luck will have it."""
-    most = torch.cat([torch.full((ROLL_CHANNELS,), ROLL_NOISE), torch.full((TIMBRE_CHANNELS,), TIMBRE_NOISE)])
+    most = torch.cat(
+        [torch.full((ROLL_CHANNELS,), ROLL_NOISE), torch.full((TIMBRE_CHANNELS,), TIMBRE_NOISE)]
+    )
     return torch.randn_like(latents) * most * torch.rand(len(latents), 1, 1)
 
 
@@ -199,7 +215,9 @@ def main() -> None:
     """Train it."""
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--steps", type=int, default=STEPS)
-    options.add_argument("--start", type=Path, help="an earlier checkpoint to start from, as far as it fits")
+    options.add_argument(
+        "--start", type=Path, help="an earlier checkpoint to start from, as far as it fits"
+    )
     chosen = options.parse_args()
     one_thread(0)
     bank = control_bank(FIRST_SEED, LOOPS)

@@ -76,7 +76,9 @@ MEANINGS: dict[str, str] = {
     "without-percussion": "without-percussion",
 }
 TOKENS = {meaning: FIRST_WORD + number for number, meaning in enumerate(MEANINGS)}
-VOCABULARY = {word: TOKENS[meaning] for meaning, words in MEANINGS.items() for word in words.split()}
+VOCABULARY = {
+    word: TOKENS[meaning] for meaning, words in MEANINGS.items() for word in words.split()
+}
 VOCABULARY_SIZE = FIRST_WORD + len(MEANINGS)
 
 PITCHED = (
@@ -135,7 +137,9 @@ def _drums(loop: Loop, drawn: Drawn) -> list[str]:
     if not said and drawn.random() < 0.1:
         said = ["percussion", "kick", "snare", "hat"]
     if only and drawn.random() < 0.5:
-        said = [f"without-{one}" for one in ELEMENTS if one not in only and drawn.random() < 0.7] + ["drums"]
+        said = [
+            f"without-{one}" for one in ELEMENTS if one not in only and drawn.random() < 0.7
+        ] + ["drums"]
     elif not only or drawn.random() < 0.4:
         said.append("drums")
     return said + ([loop.drums.kit] if drawn.random() < 0.4 else [])
@@ -148,5 +152,9 @@ def _sounding(loop: Loop) -> list[str]:
         ("dark", "bright"): loop.bright, ("soft", "hard"): drive, ("sparse", "busy"): loop.dense,
         ("dry", "spacious"): loop.space,
     }  # fmt: skip
-    said = [low if level < 0.2 else high for (low, high), level in traits.items() if not 0.2 <= level <= 0.8]
+    said = [
+        low if level < 0.2 else high
+        for (low, high), level in traits.items()
+        if not 0.2 <= level <= 0.8
+    ]
     return said + (["swing"] if loop.grid.swing > 0.08 else [])

@@ -84,7 +84,11 @@ def _generate(model: Any, sample_size: int, request: Mapping[str, Any]) -> Tenso
     from stable_audio_tools.inference.generation import generate_diffusion_cond
 
     negative, source = request["negative_prompt"], request["init_audio"]
-    of_source = {} if source is None else {"init_audio": _read(source), "init_noise_level": request["init_noise_level"]}
+    of_source = (
+        {}
+        if source is None
+        else {"init_audio": _read(source), "init_noise_level": request["init_noise_level"]}
+    )
     audio: Tensor = generate_diffusion_cond(
         model,
         steps=request["steps"],
@@ -107,7 +111,9 @@ def _conditioning(prompt: str) -> list[dict[str, object]]:
 def _read(path: str) -> tuple[int, Tensor]:
     """A 16-bit WAV file: its rate and its audio, [channels, samples]."""
     with wave.open(path) as file:
-        samples = np.frombuffer(file.readframes(file.getnframes()), "<i2").reshape(-1, file.getnchannels())
+        samples = np.frombuffer(file.readframes(file.getnframes()), "<i2").reshape(
+            -1, file.getnchannels()
+        )
         return file.getframerate(), torch.from_numpy(samples.T.astype(np.float32) / 32768)
 
 

@@ -29,7 +29,9 @@ def versions() -> str:
     """What the reference runs on."""
     names = ("stable-audio-tools", "torch", "transformers", "numpy")
     code = f"from importlib.metadata import version; print(', '.join(f'{{one}} {{version(one)}}' for one in {names}))"
-    return subprocess.run([PYTHON, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
+    return subprocess.run(
+        [PYTHON, "-c", code], capture_output=True, text=True, check=True
+    ).stdout.strip()
 
 
 class Reference:
@@ -53,7 +55,9 @@ class Reference:
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         if not line:
-            raise RuntimeError(f"the reference ended; its log ends:\n{self._log.read_text(errors='replace')[-2000:]}")
+            raise RuntimeError(
+                f"the reference ended; its log ends:\n{self._log.read_text(errors='replace')[-2000:]}"
+            )
         answer: dict[str, Any] = json.loads(line)
         return answer
 
@@ -66,7 +70,14 @@ def running(model: Path, threads: int, folder: Path) -> Iterator[Reference]:
     folder.mkdir(parents=True, exist_ok=True)
     log, began = folder / "reference.log", time.perf_counter()
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    command = [str(PYTHON), str(HERE / "driver.py"), "--model", str(model), "--threads", str(threads)]
+    command = [
+        str(PYTHON),
+        str(HERE / "driver.py"),
+        "--model",
+        str(model),
+        "--threads",
+        str(threads),
+    ]
     with log.open("wb") as file:
         process = subprocess.Popen(
             command,

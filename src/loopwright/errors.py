@@ -101,7 +101,12 @@ class TryLater(LoopwrightError):
     default_code = "try_later"
 
     def __init__(
-        self, message: str, *, retry_after: int = 5, field: str | None = None, code: str | None = None
+        self,
+        message: str,
+        *,
+        retry_after: int = 5,
+        field: str | None = None,
+        code: str | None = None,
     ) -> None:
         super().__init__(message, field=field, code=code)
         self.retry_after = retry_after
@@ -152,4 +157,8 @@ def shown(value: object) -> str:
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     text = json.dumps(value, ensure_ascii=True, default=str)
-    return text if len(text) <= SHOWN_CHARACTERS else f"{text[:SHOWN_CHARACTERS]}… ({len(text):,} characters)"
+    return (
+        text
+        if len(text) <= SHOWN_CHARACTERS
+        else f"{text[:SHOWN_CHARACTERS]}… ({len(text):,} characters)"
+    )

@@ -35,7 +35,9 @@ class Settings:
 
     host: str = _setting("127.0.0.1", "Address to listen on; 0.0.0.0 for all.")
     port: int = _setting(8005, "Port to listen on.", ge=0, le=65535)
-    root_path: str = _setting("", "Path prefix the server is reached under behind a proxy, such as /audio.")
+    root_path: str = _setting(
+        "", "Path prefix the server is reached under behind a proxy, such as /audio."
+    )
     cors_origins: str = _setting(
         ",".join(
             ["null"]
@@ -55,10 +57,13 @@ class Settings:
         "Hub repositories models may be loaded from, separated by commas; `*` allows all. "
         "The one set as `model` always counts.",
     )
-    hf_token: str | None = _setting(None, "Token for the hub (HF_TOKEN, without the prefix).", secret=True)
+    hf_token: str | None = _setting(
+        None, "Token for the hub (HF_TOKEN, without the prefix).", secret=True
+    )
     device: Literal["auto", "cpu", "cuda", "mps"] = _setting("auto", "Where the model runs.")
     engine: Literal["auto", "torch", "openvino"] = _setting(
-        "auto", "What computes the model; auto: openvino on a CPU where it is installed, else torch. pocket is torch's."
+        "auto",
+        "What computes the model; auto: openvino on a CPU where it is installed, else torch. pocket is torch's.",
     )
     precision: Literal["auto", "f32", "f16", "int8"] = _setting(
         "auto",
@@ -68,7 +73,9 @@ class Settings:
     queue_size: int = _setting(32, "Requests that may wait; the next one is answered 503.", ge=1)
     max_body_bytes: int = _setting(100_000_000, "Largest request body in bytes.", ge=1000)
     max_models: int = _setting(2, "Models kept loaded; the least recently used goes first.", ge=1)
-    model_memory_gb: float | None = _setting(None, "Memory for the weights of loaded models, in GB.", gt=0)
+    model_memory_gb: float | None = _setting(
+        None, "Memory for the weights of loaded models, in GB.", gt=0
+    )
     max_upload_seconds: float = _setting(600, "Longest audio that may be sent, in seconds.", gt=0)
     riffs_dir: Path = _setting(Path("riffs"), "Folder of the personal riff library.")
     cache_dir: Path = _setting(
@@ -79,24 +86,28 @@ class Settings:
     log_format: Literal["console", "json"] = _setting("console", "How log lines look.")
 
 
-def words_of(name: str) -> str:
+def help_of(name: str) -> str:
     """What a setting means, in a sentence or two."""
-    return next((str(one.metadata["description"]) for one in fields(Settings) if one.name == name), "")
+    return next(
+        (str(one.metadata["description"]) for one in fields(Settings) if one.name == name), ""
+    )
 
 
-def variable_of(name: str) -> str:
+def env_var(name: str) -> str:
     """The environment variable of a setting."""
     return OTHER_VARIABLES.get(name, f"LOOPWRIGHT_{name.upper()}")
 
 
-def read_settings(flags: Mapping[str, object], environment: Mapping[str, str] = os.environ) -> Settings:
+def read_settings(
+    flags: Mapping[str, object], environment: Mapping[str, str] = os.environ
+) -> Settings:
     """The flags that were given (not None), else the environment, else the defaults.
 
     An empty variable counts as none. Raises InvalidInput that names the setting, the value and what it means.
     """
     from pydantic import TypeAdapter, ValidationError
 
-    outside = {one.name: environment.get(variable_of(one.name)) for one in fields(Settings)}
+    outside = {one.name: environment.get(env_var(one.name)) for one in fields(Settings)}
     given: dict[str, object] = {name: value for name, value in outside.items() if value}
     given |= {name: value for name, value in flags.items() if value is not None}
     try:
@@ -105,5 +116,6 @@ def read_settings(flags: Mapping[str, object], environment: Mapping[str, str] = 
         first = error.errors(include_url=False)[0]
         name = str(first["loc"][0])
         raise InvalidInput(
-            f"setting {name} cannot be {shown(first['input'])}: {first['msg'].lower()}. {words_of(name)}", field=name
+            f"setting {name} cannot be {shown(first['input'])}: {first['msg'].lower()}. {help_of(name)}",
+            field=name,
         ) from None

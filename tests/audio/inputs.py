@@ -55,7 +55,9 @@ def filed(suffix: str, *arguments: str) -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"x{suffix}"
         ffmpeg = ("ffmpeg", "-v", "error", "-i", "pipe:0")
-        subprocess.run([*ffmpeg, *arguments, str(path)], input=source(), capture_output=True, check=True)
+        subprocess.run(
+            [*ffmpeg, *arguments, str(path)], input=source(), capture_output=True, check=True
+        )
         return path.read_bytes()
 
 
@@ -84,7 +86,9 @@ def without_xing(data: bytes) -> bytes:
 def with_frames_promised(data: bytes, more: int) -> bytes:
     """An MP3 whose tag promises more frames than there are."""
     at = data.index(b"Info") + 8
-    return data[:at] + struct.pack(">I", struct.unpack_from(">I", data, at)[0] + more) + data[at + 4 :]
+    return (
+        data[:at] + struct.pack(">I", struct.unpack_from(">I", data, at)[0] + more) + data[at + 4 :]
+    )
 
 
 def unpadded_name(data: bytes) -> bytes:
@@ -194,12 +198,20 @@ def outcome(data: bytes) -> str:
         got = decode(data, RATE, keep_seconds=12, max_seconds=600)
     except (NotAudio, TooLarge):
         return "refused"
-    said = ALL if _is_exact(got) else WITH_SILENCE if _has_silence(got) else f"{got.seconds:.3f} s of 2"
+    said = (
+        ALL
+        if _is_exact(got)
+        else WITH_SILENCE
+        if _has_silence(got)
+        else f"{got.seconds:.3f} s of 2"
+    )
     return f"{said}, with a warning" if got.notes else said
 
 
 def _is_exact(got: Decoded) -> bool:
-    return abs(got.frames * RATE / got.rate - FRAMES) < 45  # one of 44 bytes of a header is 11 samples
+    return (
+        abs(got.frames * RATE / got.rate - FRAMES) < 45
+    )  # one of 44 bytes of a header is 11 samples
 
 
 def _has_silence(got: Decoded) -> bool:
@@ -222,7 +234,9 @@ def row(one: Input) -> str:
 
 def page() -> str:
     """The table, from files that are written now."""
-    head = "| container | codec | its length field | what is used | read by |\n|---|---|---|---|---|"
+    head = (
+        "| container | codec | its length field | what is used | read by |\n|---|---|---|---|---|"
+    )
     return "\n".join([head, *map(row, INPUTS)])
 
 

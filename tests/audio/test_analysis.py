@@ -5,7 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from loopwright.audio.analysis import FASTEST, SLOWEST, estimate, estimate_key, estimate_tempo, likely_octave
+from loopwright.audio.analysis import (
+    FASTEST,
+    SLOWEST,
+    estimate,
+    estimate_key,
+    estimate_tempo,
+    likely_octave,
+)
 from tests.sounds import RATE, drums, tone
 
 HALF = 22050
@@ -26,8 +33,12 @@ def test_the_key_of_a_chord(root: int, hz: float) -> None:
     assert 0 < confidence <= 1
 
 
-@pytest.mark.parametrize(("heard", "likely"), [(304, 152), (20, 80), (59, 118), (120, 120), (179, 179), (0, 110)])
-def test_a_tempo_beyond_the_likely_ones_is_taken_an_octave_nearer(heard: float, likely: float) -> None:
+@pytest.mark.parametrize(
+    ("heard", "likely"), [(304, 152), (20, 80), (59, 118), (120, 120), (179, 179), (0, 110)]
+)
+def test_a_tempo_beyond_the_likely_ones_is_taken_an_octave_nearer(
+    heard: float, likely: float
+) -> None:
     assert likely_octave(heard) == likely
 
 

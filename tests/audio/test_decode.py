@@ -38,7 +38,9 @@ def test_every_format(kind: str, subtype: str) -> None:
     rate = 48000
     got = decoded(encoded(tone(440, 2, rate), rate, kind, subtype))
     assert got.audio.shape[0] == 2
-    assert got.audio.shape[1] == pytest.approx(88200, abs=3000 if subtype == "MPEG_LAYER_III" else 2)
+    assert got.audio.shape[1] == pytest.approx(
+        88200, abs=3000 if subtype == "MPEG_LAYER_III" else 2
+    )
     assert loudest_hz(got.audio[0], 44100) == pytest.approx(440, abs=1)
     assert np.abs(got.audio).max() == pytest.approx(0.5, abs=0.15)
 
@@ -87,14 +89,39 @@ def _wav_with(samples: np.ndarray) -> bytes:
 
 BAD = [
     ("empty", b"", NotAudio, "audio_file is empty"),
-    ("text", b"hello, I am a wav", NotAudio, "audio_file is text, not audio; send WAV, AIFF, FLAC, MP3"),
-    ("cut wav", encoded(tone(440))[:20_000], NotAudio, "audio_file is not whole: its header promises 176,400 bytes"),
+    (
+        "text",
+        b"hello, I am a wav",
+        NotAudio,
+        "audio_file is text, not audio; send WAV, AIFF, FLAC, MP3",
+    ),
+    (
+        "cut wav",
+        encoded(tone(440))[:20_000],
+        NotAudio,
+        "audio_file is not whole: its header promises 176,400 bytes",
+    ),
     ("cut flac", encoded(tone(440, 3), kind="FLAC")[:8_000], NotAudio, "audio_file"),
     ("header alone", encoded(tone(440))[:44], NotAudio, "audio_file"),
-    ("NaN", _wav_with(np.array([0.0, np.nan] * 500)), NotAudio, "audio_file has samples that are not finite numbers"),
-    ("inf", _wav_with(np.array([0.0, -np.inf] * 500)), NotAudio, "audio_file has samples that are not finite numbers"),
+    (
+        "NaN",
+        _wav_with(np.array([0.0, np.nan] * 500)),
+        NotAudio,
+        "audio_file has samples that are not finite numbers",
+    ),
+    (
+        "inf",
+        _wav_with(np.array([0.0, -np.inf] * 500)),
+        NotAudio,
+        "audio_file has samples that are not finite numbers",
+    ),
     ("no samples", encoded(np.zeros((2, 0), np.float32)), NotAudio, "audio_file holds no samples"),
-    ("9 channels", encoded(tone(440, channels=9)), TooLarge, "audio_file must have at most 8 channels, got 9"),
+    (
+        "9 channels",
+        encoded(tone(440, channels=9)),
+        TooLarge,
+        "audio_file must have at most 8 channels, got 9",
+    ),
     (
         "4 kHz",
         encoded(tone(440, rate=4000), 4000),
@@ -105,7 +132,9 @@ BAD = [
 ]
 
 
-@pytest.mark.parametrize(("data", "kind", "part"), [case[1:] for case in BAD], ids=[case[0] for case in BAD])
+@pytest.mark.parametrize(
+    ("data", "kind", "part"), [case[1:] for case in BAD], ids=[case[0] for case in BAD]
+)
 def test_bad_files_are_refused_in_a_sentence(data: bytes, kind: type[NotAudio], part: str) -> None:
     with pytest.raises(kind) as caught:
         decoded(data)

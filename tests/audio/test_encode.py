@@ -15,7 +15,15 @@ from loopwright.audio.encode import BitDepth, Format, encode
 from loopwright.audio.wav import Tags
 from tests.sounds import RATE, drums
 
-TAGS = Tags("techno drums 92.5bpm", "prompt: techno drums; seed: 7; model: pocket", "Loopwright 1", 92.5, 16, "G#", 68)
+TAGS = Tags(
+    "techno drums 92.5bpm",
+    "prompt: techno drums; seed: 7; model: pocket",
+    "Loopwright 1",
+    92.5,
+    16,
+    "G#",
+    68,
+)
 AUDIO = drums(92.5)[:, :400_001] * np.float32(0.5)
 
 
@@ -82,7 +90,9 @@ def test_dither_makes_the_error_noise() -> None:
 
 def test_a_daw_reads_tempo_beats_and_loop_points() -> None:
     found = chunks(encode(AUDIO, RATE, TAGS))
-    flags, note, _, _, beats, denominator, numerator, tempo = struct.unpack("<IHHfIHHf", found[b"acid"])
+    flags, note, _, _, beats, denominator, numerator, tempo = struct.unpack(
+        "<IHHfIHHf", found[b"acid"]
+    )
     assert (flags, note, beats, denominator, numerator, tempo) == (6, 68, 16, 4, 4, 92.5)
     sampler = struct.unpack("<15I", found[b"smpl"])
     assert (sampler[3], sampler[7]) == (68, 1)
@@ -91,7 +101,11 @@ def test_a_daw_reads_tempo_beats_and_loop_points() -> None:
 
 def test_libsndfile_reads_them_back() -> None:
     with soundfile.SoundFile(io.BytesIO(encode(AUDIO, RATE, TAGS))) as file:
-        assert (file.title, file.comment, file.software) == (TAGS.title, TAGS.comment, TAGS.software)
+        assert (file.title, file.comment, file.software) == (
+            TAGS.title,
+            TAGS.comment,
+            TAGS.software,
+        )
         said = " ".join(file.extra_info.split())
     for part in (
         "Root note : 0x44",
@@ -113,7 +127,9 @@ def test_tempo_title_and_comment_are_in_the_tags(kind: Format) -> None:
     assert tags.comment == TAGS.comment
     others = {name.lower(): values for name, values in tags.other.items()}
     assert "92.5" in others["bpm"]
-    assert "G#" in (others.get("initial_key") or others.get("key") or others.get("initialkey") or [])
+    assert "G#" in (
+        others.get("initial_key") or others.get("key") or others.get("initialkey") or []
+    )
     with soundfile.SoundFile(io.BytesIO(data)) as file:
         assert (file.title, file.comment) == (TAGS.title, TAGS.comment)
 

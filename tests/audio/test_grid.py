@@ -30,7 +30,9 @@ def test_swing_is_no_offset() -> None:
     for eighth in range(32):
         for start in (eighth * beat / 2, eighth * beat / 2 + beat / 4 + 0.03 * RATE):
             at = round(start)
-            swung[:, at : at + 2000] += hit[:, : swung.shape[1] - at] * (1.0 if start % beat < 1 else 0.5)
+            swung[:, at : at + 2000] += hit[:, : swung.shape[1] - at] * (
+                1.0 if start % beat < 1 else 0.5
+            )
     grid = measure_grid(swung, RATE, 90)
     assert abs(grid.offset_ms) < 4
     assert align(swung, RATE, 90, grid)[1] == 0

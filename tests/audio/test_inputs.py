@@ -73,7 +73,9 @@ def test_files_that_were_seen_to_fail(name: str, frames: int, note: str | None) 
 
 
 @needs_ffmpeg
-@pytest.mark.parametrize(("name", "frames"), [("voice_memo.m4a", 22050), ("mediarecorder.webm", 24000)])
+@pytest.mark.parametrize(
+    ("name", "frames"), [("voice_memo.m4a", 22050), ("mediarecorder.webm", 24000)]
+)
 def test_what_phones_and_browsers_record(name: str, frames: int) -> None:
     got = decoded((CASES / name).read_bytes())
     assert frames <= got.frames <= frames + 1024
@@ -81,7 +83,8 @@ def test_what_phones_and_browsers_record(name: str, frames: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "kind"), [("voice_memo.m4a", "an M4A file (AAC)"), ("mediarecorder.webm", "a WebM file (Opus)")]
+    ("name", "kind"),
+    [("voice_memo.m4a", "an M4A file (AAC)"), ("mediarecorder.webm", "a WebM file (Opus)")],
 )
 def test_without_ffmpeg_the_error_says_what_was_sent_and_what_to_do(
     monkeypatch: pytest.MonkeyPatch, name: str, kind: str
@@ -118,7 +121,11 @@ def test_what_is_no_audio_is_named_by_its_first_bytes(data: bytes, name: str) ->
 
 
 def test_two_files_one_after_the_other_are_both_used() -> None:
-    for kind, subtype, name in (("MP3", None, "MP3s"), ("OGG", "VORBIS", "Ogg files"), ("OGG", "OPUS", "Ogg files")):
+    for kind, subtype, name in (
+        ("MP3", None, "MP3s"),
+        ("OGG", "VORBIS", "Ogg files"),
+        ("OGG", "OPUS", "Ogg files"),
+    ):
         rate = 48000
         one = encoded(tone(440, 2, rate), rate, kind, subtype)
         got = decoded(one + one)
@@ -172,8 +179,13 @@ HEADS = sorted(CASES.iterdir())
 
 
 @settings(deadline=None, max_examples=200)
-@given(case=st.sampled_from(HEADS), cuts=st.lists(st.tuples(st.floats(0, 1), st.binary(max_size=8)), max_size=4))
-def test_damaged_files_are_audio_or_refused_in_our_own_words(case: Path, cuts: list[tuple[float, bytes]]) -> None:
+@given(
+    case=st.sampled_from(HEADS),
+    cuts=st.lists(st.tuples(st.floats(0, 1), st.binary(max_size=8)), max_size=4),
+)
+def test_damaged_files_are_audio_or_refused_in_our_own_words(
+    case: Path, cuts: list[tuple[float, bytes]]
+) -> None:
     data = bytearray(case.read_bytes())
     for where, patch in cuts:
         at = int(where * min(len(data), 400))  # headers are where damage tells
@@ -252,7 +264,10 @@ def test_chunks_behind_the_audio_are_not_heard() -> None:
 
 
 def test_a_file_is_known_by_its_bytes_and_not_by_its_name() -> None:
-    kinds = {identify(encoded(tone(440, 1), kind=kind)).extension for kind in ("WAV", "AIFF", "FLAC", "MP3", "OGG")}
+    kinds = {
+        identify(encoded(tone(440, 1), kind=kind)).extension
+        for kind in ("WAV", "AIFF", "FLAC", "MP3", "OGG")
+    }
     assert kinds == {".wav", ".aiff", ".flac", ".mp3", ".ogg"}
 
 

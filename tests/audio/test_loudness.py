@@ -63,7 +63,9 @@ def test_nothing_is_raised_by_more_than_30_db(how: Normalize, level_db: float) -
 
 @pytest.mark.parametrize("how", ["peak", "loudness", "none"])
 def test_a_decoders_noise_floor_is_silence(how: Normalize) -> None:
-    hum = np.random.default_rng(0).uniform(-1, 1, (2, RATE)).astype(np.float32) * np.float32(10 ** (-72 / 20))
+    hum = np.random.default_rng(0).uniform(-1, 1, (2, RATE)).astype(np.float32) * np.float32(
+        10 ** (-72 / 20)
+    )
     assert is_silent(hum)
     audio, warnings = normalized(hum, how, RATE, -14)
     assert np.array_equal(audio, hum)

@@ -15,12 +15,16 @@ LEVELS = st.lists(st.integers(0, 6), max_size=60)
 
 
 def library(curve: np.ndarray, height: float, distance: int, prominence: float) -> list[int]:
-    found, _ = scipy.signal.find_peaks(curve, height=height, distance=distance, prominence=prominence)
+    found, _ = scipy.signal.find_peaks(
+        curve, height=height, distance=distance, prominence=prominence
+    )
     return [int(place) for place in found]
 
 
 @given(LEVELS, st.integers(0, 5), st.integers(1, 8), st.integers(0, 4))
-def test_plateaus_and_equal_peaks(levels: list[int], height: float, distance: int, prominence: float) -> None:
+def test_plateaus_and_equal_peaks(
+    levels: list[int], height: float, distance: int, prominence: float
+) -> None:
     # equal heights in a row have an order in which they are taken that the library leaves to its sort: each its own height
     curve = np.array(levels, dtype=np.float64)
     ours = find_peaks(curve, height=height, distance=1, prominence=prominence)
@@ -41,4 +45,6 @@ def test_curves_of_a_loops_length(seed: int) -> None:
 @pytest.mark.parametrize("length", range(4))
 def test_what_is_too_short_for_a_peak(length: int) -> None:
     curve = np.arange(length, dtype=np.float64) % 2
-    assert find_peaks(curve, height=0, distance=1, prominence=0).tolist() == ([1] if length == 3 else [])
+    assert find_peaks(curve, height=0, distance=1, prominence=0).tolist() == (
+        [1] if length == 3 else []
+    )

@@ -22,7 +22,9 @@ def attack_errors(audio: np.ndarray, bpm: float) -> np.ndarray:
     return np.array(errors)
 
 
-@pytest.mark.parametrize(("original", "target"), [(100, 140), (140, 100), (120, 125), (128, 174), (90, 60)])
+@pytest.mark.parametrize(
+    ("original", "target"), [(100, 140), (140, 100), (120, 125), (128, 174), (90, 60)]
+)
 def test_onsets_are_within_5_ms_of_the_target_grid(original: int, target: int) -> None:
     samples = round(16 * 60 / target * RATE)
     for make in (stretch, stretch_loop):

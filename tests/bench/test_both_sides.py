@@ -12,12 +12,20 @@ from subprocess import PIPE
 import pytest
 from bench.checkpoint import random_tensors
 from bench.machine import forget_peak, peak_memory
-from bench.scenarios import LOOP_SAMPLES, NEGATIVE, SCENARIOS, STYLE_TRANSFER, TEXT_LOOP, Scenario, write_source
+from bench.scenarios import (
+    LOOP_SAMPLES,
+    NEGATIVE,
+    SCENARIOS,
+    STYLE_TRANSFER,
+    TEXT_LOOP,
+    Scenario,
+    write_source,
+)
 from safetensors import safe_open
 
-from loopwright.plan import GenerationPlan, ModelLimits
-from loopwright.planner import plan_audio, plan_loop, plan_style
-from loopwright.request import GenerationRequest, LoopRequest, StyleRequest
+from loopwright.kinds.request import GenerationRequest, LoopRequest, StyleRequest
+from loopwright.planning.plan import GenerationPlan, ModelLimits
+from loopwright.planning.planner import plan_audio, plan_loop, plan_style
 from tests.model.golden import GOLDEN, MODELS
 
 LIMITS = ModelLimits(44_100, 524_288, ("pingpong",), 8, 100, 6.0)
@@ -36,8 +44,15 @@ def planned(scenario: Scenario) -> GenerationPlan:
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda one: one.name)
 def test_both_are_asked_the_same(scenario: Scenario) -> None:
     plan, asked = planned(scenario), scenario.for_reference(Path("source.wav"), None)
-    assert (plan.words.prompt, plan.words.negative_prompt) == (asked["prompt"], asked["negative_prompt"])
-    assert (plan.steps, plan.guidance, plan.seed) == (asked["steps"], asked["cfg_scale"], asked["seed"])
+    assert (plan.words.prompt, plan.words.negative_prompt) == (
+        asked["prompt"],
+        asked["negative_prompt"],
+    )
+    assert (plan.steps, plan.cfg_scale, plan.seed) == (
+        asked["steps"],
+        asked["cfg_scale"],
+        asked["seed"],
+    )
     assert plan.samples == asked["samples"]
     assert plan.seconds_total == 12
     assert not plan.warnings
@@ -46,14 +61,23 @@ def test_both_are_asked_the_same(scenario: Scenario) -> None:
 def test_what_is_compared_is_as_the_model_made_it() -> None:
     request, unknown = LoopRequest.parse(TEXT_LOOP.fields(as_made=True))
     assert unknown == ()
-    assert (request.seamless, request.align, request.normalize, request.bit_depth) == (False, False, "none", 32)
+    assert (request.seamless, request.align, request.normalize, request.bit_depth) == (
+        False,
+        False,
+        "none",
+        32,
+    )
     assert StyleRequest.parse(STYLE_TRANSFER.fields(as_made=True))[1] == ()
     assert NEGATIVE.rows == 2
 
 
 def test_the_source_is_a_loop(tmp_path: Path) -> None:
     with wave.open(str(write_source(tmp_path / "source.wav"))) as file:
-        assert (file.getnframes(), file.getnchannels(), file.getframerate()) == (LOOP_SAMPLES, 2, 44_100)
+        assert (file.getnframes(), file.getnchannels(), file.getframerate()) == (
+            LOOP_SAMPLES,
+            2,
+            44_100,
+        )
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -74,7 +98,9 @@ for line in sys.stdin:
 
 
 def test_peak_memory_can_begin_anew() -> None:
-    with subprocess.Popen([sys.executable, "-c", ALLOCATES], stdin=PIPE, stdout=PIPE, text=True) as process:
+    with subprocess.Popen(
+        [sys.executable, "-c", ALLOCATES], stdin=PIPE, stdout=PIPE, text=True
+    ) as process:
         peaks = []
         for size in (300_000_000, 100_000_000):
             assert process.stdin is not None

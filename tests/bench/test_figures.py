@@ -27,7 +27,9 @@ def test_ratios_are_taken_pair_by_pair() -> None:
 
 
 def test_what_has_no_partner_does_not_count() -> None:
-    assert paired({1: 6.0, 2: 8.0}, {2: 2.0, 3: 1.0}, lambda a, b: a - b) == Figure(6.0, 6.0, 6.0, 1)
+    assert paired({1: 6.0, 2: 8.0}, {2: 2.0, 3: 1.0}, lambda a, b: a - b) == Figure(
+        6.0, 6.0, 6.0, 1
+    )
     assert times_faster({1: 6.0}, {2: 3.0}) is None
 
 

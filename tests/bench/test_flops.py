@@ -44,16 +44,24 @@ def test_the_autoencoder(name: str) -> None:
 def test_the_denoiser() -> None:
     config = small("saos-tiny").denoiser
     model, frames = DiffusionTransformer(config).eval(), 40
-    context, x = torch.randn(1, CONTEXT, config.context_width), torch.randn(1, config.channels, frames)
+    context, x = (
+        torch.randn(1, CONTEXT, config.context_width),
+        torch.randn(1, config.channels, frames),
+    )
     with torch.inference_mode():
         pairs = model.keys_values(context)
-    step = counted(lambda: model(x, torch.tensor([0.5]), pairs, torch.randn(1, config.global_width)))
+    step = counted(
+        lambda: model(x, torch.tensor([0.5]), pairs, torch.randn(1, config.global_width))
+    )
     # torch's counter does not see attention on the CPU
     seen = flops.denoiser_step(config, frames, CONTEXT) - config.depth * (
-        flops.attention(frames + 1, frames + 1, config.width) + flops.attention(frames + 1, CONTEXT, config.width)
+        flops.attention(frames + 1, frames + 1, config.width)
+        + flops.attention(frames + 1, CONTEXT, config.width)
     )
     assert seen == pytest.approx(step, rel=0.01)
-    assert flops.keys_values(config, CONTEXT) == pytest.approx(counted(lambda: model.keys_values(context)), rel=0.01)
+    assert flops.keys_values(config, CONTEXT) == pytest.approx(
+        counted(lambda: model.keys_values(context)), rel=0.01
+    )
 
 
 def test_the_full_size() -> None:
@@ -61,4 +69,7 @@ def test_the_full_size() -> None:
     found = flops.by_stage(config, rows=2, steps=8, samples=524_288)
     assert found["denoising"] / 16 == pytest.approx(0.161e12, rel=0.01)
     assert found["decoding"] == pytest.approx(1.291e12, rel=0.01)
-    assert flops.by_stage(config, rows=1, steps=8, samples=524_288 // 2)["decoding"] * 2 == found["decoding"]
+    assert (
+        flops.by_stage(config, rows=1, steps=8, samples=524_288 // 2)["decoding"] * 2
+        == found["decoding"]
+    )

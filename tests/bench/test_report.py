@@ -10,7 +10,9 @@ from bench.results import REFERENCE, Agreement, Embedded, Load, Pair, Results, S
 from bench.scenarios import TEXT_LOOP, WHOLE_WINDOW
 
 MACHINE = Machine("A Processor", 2, 24 << 30, "A System", "3.11.7", (("torch", "2.13.0"),))
-ABOUT = About(MACHINE, "2026-01-02", "make bench", 2, 2, "stable-audio-tools 0.0.19", (300.0, 310.0, 320.0))
+ABOUT = About(
+    MACHINE, "2026-01-02", "make bench", 2, 2, "stable-audio-tools 0.0.19", (300.0, 310.0, 320.0)
+)
 FLOPS = {TEXT_LOOP.name: {"conditioning": 10**10, "denoising": 3 * 10**12, "decoding": 10**12}}
 
 
@@ -22,8 +24,17 @@ def sample(side: str, number: int, seconds: float) -> Sample:
 def results() -> Results:
     return Results(
         sides=[REFERENCE, "ours"],
-        samples=[sample(REFERENCE, 1, 20), sample("ours", 1, 10), sample(REFERENCE, 2, 60), sample("ours", 2, 20)],
-        starts=[Start("ours", 0, 9.0, first=True), Start("ours", 1, 4.0), Start(REFERENCE, 1, 12.0)],
+        samples=[
+            sample(REFERENCE, 1, 20),
+            sample("ours", 1, 10),
+            sample(REFERENCE, 2, 60),
+            sample("ours", 2, 20),
+        ],
+        starts=[
+            Start("ours", 0, 9.0, first=True),
+            Start("ours", 1, 4.0),
+            Start(REFERENCE, 1, 12.0),
+        ],
         agreements=[Agreement("ours", TEXT_LOOP.name, 61.55)],
     )
 
@@ -35,14 +46,21 @@ def line(page: str, start: str, after: str = "") -> str:
 
 def test_times_and_the_ratio_of_pairs() -> None:
     page = report(results(), [TEXT_LOOP], {}, ABOUT)
-    assert "| 40.00 (20.00–60.00) | 15.00 (10.00–20.00) | 2 | 300 (300–300) |" in line(page, "text loop")
+    assert "| 40.00 (20.00–60.00) | 15.00 (10.00–20.00) | 2 | 300 (300–300) |" in line(
+        page, "text loop"
+    )
     assert line(page, "text loop", "How many times as fast").endswith("| 2.50× (2.00–3.00) |")
-    assert line(page, "text loop", "Peak memory").endswith("| 5.00 (5.00–5.00) | 5.00 (5.00–5.00) |")
+    assert line(page, "text loop", "Peak memory").endswith(
+        "| 5.00 (5.00–5.00) | 5.00 (5.00–5.00) |"
+    )
 
 
 def test_starts_and_likeness() -> None:
     page = report(results(), [TEXT_LOOP], {}, ABOUT)
-    assert line(page, "the first ever") == "| the first ever (whatever is converted is converted) | – | 9.0 |"
+    assert (
+        line(page, "the first ever")
+        == "| the first ever (whatever is converted is converted) | – | 9.0 |"
+    )
     assert line(page, "later ones") == "| later ones | 12.0 | 4.0 |"
     assert line(page, "text loop", "Do both make the same").endswith("| 61.5 |")
 
@@ -50,7 +68,11 @@ def test_starts_and_likeness() -> None:
 def test_stages_against_the_matrix_product_of_their_own_round() -> None:
     page = report(results(), [TEXT_LOOP, WHOLE_WINDOW], FLOPS, ABOUT)
     # 3 TFLOP in 5 s and 10 s: 0.6 and 0.3 TFLOP/s of 0.3; the median time is 7.5 s
-    assert line(page, "denoising").split(" | ")[1:] == ["3", "20.00 s, 0.15, 67%", "7.50 s, 0.40, 150% |"]
+    assert line(page, "denoising").split(" | ")[1:] == [
+        "3",
+        "20.00 s, 0.15, 67%",
+        "7.50 s, 0.40, 150% |",
+    ]
     assert line(page, "conditioning").split(" | ")[2:] == ["–", "– |"]
     assert page.count("Where the time goes") == 1
 
@@ -71,8 +93,13 @@ def test_the_machine_and_the_command_are_named() -> None:
 
 
 def test_the_embedded_model() -> None:
-    loads = (Load(4, 1, 10.0, (1.0, 2.0, 3.0), (0.5,), 300.0), Load(1, 1, 10.0, (1.0,) * 5, (0.5,), 300.0))
-    pairs = tuple(Pair(0.5 + n / 100, 0.45, 0.49, {"decoding": 0.4, "post": 0.03}) for n in range(3))
+    loads = (
+        Load(4, 1, 10.0, (1.0, 2.0, 3.0), (0.5,), 300.0),
+        Load(1, 1, 10.0, (1.0,) * 5, (0.5,), 300.0),
+    )
+    pairs = tuple(
+        Pair(0.5 + n / 100, 0.45, 0.49, {"decoding": 0.4, "post": 0.03}) for n in range(3)
+    )
     page = report(Results(embedded=Embedded(6.0, loads, pairs)), [], {}, ABOUT)
     assert line(page, "1 |").startswith("| 1 | 30 | 3.0× | 1.000")
     assert line(page, "4 |").startswith("| 4 | 18 | 1.8× | 2.000 (1.000–3.000)")

@@ -33,7 +33,19 @@ def run(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess
 
 
 def test_a_loop_is_saved_and_described(tmp_path: Path) -> None:
-    done = run("generate", DRUMS, "--bars", "2", "--seed", "7", "--model", "pocket", "-o", "drums.wav", cwd=tmp_path)
+    done = run(
+        "generate",
+        DRUMS,
+        "--bars",
+        "2",
+        "--seed",
+        "7",
+        "--model",
+        "pocket",
+        "-o",
+        "drums.wav",
+        cwd=tmp_path,
+    )
     assert done.returncode == 0, done.stderr
     info = soundfile.info(tmp_path / "drums.wav")
     assert (info.frames, info.samplerate, info.channels) == (151200, 44100, 2)
@@ -53,9 +65,18 @@ def test_without_an_output_the_file_has_a_telling_name(tmp_path: Path) -> None:
     [
         (["generate", "drums"], "no tempo: put one into the prompt"),
         (["generate", DRUMS, "--bars", "3"], 'bars must be `auto`, 1, 2, 4 or 8, got "3"'),
-        (["generate", DRUMS, "-o", "/nowhere/x.wav"], '--output must lie in a folder that exists, got "/nowhere"'),
-        (["generate", DRUMS, "-o", "x.mp4"], '--output must end in .wav, .flac, .mp3 or .ogg, got "x.mp4"'),
-        (["generate", DRUMS, "--model", "/nowhere"], "model must be a folder with model_config.json, got "),
+        (
+            ["generate", DRUMS, "-o", "/nowhere/x.wav"],
+            '--output must lie in a folder that exists, got "/nowhere"',
+        ),
+        (
+            ["generate", DRUMS, "-o", "x.mp4"],
+            '--output must end in .wav, .flac, .mp3 or .ogg, got "x.mp4"',
+        ),
+        (
+            ["generate", DRUMS, "--model", "/nowhere"],
+            "model must be a folder with model_config.json, got ",
+        ),
         (["generate", DRUMS, "--device", "tpu"], 'setting device cannot be "tpu"'),
         (
             ["generate", DRUMS, "--audio", "/nowhere.wav"],
@@ -64,7 +85,9 @@ def test_without_an_output_the_file_has_a_telling_name(tmp_path: Path) -> None:
         (["serve", "--port", "99999"], "setting port cannot be 99999"),
     ],
 )
-def test_wrong_input_is_one_sentence_and_exit_code_2(arguments: list[str], part: str, tmp_path: Path) -> None:
+def test_wrong_input_is_one_sentence_and_exit_code_2(
+    arguments: list[str], part: str, tmp_path: Path
+) -> None:
     done = run(*arguments, cwd=tmp_path)
     assert done.returncode == 2
     assert part in done.stderr
@@ -93,8 +116,14 @@ def test_every_setting_is_a_flag_of_serve() -> None:
     ("flags", "said"),
     [
         (["--engine", "openvino", "--device", "cuda"], 'device must be auto or cpu, got "cuda"'),
-        (["--model", "./no-such-folder"], 'model must be a folder with model_config.json, got "./no-such-folder"'),
-        (["--host", "no such host"], '--host must be an address or name of this machine, got "no such host"'),
+        (
+            ["--model", "./no-such-folder"],
+            'model must be a folder with model_config.json, got "./no-such-folder"',
+        ),
+        (
+            ["--host", "no such host"],
+            '--host must be an address or name of this machine, got "no such host"',
+        ),
         (["--host", "192.0.2.1"], '--host must be an address of this machine, got "192.0.2.1"'),
         (["--engine", "abacus"], 'setting engine cannot be "abacus"'),
     ],
@@ -115,7 +144,10 @@ def test_the_address_of_a_server_can_be_opened() -> None:
 def test_an_error_of_a_field_names_its_flag(tmp_path: Path) -> None:
     done = run("generate", DRUMS, "--seconds", "-1", cwd=tmp_path)
     assert done.returncode == 2
-    assert "seconds_total must be a number of seconds above 0, got -1 (the flag is --seconds)" in done.stderr
+    assert (
+        "seconds_total must be a number of seconds above 0, got -1 (the flag is --seconds)"
+        in done.stderr
+    )
 
 
 def test_an_audio_file_is_called_by_its_flag(tmp_path: Path) -> None:

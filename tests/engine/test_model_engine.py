@@ -11,12 +11,12 @@ from torch import Tensor
 
 from loopwright.engine.base import ModelInfo, ModelKey
 from loopwright.engine.model_engine import ModelEngine
+from loopwright.kinds.request import GenerationRequest
 from loopwright.model.base import TextPrompt
 from loopwright.model.stable_audio import StableAudioModel, load_folder
-from loopwright.plan import GenerationPlan, ModelLimits, Source
-from loopwright.planner import plan_audio, with_source
-from loopwright.request import GenerationRequest
-from tests.engine.test_loader import carry_out
+from loopwright.planning.plan import GenerationPlan, ModelLimits, Source
+from loopwright.planning.planner import plan_audio, with_source
+from tests.loading.test_loader import carry_out
 from tests.model.golden import GOLDEN, drained, relative_error
 
 LIMITS = ModelLimits(44100, 16384, ("pingpong",), 8, 100, 6.0)
@@ -46,13 +46,23 @@ def made() -> tuple[StableAudioModel, Reader, ModelEngine]:
 
 def test_words_that_the_text_encoder_cuts_off_are_named_in_either_prompt() -> None:
     _, _, engine = made()
-    assert engine.ignored_words("drums with a long bassline, 120bpm", "vocals") == ("bassline", "120bpm")
-    assert engine.ignored_words("drums", "no voices, no guitars, no bells") == ("guitars", "no", "bells")
+    assert engine.ignored_words("drums with a long bassline, 120bpm", "vocals") == (
+        "bassline",
+        "120bpm",
+    )
+    assert engine.ignored_words("drums", "no voices, no guitars, no bells") == (
+        "guitars",
+        "no",
+        "bells",
+    )
     assert engine.ignored_words("drums", None) == ()
 
 
 def plan(prompt: str = "drums", **fields: object) -> GenerationPlan:
-    return plan_audio(GenerationRequest.model_validate({"prompt": prompt, "seed": 1, "steps": 5, **fields}), LIMITS)
+    return plan_audio(
+        GenerationRequest.model_validate({"prompt": prompt, "seed": 1, "steps": 5, **fields}),
+        LIMITS,
+    )
 
 
 def test_a_text_is_read_once() -> None:
@@ -90,7 +100,9 @@ def test_only_what_is_returned_is_decoded() -> None:
     audio = carry_out(engine, whole)
     done = sum(positions)
     positions.clear()
-    np.testing.assert_allclose(carry_out(engine, some), audio[:, :3000], atol=1e-5 * np.abs(audio).max())
+    np.testing.assert_allclose(
+        carry_out(engine, some), audio[:, :3000], atol=1e-5 * np.abs(audio).max()
+    )
     assert sum(positions) < done / 3
 
 
@@ -109,7 +121,9 @@ def test_a_source_that_goes_round_is_exact_where_it_is_heard_and_goes_on_after()
             distribution = end.value
             break
     frames, round_trip = -(-heard // spec.hop), round(lap / spec.hop)
-    exact = drained(model.encode(torch.from_numpy(np.tile(once, 4)[:, : spec.frames * spec.hop]), spec.frames))
+    exact = drained(
+        model.encode(torch.from_numpy(np.tile(once, 4)[:, : spec.frames * spec.hop]), spec.frames)
+    )
     assert distribution.mean.shape == (spec.channels, spec.frames)
     assert relative_error(distribution.mean[:, :frames], exact.mean[:, :frames]) < 1e-4
     for frame in range(frames, spec.frames):

@@ -219,7 +219,9 @@ def test_where_no_quicker_engine_can_be_made_the_stopgap_stays(failure: Exceptio
 
 
 @pytest.mark.parametrize("end", [Registry.clear, Registry.close])
-def test_a_quicker_engine_of_a_model_that_is_gone_is_closed(end: Callable[[Registry], object]) -> None:
+def test_a_quicker_engine_of_a_model_that_is_gone_is_closed(
+    end: Callable[[Registry], object],
+) -> None:
     loads = Conversions()
     registry = Registry(loads)
     with registry.lease(A):
@@ -243,7 +245,10 @@ def test_statuses_name_what_is_loading_and_loaded() -> None:
     with registry.lease(A):
         pass
     registry.preload(B)
-    assert [(key, status.state) for key, status in registry.statuses().items()] == [(A, "ready"), (B, "loading")]
+    assert [(key, status.state) for key, status in registry.statuses().items()] == [
+        (A, "ready"),
+        (B, "loading"),
+    ]
     assert registry.statuses()[A].info == info(A)
     gate.set()
     until(lambda: registry.status(B).state == "ready")

@@ -9,10 +9,10 @@ import httpx
 import pytest
 
 from loopwright.engine.base import ModelKey
-from loopwright.engine.hub import Hub
 from loopwright.engine.registry import Load
+from loopwright.generation.service import Service
 from loopwright.http.app import create_app
-from loopwright.service import Service
+from loopwright.loading.hub import Hub
 from loopwright.settings import Settings
 from tests.fakes import KEY, fake_service
 

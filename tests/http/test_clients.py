@@ -61,9 +61,7 @@ def multipart(fields: dict[str, str], audio: bytes | None = None) -> bytes:
         for name, value in fields.items()
     ]
     if audio is not None:
-        head = (
-            'Content-Disposition: form-data; name="audio_file"; filename="combined_loop.wav"\r\nContent-Type: audio/wav'
-        )
+        head = 'Content-Disposition: form-data; name="audio_file"; filename="combined_loop.wav"\r\nContent-Type: audio/wav'
         parts.append(f"--{BOUNDARY}\r\n{head}\r\n\r\n".encode() + audio + b"\r\n")
     return b"".join([*parts, f"--{BOUNDARY}--\r\n".encode()])
 
@@ -81,7 +79,10 @@ async def test_the_phone_asks_for_a_loop(client: Client) -> None:
     assert (reply.status_code, said["success"]) == (200, True)
     check_types(said["metadata"])
     assert soundfile.info(io.BytesIO(base64.b64decode(said["audio_base64"]))).frames == 302400
-    assert said["metadata"]["negative_prompt"] == "melody, harmony, pitched instruments, vocals, singing"
+    assert (
+        said["metadata"]["negative_prompt"]
+        == "melody, harmony, pitched instruments, vocals, singing"
+    )
 
 
 async def test_the_phone_sends_its_loop(client: Client) -> None:
@@ -92,16 +93,24 @@ async def test_the_phone_sends_its_loop(client: Client) -> None:
 
 
 async def test_the_plugin_asks_for_a_loop(client: Client) -> None:
-    reply = await client.post("/generate/loop", content=PLUGIN, headers={"content-type": "application/json"})
+    reply = await client.post(
+        "/generate/loop", content=PLUGIN, headers={"content-type": "application/json"}
+    )
     metadata = reply.json()["metadata"]
     check_types(metadata)
-    assert (metadata["detected_bpm"], metadata["bars"], metadata["model_type"]) == (128, 4, "standard")
+    assert (metadata["detected_bpm"], metadata["bars"], metadata["model_type"]) == (
+        128,
+        4,
+        "standard",
+    )
     assert metadata["negative_prompt"] == "drums, percussion, kick, snare, hi-hat"
 
 
 async def test_a_tempo_that_is_not_whole(client: Client) -> None:
     ask = {"prompt": "drums 92.5bpm", "return_format": "base64"}
-    assert (await client.post("/generate/loop", json=ask)).json()["metadata"]["detected_bpm"] == 92.5
+    assert (await client.post("/generate/loop", json=ask)).json()["metadata"][
+        "detected_bpm"
+    ] == 92.5
 
 
 async def test_the_plugin_looks_at_the_models(client: Client) -> None:
@@ -111,7 +120,9 @@ async def test_the_plugin_looks_at_the_models(client: Client) -> None:
     assert isinstance(status["cache_status"]["usage_order"], list)
     assert status["cache_status"]["cache_utilization"] == "1/2"
     assert isinstance(status["max_models"], int)
-    assert status["cache_status"]["usage_order"][-1] == "standard_saos"  # what projects are saved with
+    assert (
+        status["cache_status"]["usage_order"][-1] == "standard_saos"
+    )  # what projects are saved with
     (details,) = status["model_details"].values()
     assert (type(details["sample_rate"]), type(details["sample_size"])) == (int, int)
     switched = (await client.post("/models/switch", json={"model_type": "standard"})).json()
@@ -125,7 +136,9 @@ async def test_the_plugin_looks_at_the_models(client: Client) -> None:
 
 @pytest.mark.parametrize("seed", ["-1", "0", "4294967295"])
 async def test_seeds_of_the_whole_range(client: Client, seed: str) -> None:
-    reply = await client.post("/generate/loop", content=multipart({**PHONE, "seed": seed}), headers=MULTIPART)
+    reply = await client.post(
+        "/generate/loop", content=multipart({**PHONE, "seed": seed}), headers=MULTIPART
+    )
     assert reply.status_code == 200
     if seed != "-1":
         assert reply.json()["metadata"]["seed"] == int(seed)

@@ -18,7 +18,9 @@ FILE = {"audio_file": ("loop.wav", encoded(drums(140, 8)), "audio/wav")}
 
 
 def form(**fields: object) -> dict[str, str]:
-    return {name: str(value) for name, value in {**LOOP, "return_format": "base64", **fields}.items()}
+    return {
+        name: str(value) for name, value in {**LOOP, "return_format": "base64", **fields}.items()
+    }
 
 
 async def test_versions_near_a_loop_that_is_sent(client: Client) -> None:
@@ -29,7 +31,11 @@ async def test_versions_near_a_loop_that_is_sent(client: Client) -> None:
 
 
 async def test_versions_near_an_earlier_loop(client: Client) -> None:
-    said = (await client.post("/generate/variation", json={**LOOP, "source_seed": 3, "return_format": "base64"})).json()
+    said = (
+        await client.post(
+            "/generate/variation", json={**LOOP, "source_seed": 3, "return_format": "base64"}
+        )
+    ).json()
     assert len(said["results"]) == 4
     assert said["metadata"]["input_audio_shape"] == [2, 151200]
     nothing = await client.post("/generate/variation", json=LOOP)
@@ -37,7 +43,11 @@ async def test_versions_near_an_earlier_loop(client: Client) -> None:
 
 
 async def test_some_bars_made_new(client: Client) -> None:
-    for stretch in ({"from_bar": 2}, {"from_bar": 1, "to_bar": 2}, {"from_seconds": 0.5, "to_seconds": 1.5}):
+    for stretch in (
+        {"from_bar": 2},
+        {"from_bar": 1, "to_bar": 2},
+        {"from_seconds": 0.5, "to_seconds": 1.5},
+    ):
         reply = await client.post("/generate/inpaint", data=form(**stretch), files=FILE)
         assert reply.status_code == 200, reply.text
         assert reply.json()["metadata"]["steps"] == 50
@@ -55,7 +65,9 @@ async def test_some_bars_made_new(client: Client) -> None:
         ({"from_bar": 1, "from_seconds": 0, "to_seconds": 1}, "from_bar"),
     ],
 )
-async def test_a_stretch_that_is_none(client: Client, stretch: dict[str, object], field: str) -> None:
+async def test_a_stretch_that_is_none(
+    client: Client, stretch: dict[str, object], field: str
+) -> None:
     reply = await client.post("/generate/inpaint", data=form(**stretch), files=FILE)
     assert (reply.status_code, reply.json()["field"]) == (400, field), reply.text
 
@@ -65,7 +77,10 @@ async def test_a_stack_plays_together(client: Client) -> None:
     said = (await client.post("/generate/stack", json=ask)).json()
     parts = [one["metadata"]["part"] for one in said["results"]]
     assert parts == ["mix", "drums", "bass", "chords", "lead"]
-    audio = [soundfile.read(io.BytesIO(base64.b64decode(one["audio_base64"])))[0] for one in said["results"]]
+    audio = [
+        soundfile.read(io.BytesIO(base64.b64decode(one["audio_base64"])))[0]
+        for one in said["results"]
+    ]
     assert {one.shape for one in audio} == {(151200, 2)}
     total = np.sum(audio[1:], axis=0)
     assert np.corrcoef(total[:, 0], audio[0][:, 0])[0, 1] > 0.999
@@ -78,15 +93,29 @@ async def test_a_stack_plays_together(client: Client) -> None:
 
 async def test_a_stack_of_some_parts_with_prompts_of_their_own(client: Client) -> None:
     ask = {**LOOP, "parts": {"drums": "house drums 140bpm", "bass": None}}
-    with zipfile.ZipFile(io.BytesIO((await client.post("/generate/stack", json=ask)).content)) as archive:
-        assert archive.namelist() == [f"stack_{part}_140bpm_2bars_7.wav" for part in ("mix", "drums", "bass")]
-    listed = await client.post("/generate/stack", data=form(parts="drums,bass", return_format="file"))
+    with zipfile.ZipFile(
+        io.BytesIO((await client.post("/generate/stack", json=ask)).content)
+    ) as archive:
+        assert archive.namelist() == [
+            f"stack_{part}_140bpm_2bars_7.wav" for part in ("mix", "drums", "bass")
+        ]
+    listed = await client.post(
+        "/generate/stack", data=form(parts="drums,bass", return_format="file")
+    )
     assert listed.headers["content-type"] == "application/zip"
 
 
 async def test_the_mix_of_a_stack_has_every_parts_warnings_once(client: Client) -> None:
-    parts = {"drums": "zydeco drums 140bpm", "bass": "zydeco theremin bass 140bpm", "lead": "zydeco lead 140bpm"}
-    said = (await client.post("/generate/stack", json={**LOOP, "parts": parts, "return_format": "base64"})).json()
+    parts = {
+        "drums": "zydeco drums 140bpm",
+        "bass": "zydeco theremin bass 140bpm",
+        "lead": "zydeco lead 140bpm",
+    }
+    said = (
+        await client.post(
+            "/generate/stack", json={**LOOP, "parts": parts, "return_format": "base64"}
+        )
+    ).json()
     unknown = "the model does not know these words, or has no use or room for them: zydeco"
     assert [one["metadata"]["warnings"] for one in said["results"]] == [
         [unknown, f"{unknown}, theremin"],

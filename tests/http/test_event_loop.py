@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import loopwright.generation
+import loopwright.generation.result
 from loopwright.http import audio_json, body
 from loopwright.http.body import MAX_JSON_VALUES, SMALL
 from loopwright.http.routes import generate
@@ -73,16 +73,18 @@ async def sent_as_form(client: Client) -> Any:
 @pytest.mark.parametrize(
     ("module", "name", "ask"),
     [
-        (loopwright.generation, "encode", as_file),
-        (loopwright.generation, "encode", as_base64),
-        (loopwright.generation, "encode", variation),
+        (loopwright.generation.result, "encode", as_file),
+        (loopwright.generation.result, "encode", as_base64),
+        (loopwright.generation.result, "encode", variation),
         (generate, "audio_json", as_base64),
         (body, "_read_json", sent_as_json),
         (body, "_read_urlencoded", sent_as_form),
         (body, "from_base64", sent_as_json),
     ],
 )
-async def test_the_event_loop_goes_on(on_no_loop: Patch, client: Client, module: object, name: str, ask: Ask) -> None:
+async def test_the_event_loop_goes_on(
+    on_no_loop: Patch, client: Client, module: object, name: str, ask: Ask
+) -> None:
     calls = on_no_loop(module, name)
     reply = await ask(client)
     assert reply.status_code == 200, reply.text
@@ -91,7 +93,8 @@ async def test_the_event_loop_goes_on(on_no_loop: Patch, client: Client, module:
 
 
 @pytest.mark.parametrize(
-    ("ask", "functions"), [(as_base64, ["base64.b64encode", "json.dumps"]), (sent_as_json, ["base64.b64decode"])]
+    ("ask", "functions"),
+    [(as_base64, ["base64.b64encode", "json.dumps"]), (sent_as_json, ["base64.b64decode"])],
 )
 async def test_no_call_that_keeps_the_interpreters_lock_gets_all_of_it(
     client: Client, monkeypatch: pytest.MonkeyPatch, ask: Ask, functions: list[str]
@@ -117,7 +120,9 @@ async def test_no_call_that_keeps_the_interpreters_lock_gets_all_of_it(
 
 
 async def test_json_of_more_values_than_any_request_has(client: Client) -> None:
-    reply = await client.post("/generate/loop", content=b'{"prompt": [' + b"0," * MAX_JSON_VALUES + b"0]}")
+    reply = await client.post(
+        "/generate/loop", content=b'{"prompt": [' + b"0," * MAX_JSON_VALUES + b"0]}"
+    )
     assert (reply.status_code, reply.json()["code"]) == (400, "invalid_json")
     assert f"at most {MAX_JSON_VALUES:,} values" in reply.json()["error"]
     spread = b'{"prompt": ["' + (b" " * SMALL + b'","') * 200 + b'"]}'
@@ -136,7 +141,9 @@ def test_json_with_audio_is_the_librarys(files: list[bytes]) -> None:
     assert made == json.dumps(whole, ensure_ascii=False, separators=(",", ":")).encode()
 
 
-@pytest.mark.parametrize("size", [1, 2, 3, *(audio_json.PIECE * 2 + more for more in (-1, 0, 1, 2))])
+@pytest.mark.parametrize(
+    "size", [1, 2, 3, *(audio_json.PIECE * 2 + more for more in (-1, 0, 1, 2))]
+)
 def test_base64_of_any_length_there_and_back(size: int) -> None:
     data = bytes(number % 251 for number in range(size))
     text = json.loads(audio_json.audio_json([data], [{}]))["audio_base64"]
@@ -168,7 +175,8 @@ FULL = "A" * (audio_json.PIECE // 3 * 4)
 
 
 @pytest.mark.parametrize(
-    "text", ["A", "AA=A", "AA\vAA", "ä", "data:;base64,", f"{FULL[:-2]}==AAAA", f"{FULL}A", f"{FULL}*AAA"]
+    "text",
+    ["A", "AA=A", "AA\vAA", "ä", "data:;base64,", f"{FULL[:-2]}==AAAA", f"{FULL}A", f"{FULL}*AAA"],
 )
 def test_what_is_no_base64(text: str) -> None:
     with pytest.raises(ValueError, match=r"."):

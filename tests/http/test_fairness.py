@@ -15,7 +15,9 @@ from tests.http.conftest import connected
 LOOP = {"prompt": "techno 140bpm", "bars": 1, "seed": 7}
 
 
-def request(*headers: tuple[str, str], peer: tuple[str, int] | None = ("10.0.0.7", 5123)) -> Request:
+def request(
+    *headers: tuple[str, str], peer: tuple[str, int] | None = ("10.0.0.7", 5123)
+) -> Request:
     raw = [(name.encode(), value.encode()) for name, value in headers]
     return Request({"type": "http", "headers": raw, "client": peer})
 
@@ -46,11 +48,17 @@ async def test_a_short_request_passes_a_long_one() -> None:
     async with connected(lambda _: engine) as client:
         client.timeout = httpx.Timeout(30)
         long = asyncio.ensure_future(
-            client.post("/generate/loop", json={**LOOP, "n": 8, "steps": 100}, headers={"x-client-id": "long"})
+            client.post(
+                "/generate/loop",
+                json={**LOOP, "n": 8, "steps": 100},
+                headers={"x-client-id": "long"},
+            )
         )
         await asyncio.to_thread(engine.reached.wait, 10)
         before = engine.forwards
-        short = await client.post("/generate/loop", json={**LOOP, "steps": 8}, headers={"x-client-id": "short"})
+        short = await client.post(
+            "/generate/loop", json={**LOOP, "steps": 8}, headers={"x-client-id": "short"}
+        )
         assert short.status_code == 200
         assert engine.forwards - before < 100
         assert not long.done()
@@ -60,6 +68,10 @@ async def test_a_short_request_passes_a_long_one() -> None:
 async def test_the_api_says_how_clients_are_told_apart() -> None:
     async with connected() as client:
         paths = (await client.get("/openapi.json")).json()["paths"]
-    asked = [path["post"]["parameters"][0]["name"] for name, path in paths.items() if name.startswith("/generate")]
+    asked = [
+        path["post"]["parameters"][0]["name"]
+        for name, path in paths.items()
+        if name.startswith("/generate")
+    ]
     assert asked
     assert set(asked) == {"X-Client-Id"}

@@ -16,10 +16,16 @@ FORM = {"content-type": "application/x-www-form-urlencoded"}
 
 
 def part(name: str, value: bytes, more: str = "") -> bytes:
-    return f'--b\r\nContent-Disposition: form-data; name="{name}"{more}\r\n\r\n'.encode() + value + b"\r\n"
+    return (
+        f'--b\r\nContent-Disposition: form-data; name="{name}"{more}\r\n\r\n'.encode()
+        + value
+        + b"\r\n"
+    )
 
 
-WHOLE = part("prompt", b"techno drums 140bpm") + part("seed", b"7") + part("return_format", b"base64")
+WHOLE = (
+    part("prompt", b"techno drums 140bpm") + part("seed", b"7") + part("return_format", b"base64")
+)
 
 
 @pytest.mark.parametrize("lost", [1, 2, 4, 7, 40])
@@ -38,7 +44,9 @@ async def test_a_form_needs_no_line_break_at_its_end(client: Client) -> None:
 
 
 @pytest.mark.parametrize("name", ["file", "audio", "Audio_File", "upload\0"])
-async def test_a_file_under_another_name_is_refused_and_the_right_name_said(client: Client, name: str) -> None:
+async def test_a_file_under_another_name_is_refused_and_the_right_name_said(
+    client: Client, name: str
+) -> None:
     reply = await client.post("/generate/loop", data=LOOP, files={name: ("x.wav", WAV)})
     assert (reply.status_code, reply.json()["code"]) == (400, "unknown_file")
     assert "send the audio as audio_file" in reply.json()["error"]
@@ -77,7 +85,9 @@ async def test_a_file_with_a_name_in_rfc_5987_alone_is_a_file(client: Client) ->
     assert reply.json()["metadata"]["input_audio_shape"] == [2, 44100]
 
 
-@pytest.mark.parametrize("raw", ["café".encode(), b"caf%C3%A9", "café".encode("latin-1"), b"caf%E9"])
+@pytest.mark.parametrize(
+    "raw", ["café".encode(), b"caf%C3%A9", "café".encode("latin-1"), b"caf%E9"]
+)
 async def test_a_form_in_any_encoding(client: Client, raw: bytes) -> None:
     body = b"prompt=" + raw + b"+drums+140bpm&return_format=base64"
     reply = await client.post("/generate/loop", content=body, headers=FORM)
@@ -101,7 +111,10 @@ async def test_json_that_is_called_a_form_is_read_with_a_warning(client: Client)
         (b"NaN", "the body must be a JSON object, got NaN"),
         (b'{"a": }', "the body is not valid JSON: Expecting value at line 1, column 7"),
         (b'{"a": "\xff"}', "the body is not valid JSON: it must be UTF-8"),
-        (b'{"prompt": "x", "seed": ' + b"9" * 5000 + b"}", "the body is JSON that is nested too deep"),
+        (
+            b'{"prompt": "x", "seed": ' + b"9" * 5000 + b"}",
+            "the body is JSON that is nested too deep",
+        ),
         (b"[" * 5000, "the body is JSON that is nested too deep"),
         (
             b'{"prompt": "x 120bpm", "seed": NaN}',
@@ -116,7 +129,9 @@ async def test_json_that_is_called_a_form_is_read_with_a_warning(client: Client)
     ],
 )
 async def test_what_is_wrong_is_shown_as_json(client: Client, raw: bytes, said: str) -> None:
-    reply = await client.post("/generate/loop", content=raw, headers={"content-type": "application/json"})
+    reply = await client.post(
+        "/generate/loop", content=raw, headers={"content-type": "application/json"}
+    )
     assert reply.status_code == 400
     assert reply.json()["error"].startswith(said)
 
@@ -125,5 +140,7 @@ async def test_errors_of_audio_in_json_name_its_field(client: Client) -> None:
     reply = await client.post("/generate/loop", json={**LOOP, "audio_base64": "aGVsbG8="})
     assert (reply.status_code, reply.json()["field"]) == (415, "audio_base64")
     assert reply.json()["error"].startswith("audio_base64 is text, not audio")
-    bad = await client.post("/generate/loop", json={**LOOP, "audio_base64": "AAAA*AAA" + "A" * 100_000})
+    bad = await client.post(
+        "/generate/loop", json={**LOOP, "audio_base64": "AAAA*AAA" + "A" * 100_000}
+    )
     assert bad.json()["error"] == 'audio_base64 must be audio in base64: character 5 is "*"'

@@ -18,7 +18,7 @@ import soundfile
 import structlog
 
 from loopwright.engine.base import Engine, ModelKey
-from loopwright.logs import configure_logs
+from loopwright.system.logs import configure_logs
 from tests.fakes import FakeEngine
 from tests.http.conftest import Client, connected
 
@@ -74,12 +74,21 @@ async def test_a_loop_in_each_kind_of_body(client: Client, how: str) -> None:
         case "urlencoded":
             reply = await client.post("/generate/loop", data=form)
         case _:
-            reply = await client.post("/generate/loop", files={name: (None, value) for name, value in form.items()})
+            reply = await client.post(
+                "/generate/loop", files={name: (None, value) for name, value in form.items()}
+            )
     assert reply.status_code == 200, reply.text
     assert samples(reply.content) == 302400
     assert reply.headers["content-type"] == "audio/wav"
-    assert reply.headers["content-disposition"] == 'attachment; filename="loop_auto_140bpm_4bars_7.wav"'
-    assert (reply.headers["x-seed"], reply.headers["x-bpm"], reply.headers["x-bars"]) == ("7", "140", "4")
+    assert (
+        reply.headers["content-disposition"]
+        == 'attachment; filename="loop_auto_140bpm_4bars_7.wav"'
+    )
+    assert (reply.headers["x-seed"], reply.headers["x-bpm"], reply.headers["x-bars"]) == (
+        "7",
+        "140",
+        "4",
+    )
     assert float(reply.headers["x-duration-seconds"]) == pytest.approx(302400 / 44100)
     assert float(reply.headers["x-generation-time"]) >= 0
     assert reply.headers["x-request-id"]
@@ -98,7 +107,9 @@ async def test_a_loop_as_base64(client: Client) -> None:
 async def test_audio(client: Client) -> None:
     reply = await client.post("/generate", json={"prompt": "rain", "seconds_total": 2, "seed": 3})
     assert samples(reply.content) == 88200
-    assert re.fullmatch(r'attachment; filename="stable_audio_3_\d{10}\.wav"', reply.headers["content-disposition"])
+    assert re.fullmatch(
+        r'attachment; filename="stable_audio_3_\d{10}\.wav"', reply.headers["content-disposition"]
+    )
     as_base64 = {"prompt": "rain 90bpm", "return_format": "base64"}
     metadata = (await client.post("/generate", json=as_base64)).json()["metadata"]
     assert set(metadata) >= AUDIO_METADATA
@@ -112,11 +123,20 @@ async def test_bars_that_do_not_fit(client: Client) -> None:
     assert (metadata["bars"], metadata["requested_bars"]) == (4, 8)
     assert "made 4" in metadata["warnings"][0]
     reply = await client.post("/generate/loop", json={**too_long, "strict": True})
-    assert (reply.status_code, reply.json()["code"], reply.json()["field"]) == (422, "impossible", "bars")
+    assert (reply.status_code, reply.json()["code"], reply.json()["field"]) == (
+        422,
+        "impossible",
+        "bars",
+    )
 
 
 async def test_words_the_model_does_not_know_are_named_in_the_warnings(client: Client) -> None:
-    sent = {**LOOP, "prompt": "zydeco drums 120bpm", "negative_prompt": "theremin zydeco", "return_format": "base64"}
+    sent = {
+        **LOOP,
+        "prompt": "zydeco drums 120bpm",
+        "negative_prompt": "theremin zydeco",
+        "return_format": "base64",
+    }
     reply = await client.post("/generate/loop", json=sent)
     assert reply.json()["metadata"]["warnings"] == [
         "the model does not know these words, or has no use or room for them: zydeco, theremin"
@@ -124,7 +144,9 @@ async def test_words_the_model_does_not_know_are_named_in_the_warnings(client: C
 
 
 async def test_unknown_fields_are_named_in_the_warnings(client: Client) -> None:
-    reply = await client.post("/generate/loop", json={**LOOP, "tempo": 3, "return_format": "base64"})
+    reply = await client.post(
+        "/generate/loop", json={**LOOP, "tempo": 3, "return_format": "base64"}
+    )
     assert reply.json()["metadata"]["warnings"] == ["unknown field `tempo` was ignored"]
 
 
@@ -134,7 +156,11 @@ async def test_unknown_fields_are_named_in_the_warnings(client: Client) -> None:
         ({}, "prompt", "prompt is missing"),
         ({"prompt": "drums"}, "bpm", "no tempo"),
         ({"prompt": "drums 140bpm", "steps": 0}, "steps", "got 0"),
-        ({"prompt": "drums 140bpm", "steps": 101, "strict": True}, "steps", "from 1 to 100 with this model, got 101"),
+        (
+            {"prompt": "drums 140bpm", "steps": 101, "strict": True},
+            "steps",
+            "from 1 to 100 with this model, got 101",
+        ),
         ({"prompt": "drums 140bpm", "seed": 2**32}, "seed", "got 4294967296"),
         (
             {"prompt": "drums 140bpm", "sampler_type": "k-heun", "strict": True},
@@ -144,7 +170,9 @@ async def test_unknown_fields_are_named_in_the_warnings(client: Client) -> None:
         ({"prompt": "drums 20bpm"}, "bpm", "got 20"),
     ],
 )
-async def test_bad_input_is_400_and_says_what(client: Client, body: object, field: str, part: str) -> None:
+async def test_bad_input_is_400_and_says_what(
+    client: Client, body: object, field: str, part: str
+) -> None:
     reply = await client.post("/generate/loop", json=body)
     said = reply.json()
     assert reply.status_code == 400
@@ -171,7 +199,9 @@ async def test_bad_input_is_400_and_says_what(client: Client, body: object, fiel
         (b"\xff=\xff", "application/x-www-form-urlencoded", 400, "missing_parameter"),
     ],
 )
-async def test_a_body_that_cannot_be_read(client: Client, content: bytes, kind: str, status: int, code: str) -> None:
+async def test_a_body_that_cannot_be_read(
+    client: Client, content: bytes, kind: str, status: int, code: str
+) -> None:
     reply = await client.post("/generate/loop", content=content, headers={"content-type": kind})
     assert (reply.status_code, reply.json()["code"]) == (status, code), reply.text
 
@@ -180,7 +210,9 @@ async def test_a_body_that_is_too_long() -> None:
     async with connected(max_body_bytes=1000) as client:
         contents: tuple[bytes | AsyncIterator[bytes], ...] = (b"x" * 2000, _chunks())
         for content in contents:
-            reply = await client.post("/generate", content=content, headers={"content-type": "application/json"})
+            reply = await client.post(
+                "/generate", content=content, headers={"content-type": "application/json"}
+            )
             assert (reply.status_code, reply.json()["code"]) == (413, "too_large")
 
 
@@ -191,7 +223,11 @@ async def _chunks() -> AsyncIterator[bytes]:
 
 async def test_unknown_paths_and_methods_have_the_same_shape(client: Client) -> None:
     lost = await client.get("/nowhere")
-    assert (lost.status_code, lost.json()["code"], lost.json()["success"]) == (404, "not_found", False)
+    assert (lost.status_code, lost.json()["code"], lost.json()["success"]) == (
+        404,
+        "not_found",
+        False,
+    )
     wrong = await client.get("/generate/loop")
     assert (wrong.status_code, wrong.json()["code"]) == (405, "method_not_allowed")
     assert wrong.headers["allow"] == "POST"
@@ -213,7 +249,9 @@ async def test_a_random_seed_is_told_and_can_be_sent_back(client: Client) -> Non
 
 
 async def test_our_bug_is_500_without_a_trace(client: Client) -> None:
-    reply = await client.post("/generate/loop", json={"prompt": "FAIL 140bpm"}, headers={"x-request-id": "abc-1"})
+    reply = await client.post(
+        "/generate/loop", json={"prompt": "FAIL 140bpm"}, headers={"x-request-id": "abc-1"}
+    )
     assert reply.status_code == 500
     assert reply.json()["code"] == "internal_error"
     assert reply.json()["request_id"] == "abc-1"
@@ -228,7 +266,9 @@ async def test_peaks_are_just_below_full_scale(client: Client) -> None:
 
 async def test_silence_stays_silence_and_is_warned_of() -> None:
     async with connected(lambda _: FakeEngine(silent=True)) as client:
-        reply = (await client.post("/generate/loop", json={**LOOP, "return_format": "base64"})).json()
+        reply = (
+            await client.post("/generate/loop", json={**LOOP, "return_format": "base64"})
+        ).json()
         audio, _ = soundfile.read(io.BytesIO(base64.b64decode(reply["audio_base64"])))
         assert not audio.any()
         assert reply["metadata"]["warnings"] == [
@@ -241,7 +281,9 @@ async def test_silence_stays_silence_and_is_warned_of() -> None:
 async def test_a_full_queue_is_503_with_retry_after() -> None:
     gate = threading.Event()
     async with connected(lambda _: FakeEngine(gate=gate), max_requests=2) as client:
-        waiting = [asyncio.ensure_future(client.post("/generate/loop", json=LOOP)) for _ in range(2)]
+        waiting = [
+            asyncio.ensure_future(client.post("/generate/loop", json=LOOP)) for _ in range(2)
+        ]
         await asyncio.sleep(0.1)
         reply = await client.post("/generate/loop", json=LOOP)
         assert (reply.status_code, reply.json()["code"]) == (503, "queue_full")
@@ -288,11 +330,17 @@ def _files(folder: Path) -> list[Path]:
 async def test_the_documented_body_is_the_one_taken(client: Client) -> None:
     paths = (await client.get("/openapi.json")).json()["paths"]
     content = paths["/generate/loop"]["post"]["requestBody"]["content"]
-    assert set(content) == {"application/json", "multipart/form-data", "application/x-www-form-urlencoded"}
+    assert set(content) == {
+        "application/json",
+        "multipart/form-data",
+        "application/x-www-form-urlencoded",
+    }
     assert "bars" in json.dumps(content)
 
 
-async def test_the_log_tells_of_each_request(client: Client, capsys: pytest.CaptureFixture[str]) -> None:
+async def test_the_log_tells_of_each_request(
+    client: Client, capsys: pytest.CaptureFixture[str]
+) -> None:
     before = structlog.get_config()
     configure_logs("info", "json")
     try:
@@ -301,11 +349,22 @@ async def test_the_log_tells_of_each_request(client: Client, capsys: pytest.Capt
     finally:
         structlog.configure(**before)
     lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
-    good, bad = ([line for line in lines if line.get("request_id") == name] for name in ("one", "two"))
-    assert len(good) == len(bad) == 1
-    assert {"path", "status", "seconds", "model", "seed", "steps", "sampler", "bpm", "bars", "peak_memory_mb"} <= set(
-        good[0]
+    good, bad = (
+        [line for line in lines if line.get("request_id") == name] for name in ("one", "two")
     )
+    assert len(good) == len(bad) == 1
+    assert {
+        "path",
+        "status",
+        "seconds",
+        "model",
+        "seed",
+        "steps",
+        "sampler",
+        "bpm",
+        "bars",
+        "peak_memory_mb",
+    } <= set(good[0])
     stages = ("queued", "conditioning", "denoising", "decoding", "post", "encoding")
     assert {f"seconds_{stage}" for stage in stages} <= set(good[0])
     assert (bad[0]["status"], bad[0]["code"]) == (400, "missing_parameter")
@@ -330,19 +389,24 @@ async def test_the_best_candidate_is_one_of_the_seeds(client: Client) -> None:
     said = (await client.post("/generate/loop", json=ask)).json()
     seed = said["metadata"]["seed"]
     assert seed in range(7, 11)
-    alone = (await client.post("/generate/loop", json={**LOOP, "seed": seed, "return_format": "base64"})).json()
+    alone = (
+        await client.post("/generate/loop", json={**LOOP, "seed": seed, "return_format": "base64"})
+    ).json()
     assert alone["audio_base64"] == said["audio_base64"]
 
 
 async def test_seeds_wrap_around(client: Client) -> None:
     said = (
-        await client.post("/generate/loop", json={**LOOP, "seed": 2**32 - 1, "n": 2, "return_format": "base64"})
+        await client.post(
+            "/generate/loop", json={**LOOP, "seed": 2**32 - 1, "n": 2, "return_format": "base64"}
+        )
     ).json()
     assert [one["metadata"]["seed"] for one in said["results"]] == [2**32 - 1, 0]
 
 
 @pytest.mark.parametrize(
-    ("kind", "media"), [("wav", "audio/wav"), ("flac", "audio/flac"), ("mp3", "audio/mpeg"), ("ogg", "audio/ogg")]
+    ("kind", "media"),
+    [("wav", "audio/wav"), ("flac", "audio/flac"), ("mp3", "audio/mpeg"), ("ogg", "audio/ogg")],
 )
 async def test_every_format(client: Client, kind: str, media: str) -> None:
     reply = await client.post("/generate/loop", json={**LOOP, "format": kind})
@@ -350,7 +414,11 @@ async def test_every_format(client: Client, kind: str, media: str) -> None:
     assert f'_7.{kind}"' in reply.headers["content-disposition"]
     frames = soundfile.info(io.BytesIO(reply.content)).frames
     if kind == "mp3":
-        said = (await client.post("/generate/loop", json={**LOOP, "format": kind, "return_format": "base64"})).json()
+        said = (
+            await client.post(
+                "/generate/loop", json={**LOOP, "format": kind, "return_format": "base64"}
+            )
+        ).json()
         assert "mp3 adds samples" in said["metadata"]["warnings"][0]
     else:
         assert frames == (302400 if kind != "ogg" else round(302400 * 48000 / 44100))
@@ -362,7 +430,9 @@ async def test_a_bit_depth_flac_cannot_hold(client: Client) -> None:
 
 
 async def test_seam_and_grid_are_told(client: Client) -> None:
-    metadata = (await client.post("/generate/loop", json={**LOOP, "return_format": "base64"})).json()["metadata"]
+    metadata = (
+        await client.post("/generate/loop", json={**LOOP, "return_format": "base64"})
+    ).json()["metadata"]
     assert set(metadata["seam"]) == {"jump", "flux", "level_step_db"}
     assert set(metadata["grid"]) == {"tempo", "offset_ms", "share_on_grid", "confidence"}
     assert metadata["grid"]["tempo"] == pytest.approx(140, rel=0.001)

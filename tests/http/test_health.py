@@ -17,7 +17,11 @@ async def test_health_when_loaded(client: Client) -> None:
     assert reply.status_code == 200
     assert said["status"] == "healthy"
     assert said["model_loaded"] is True
-    assert said["model_info"] == {"sample_rate": 44100, "sample_size": 524288, "diffusion_objective": "rf_denoiser"}
+    assert said["model_info"] == {
+        "sample_rate": 44100,
+        "sample_size": 524288,
+        "diffusion_objective": "rf_denoiser",
+    }
     assert {"device", "cuda_available", "version", "queue_depth"} <= set(said)
     assert said["limitations"] == ["it is a fake"]
 
@@ -51,10 +55,18 @@ async def test_model_info_says_what_the_contract_says(client: Client) -> None:
     parameters = said["supported_parameters"]
     assert parameters["bars"] == {"default": "auto", "options": [1, 2, 4, 8], "type": "int"}
     assert parameters["cfg_scale"] == {"default": 6.0, "range": "0-20", "type": "float"}
-    assert parameters["loop_type"] == {"default": "auto", "options": ["drums", "instruments", "auto"], "type": "string"}
+    assert parameters["loop_type"] == {
+        "default": "auto",
+        "options": ["drums", "instruments", "auto"],
+        "type": "string",
+    }
     assert parameters["negative_prompt"] == {"required": False, "type": "string"}
     assert parameters["prompt"] == {"required": True, "type": "string"}
-    assert parameters["return_format"] == {"default": "file", "options": ["file", "base64"], "type": "string"}
+    assert parameters["return_format"] == {
+        "default": "file",
+        "options": ["file", "base64"],
+        "type": "string",
+    }
     assert parameters["seed"] == {"default": -1, "note": "-1 for random", "type": "int"}
     assert parameters["steps"] == {"default": 8, "range": "1-100", "type": "int"}
 
@@ -82,7 +94,9 @@ async def test_cors(client: Client, origin: str, allowed: bool) -> None:
 
 
 async def test_cors_holds_for_errors_too(client: Client) -> None:
-    reply = await client.post("/generate/loop", json={"prompt": "FAIL 140bpm"}, headers={"origin": "null"})
+    reply = await client.post(
+        "/generate/loop", json={"prompt": "FAIL 140bpm"}, headers={"origin": "null"}
+    )
     assert reply.status_code == 500
     assert reply.headers["access-control-allow-origin"]
     assert "X-Seed" in reply.headers["access-control-expose-headers"]
@@ -94,5 +108,9 @@ def test_origin_patterns() -> None:
 
 
 async def test_a_request_id_is_taken_only_if_it_is_sane(client: Client) -> None:
-    assert (await client.get("/health", headers={"x-request-id": "my-id.1"})).headers["x-request-id"] == "my-id.1"
-    assert (await client.get("/health", headers={"x-request-id": "a b\tc"})).headers["x-request-id"] != "a b\tc"
+    assert (await client.get("/health", headers={"x-request-id": "my-id.1"})).headers[
+        "x-request-id"
+    ] == "my-id.1"
+    assert (await client.get("/health", headers={"x-request-id": "a b\tc"})).headers[
+        "x-request-id"
+    ] != "a b\tc"

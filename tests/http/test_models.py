@@ -15,25 +15,34 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from loopwright.engine.backend import Wishes
 from loopwright.engine.base import Engine, ModelKey, Stopgap
-from loopwright.engine.finetune import no_prompts
-from loopwright.engine.hub import Hub
-from loopwright.engine.loader import Loader
 from loopwright.errors import ModelUnavailable
+from loopwright.loading.backend import BackendOptions
+from loopwright.loading.finetunes import no_prompts
+from loopwright.loading.hub import Hub
+from loopwright.loading.loader import Loader
 from tests.fakes import FakeEngine, info
 from tests.http.conftest import Client, connected
 from tests.hub_server import HubServer
 from tests.tiny import make_model_folder
 
 REPO = "someone/acid"
-FINETUNE = {"model_type": "finetune", "finetune_repo": REPO, "finetune_checkpoint": "acid_v1_step9.ckpt"}
+FINETUNE = {
+    "model_type": "finetune",
+    "finetune_repo": REPO,
+    "finetune_checkpoint": "acid_v1_step9.ckpt",
+}
 NAMED = {"finetune_repo": REPO, "finetune_checkpoint": "acid_v1_step9.ckpt"}
 PROMPTS = {
     "version": 1,
     "prompt_bank": {"generic": ["acid line"]},
     "terms": {"top_unigrams": ["acid"], "top_bigrams": ["acid bass"]},
-    "dice": {"generic": ["acid"], "drums": ["acid drums"], "instrumental": [], "pads": ["acid pad"]},
+    "dice": {
+        "generic": ["acid"],
+        "drums": ["acid drums"],
+        "instrumental": [],
+        "pads": ["acid pad"],
+    },
 }
 STAMPED = {**PROMPTS, "repo": REPO, "checkpoint": "acid_v1_step9.ckpt"}
 
@@ -49,12 +58,17 @@ class Evil:
 def publish_finetune(hub: HubServer, tmp_path: Path) -> None:
     """A repository with a training checkpoint, its configuration, prompts, and a malicious checkpoint."""
     base = load_file(tmp_path / "base" / "model.safetensors")
-    tuned = {f"diffusion.{name}": tensor * 1.01 if "layers" in name else tensor for name, tensor in base.items()}
+    tuned = {
+        f"diffusion.{name}": tensor * 1.01 if "layers" in name else tensor
+        for name, tensor in base.items()
+    }
     folder = tmp_path / "acid"
     folder.mkdir()
     torch.save({"state_dict": tuned, "epoch": 3}, folder / "acid_v1_step9.ckpt")
     torch.save({"state_dict": Evil(tmp_path / "it-ran")}, folder / "evil.ckpt")
-    (folder / "acid_v1_config.json").write_text((tmp_path / "base" / "model_config.json").read_text())
+    (folder / "acid_v1_config.json").write_text(
+        (tmp_path / "base" / "model_config.json").read_text()
+    )
     (folder / "prompts.json").write_text(json.dumps(PROMPTS))
     hub.publish(REPO, folder)
 
@@ -66,7 +80,9 @@ async def client(hub_server: HubServer, tmp_path: Path) -> AsyncIterator[Client]
     hub_server.repos["someone/plain"] = {"model.safetensors": b"", "README.md": b""}
     hub_server.repos["someone/broken"] = {"x.ckpt": b"", "prompts.json": b"[1, 2"}
     hub = Hub({REPO, "someone/gone", "someone/plain", "someone/broken"})
-    async with connected(Loader(hub, Wishes(engine="torch"), 0, base), hub=hub, key=base) as client:
+    async with connected(
+        Loader(hub, BackendOptions(engine="torch"), 0, base), hub=hub, key=base
+    ) as client:
         await client.get("/model/info")
         yield client
 
@@ -74,10 +90,18 @@ async def client(hub_server: HubServer, tmp_path: Path) -> AsyncIterator[Client]
 async def test_status(client: Client) -> None:
     said = (await client.get("/models/status")).json()
     key = "standard_saos"
-    assert said["cache_status"] == {"loaded_models": [key], "usage_order": [key], "cache_utilization": "1/2"}
+    assert said["cache_status"] == {
+        "loaded_models": [key],
+        "usage_order": [key],
+        "cache_utilization": "1/2",
+    }
     assert (said["active_model"], said["converting"]) == (key, False)
     details = said["model_details"][key]
-    assert (details["type"], details["status"], details["sample_rate"]) == ("standard", "loaded", 44100)
+    assert (details["type"], details["status"], details["sample_rate"]) == (
+        "standard",
+        "loaded",
+        44100,
+    )
     assert details["source"].endswith("/base")  # what it is
     assert set(details) == {
         "type",
@@ -108,7 +132,9 @@ async def test_switching_and_back(client: Client) -> None:
     standard = (await client.post("/generate", json={**ask, "model_type": "standard"})).json()
     assert standard["metadata"]["model_type"] == "standard"
     assert standard["audio_base64"] != tuned["audio_base64"]
-    assert (await client.post("/models/switch", json={"model_type": "standard"})).json()["model_type"] == "standard"
+    assert (await client.post("/models/switch", json={"model_type": "standard"})).json()[
+        "model_type"
+    ] == "standard"
     again = (await client.post("/generate", json=ask)).json()
     assert again["audio_base64"] == standard["audio_base64"]
 
@@ -119,7 +145,10 @@ async def test_the_key_of_a_finetune_names_its_repository_and_checkpoint(client:
     key = f"{REPO}/acid_v1_step9.ckpt"
     assert said["cache_status"]["usage_order"] == ["standard_saos", key]
     assert said["active_model"] == key
-    assert (said["model_details"][key]["type"], said["model_details"][key]["source"]) == ("finetune", key)
+    assert (said["model_details"][key]["type"], said["model_details"][key]["source"]) == (
+        "finetune",
+        key,
+    )
 
 
 async def test_what_is_loading_is_named(client: Client) -> None:
@@ -134,7 +163,11 @@ async def test_what_is_loading_is_named(client: Client) -> None:
         gate.set()
     assert said["cache_status"]["loaded_models"] == []
     details = said["model_details"]["standard_saos"]
-    assert (details["type"], details["source"], details["status"]) == ("standard", "fake/model", "loading")
+    assert (details["type"], details["source"], details["status"]) == (
+        "standard",
+        "fake/model",
+        "loading",
+    )
     assert (details["device"], details["sample_size"]) == (None, None)
 
 
@@ -154,8 +187,15 @@ async def test_a_model_that_is_converted_serves_meanwhile() -> None:
         return metadata["engine"], metadata["precision"]
 
     async def are_converting(client: Client) -> set[bool]:
-        status, health = (await client.get("/models/status")).json(), (await client.get("/health")).json()
-        return {status["converting"], status["model_details"]["standard_saos"]["converting"], health["converting"]}
+        status, health = (
+            (await client.get("/models/status")).json(),
+            (await client.get("/health")).json(),
+        )
+        return {
+            status["converting"],
+            status["model_details"]["standard_saos"]["converting"],
+            health["converting"],
+        }
 
     async with connected(load) as client:
         assert await engine_of_a_take(client) == ("torch", "f32")
@@ -170,7 +210,9 @@ async def test_a_model_that_is_converted_serves_meanwhile() -> None:
         assert (await client.get("/health")).json()["engine"] == "openvino"
 
 
-@pytest.mark.parametrize("fields", [{}, {"finetune_repo": REPO}, {"model_type": "standard", **NAMED}])
+@pytest.mark.parametrize(
+    "fields", [{}, {"finetune_repo": REPO}, {"model_type": "standard", **NAMED}]
+)
 async def test_switching_to_the_standard_model(client: Client, fields: dict[str, str]) -> None:
     await client.post("/models/switch", json=FINETUNE)
     said = (await client.post("/models/switch", json=fields)).json()
@@ -193,7 +235,10 @@ async def test_a_finetune_that_is_named_needs_no_model_type(client: Client) -> N
 async def test_fields_of_a_finetune_that_do_not_count_are_named(client: Client) -> None:
     ask = {"prompt": "techno drums", "steps": 1, "return_format": "base64"}
     for fields, said in (
-        ({"model_type": "standard", **NAMED}, "finetune_repo and finetune_checkpoint were not used"),
+        (
+            {"model_type": "standard", **NAMED},
+            "finetune_repo and finetune_checkpoint were not used",
+        ),
         ({"finetune_repo": REPO}, "finetune_repo was not used"),
         ({"finetune_checkpoint": "x.ckpt"}, "finetune_checkpoint was not used"),
     ):
@@ -210,7 +255,12 @@ async def test_a_generate_call_loads_what_it_needs(client: Client) -> None:
 
 async def test_checkpoints(client: Client) -> None:
     said = (await client.post("/models/checkpoints", json={"finetune_repo": REPO})).json()
-    assert said == {"success": True, "repo": REPO, "checkpoints": ["acid_v1_step9.ckpt", "evil.ckpt"], "count": 2}
+    assert said == {
+        "success": True,
+        "repo": REPO,
+        "checkpoints": ["acid_v1_step9.ckpt", "evil.ckpt"],
+        "count": 2,
+    }
 
 
 @pytest.mark.parametrize(
@@ -233,7 +283,9 @@ async def test_no_checkpoints(client: Client, body: object, status: int, hint: s
     assert hint in said.get("hint", "")
 
 
-async def test_no_checkpoints_from_a_hub_that_does_not_answer(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_no_checkpoints_from_a_hub_that_does_not_answer(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def files(_: Hub, repo: str) -> list[str]:
         raise ModelUnavailable(f"{repo} cannot be reached", retry_after=3)
 
@@ -248,7 +300,11 @@ def out_of_reach(*_: object) -> Path:
 
 
 async def test_prompts(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    said = (await client.get("/models/prompts", params={"repo": REPO, "checkpoint": "acid_v1_step9.ckpt"})).json()
+    said = (
+        await client.get(
+            "/models/prompts", params={"repo": REPO, "checkpoint": "acid_v1_step9.ckpt"}
+        )
+    ).json()
     assert (said["prompts"], said["type"], said["source"]) == (STAMPED, "finetune", REPO)
     assert (said["checkpoint"], "message" in said) == ("acid_v1_step9.ckpt", False)
     none_is_loaded = (await client.get("/models/prompts", params={"prefer": "finetune"})).json()
@@ -263,7 +319,9 @@ async def test_prompts(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
         {"key": f"{REPO}/acid_v1_step9.ckpt"},
     ):
         assert (await client.get("/models/prompts", params=query)).json()["prompts"] == STAMPED
-    assert (await client.get("/models/prompts", params={"key": "no/such"})).json()["prompts"] is None
+    assert (await client.get("/models/prompts", params={"key": "no/such"})).json()[
+        "prompts"
+    ] is None
     gone = await client.get("/models/prompts", params={"repo": "someone/gone"})
     assert (gone.status_code, gone.json()["success"]) == (404, False)
     monkeypatch.setattr(Hub, "fetch", out_of_reach)
@@ -285,7 +343,9 @@ async def test_prompts(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
         ({"repo": "someone/broken", "checkpoint": "x.ckpt"}, "is not valid JSON"),
     ],
 )
-async def test_a_model_that_suggests_no_prompts(client: Client, query: dict[str, str], message: str) -> None:
+async def test_a_model_that_suggests_no_prompts(
+    client: Client, query: dict[str, str], message: str
+) -> None:
     for reply in (
         await client.get("/models/prompts", params=query),
         await client.post("/models/prompts", json=query),
@@ -297,7 +357,12 @@ async def test_a_model_that_suggests_no_prompts(client: Client, query: dict[str,
 
 
 @pytest.mark.parametrize(
-    "fields", [NAMED, {"repo": REPO, "checkpoint": "acid_v1_step9.ckpt"}, {**NAMED, "prefer": "", "other": 1}]
+    "fields",
+    [
+        NAMED,
+        {"repo": REPO, "checkpoint": "acid_v1_step9.ckpt"},
+        {**NAMED, "prefer": "", "other": 1},
+    ],
 )
 async def test_prompts_by_post(client: Client, fields: dict[str, object]) -> None:
     for reply in (
@@ -305,7 +370,11 @@ async def test_prompts_by_post(client: Client, fields: dict[str, object]) -> Non
         await client.post("/models/prompts", data=fields),
     ):
         said = reply.json()
-        assert (said["prompts"], said["source"], said["checkpoint"]) == (STAMPED, REPO, "acid_v1_step9.ckpt")
+        assert (said["prompts"], said["source"], said["checkpoint"]) == (
+            STAMPED,
+            REPO,
+            "acid_v1_step9.ckpt",
+        )
         assert any("other" in warning for warning in said["warnings"]) == ("other" in fields)
     wrong = await client.post("/models/prompts", json={"prefer": "best"})
     assert (wrong.status_code, wrong.json()["field"]) == (400, "prefer")
@@ -321,8 +390,12 @@ async def test_clearing(client: Client) -> None:
     assert (await client.post("/generate", json={"prompt": "drums", "steps": 1})).status_code == 200
 
 
-async def test_a_malicious_checkpoint_is_refused_and_does_not_run(client: Client, tmp_path: Path) -> None:
-    reply = await client.post("/models/switch", json={**FINETUNE, "finetune_checkpoint": "evil.ckpt"})
+async def test_a_malicious_checkpoint_is_refused_and_does_not_run(
+    client: Client, tmp_path: Path
+) -> None:
+    reply = await client.post(
+        "/models/switch", json={**FINETUNE, "finetune_checkpoint": "evil.ckpt"}
+    )
     assert reply.status_code == 422
     assert "evil.ckpt was refused, since it holds more than weights" in reply.json()["error"]
     assert not (tmp_path / "it-ran").exists()
@@ -342,7 +415,13 @@ async def test_a_malicious_checkpoint_is_refused_and_does_not_run(client: Client
         ({"model_type": "other"}, 400, "model_type"),
     ],
 )
-async def test_what_cannot_be_switched_to(client: Client, change: dict[str, object], status: int, field: str) -> None:
+async def test_what_cannot_be_switched_to(
+    client: Client, change: dict[str, object], status: int, field: str
+) -> None:
     reply = await client.post("/models/switch", json={**FINETUNE, **change})
-    assert (reply.status_code, reply.json()["field"], reply.json()["success"]) == (status, field, False), reply.text
+    assert (reply.status_code, reply.json()["field"], reply.json()["success"]) == (
+        status,
+        field,
+        False,
+    ), reply.text
     assert (await client.post("/generate", json={"prompt": "drums", "steps": 1})).status_code == 200

@@ -24,7 +24,13 @@ from tests.http.conftest import Client
 SHAPE = {"success", "error", "code", "field", "request_id"}
 EXAMPLES = 25
 
-PATHS = ("/generate", "/generate/style-transfer", "/generate/loop", "/generate/loop-with-riff", "/generate/loop-guided")
+PATHS = (
+    "/generate",
+    "/generate/style-transfer",
+    "/generate/loop",
+    "/generate/loop-with-riff",
+    "/generate/loop-guided",
+)
 
 VALUES: tuple[object, ...] = (
     "",
@@ -86,7 +92,9 @@ def test_whatever_the_openapi_document_allows_and_forbids(app: Any) -> None:
 
 
 def _try(cases: st.SearchStrategy[Any]) -> None:
-    @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+    @settings(
+        max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck), database=None
+    )
     @given(cases)
     def send(case: Any) -> None:
         reply = case.call()
@@ -104,14 +112,22 @@ async def test_every_field_with_every_wrong_value(client: Client, path: str) -> 
     for field in FIELDS:
         for value in VALUES:
             body = json.dumps({**good, field: value})
-            reply = await client.post(path, content=body, headers={"content-type": "application/json"})
+            reply = await client.post(
+                path, content=body, headers={"content-type": "application/json"}
+            )
             check(reply.status_code, reply.json() if reply.status_code >= 400 else None)
 
 
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize(
     "kind",
-    ["application/json", "multipart/form-data; boundary=b", "text/plain", "", "application/x-www-form-urlencoded"],
+    [
+        "application/json",
+        "multipart/form-data; boundary=b",
+        "text/plain",
+        "",
+        "application/x-www-form-urlencoded",
+    ],
 )
 def test_any_bytes_as_a_body(app: Any, path: str, kind: str) -> None:
     client = TestClient(app, raise_server_exceptions=False)
@@ -134,5 +150,7 @@ async def test_tempi_that_are_none(client: Client) -> None:
 
 
 async def test_many_bad_requests_at_once(client: Client) -> None:
-    replies = await asyncio.gather(*(client.post("/generate/loop", json={"prompt": "x" * 3000}) for _ in range(50)))
+    replies = await asyncio.gather(
+        *(client.post("/generate/loop", json={"prompt": "x" * 3000}) for _ in range(50))
+    )
     assert {reply.status_code for reply in replies} == {400}

@@ -32,7 +32,11 @@ async def test_available(client: Client, tmp_path: Path) -> None:
     said = (await client.get("/riffs/available")).json()
     assert (said["available_keys"], said["total_keys"]) == (["a", "gsharp"], 2)
     assert said["riff_details"]["gsharp"] == [
-        {"filename": "gsharp_128bpm_1.wav", "original_bpm": 128, "description": "gsharp riff at 128 BPM"}
+        {
+            "filename": "gsharp_128bpm_1.wav",
+            "original_bpm": 128,
+            "description": "gsharp riff at 128 BPM",
+        }
     ]
     assert "no key" in said["skipped"]["h_128bpm.wav"]
 
@@ -44,17 +48,32 @@ async def test_a_loop_with_a_riff(client: Client, tmp_path: Path) -> None:
     assert metadata["source"] == "personal_riff_library"
     assert metadata["riff"] == "gsharp_128bpm_2.wav"
     assert (metadata["original_bpm"], metadata["detected_bpm"], metadata["bars"]) == (128, 124, 2)
-    assert (metadata["loop_type"], metadata["steps"], metadata["cfg_scale"]) == ("instruments", 8, 1.0)
+    assert (metadata["loop_type"], metadata["steps"], metadata["cfg_scale"]) == (
+        "instruments",
+        8,
+        1.0,
+    )
     assert (metadata["style_transfer"], metadata["style_strength"]) == (True, 0.8)
-    as_file = await client.post("/generate/loop-with-riff", json={**ASK, "key": "aflat", "return_format": "file"})
-    assert 'filename="riff_gsharp_instruments_124bpm_2bars_5.wav"' in as_file.headers["content-disposition"]
+    as_file = await client.post(
+        "/generate/loop-with-riff", json={**ASK, "key": "aflat", "return_format": "file"}
+    )
+    assert (
+        'filename="riff_gsharp_instruments_124bpm_2bars_5.wav"'
+        in as_file.headers["content-disposition"]
+    )
 
 
 async def test_a_key_without_a_riff(client: Client, tmp_path: Path) -> None:
     put(tmp_path, "a_128bpm.wav")
     reply = await client.post("/generate/loop-with-riff", json={**ASK, "key": "c"})
-    assert (reply.status_code, reply.json()["field"], reply.json()["available_keys"]) == (400, "key", ["a"])
-    moved = await client.post("/generate/loop-with-riff", json={**ASK, "key": "c", "transpose": True})
+    assert (reply.status_code, reply.json()["field"], reply.json()["available_keys"]) == (
+        400,
+        "key",
+        ["a"],
+    )
+    moved = await client.post(
+        "/generate/loop-with-riff", json={**ASK, "key": "c", "transpose": True}
+    )
     assert (moved.json()["metadata"]["key"], moved.json()["metadata"]["semitones"]) == ("c", 3)
 
 
@@ -88,7 +107,9 @@ async def test_adding_and_deleting(client: Client, tmp_path: Path) -> None:
     assert (await client.get("/riffs/available")).json()["available_keys"] == []
 
 
-@pytest.mark.parametrize("name", ["..%2f..%2fetc%2fpasswd", "%2e%2e", "gone.wav", "a%00.wav", "....//x.wav"])
+@pytest.mark.parametrize(
+    "name", ["..%2f..%2fetc%2fpasswd", "%2e%2e", "gone.wav", "a%00.wav", "....//x.wav"]
+)
 async def test_path_tricks_find_nothing(client: Client, tmp_path: Path, name: str) -> None:
     put(tmp_path, "a_128bpm.wav")
     reply = await client.delete(f"/riffs/{name}")
@@ -102,4 +123,6 @@ async def test_what_is_no_riff_is_not_taken(client: Client) -> None:
     text = {"audio_file": ("a_120bpm.wav", b"text", "audio/wav")}
     assert (await client.post("/riffs", files=text)).status_code == 415
     program = {"audio_file": ("a_120bpm.exe", RIFF, "audio/wav")}
-    assert (await client.post("/riffs", files=program)).json()["filename"] == "a_120bpm.wav"  # a WAV by its bytes
+    assert (await client.post("/riffs", files=program)).json()[
+        "filename"
+    ] == "a_120bpm.wav"  # a WAV by its bytes

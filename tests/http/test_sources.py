@@ -20,16 +20,23 @@ def file(data: bytes, name: str = "combined_loop.wav") -> dict[str, tuple[str, b
 
 
 async def test_a_style_transfer(client: Client) -> None:
-    reply = await client.post("/generate/style-transfer", data=STYLE, files=file(encoded(tone(440, 2, channels=1))))
+    reply = await client.post(
+        "/generate/style-transfer", data=STYLE, files=file(encoded(tone(440, 2, channels=1)))
+    )
     metadata = reply.json()["metadata"]
     assert (metadata["style_strength"], metadata["input_audio_shape"]) == (0.6, [1, 88200])
     assert metadata["duration_seconds"] == pytest.approx(11.889, abs=0.001)
-    as_file = await client.post("/generate/style-transfer", data={**STYLE, "return_format": "file"}, files=file(WAV))
+    as_file = await client.post(
+        "/generate/style-transfer", data={**STYLE, "return_format": "file"}, files=file(WAV)
+    )
     assert 'filename="style_transfer_3_' in as_file.headers["content-disposition"]
 
 
 async def test_a_style_transfer_in_json(client: Client) -> None:
-    for text in (base64.b64encode(WAV).decode(), f"data:audio/wav;base64,{base64.b64encode(WAV).decode()}"):
+    for text in (
+        base64.b64encode(WAV).decode(),
+        f"data:audio/wav;base64,{base64.b64encode(WAV).decode()}",
+    ):
         reply = await client.post("/generate/style-transfer", json={**STYLE, "audio_base64": text})
         assert reply.json()["metadata"]["input_audio_shape"] == [2, 44100]
 
@@ -42,10 +49,14 @@ async def test_a_loop_from_audio(client: Client) -> None:
 
 
 async def test_a_guided_loop(client: Client) -> None:
-    reply = await client.post("/generate/loop-guided", data={**LOOP, "guidance_mask": "first_bar"}, files=file(WAV))
+    reply = await client.post(
+        "/generate/loop-guided", data={**LOOP, "guidance_mask": "first_bar"}, files=file(WAV)
+    )
     metadata = reply.json()["metadata"]
     assert (metadata["steps"], metadata["bars"], metadata["guidance_strength"]) == (50, 2, 1.0)
-    as_file = await client.post("/generate/loop-guided", data={**LOOP, "return_format": "file"}, files=file(WAV))
+    as_file = await client.post(
+        "/generate/loop-guided", data={**LOOP, "return_format": "file"}, files=file(WAV)
+    )
     assert 'filename="guided_loop_' in as_file.headers["content-disposition"]
 
 
@@ -58,7 +69,11 @@ async def test_silence_is_taken_with_a_warning(client: Client) -> None:
 @pytest.mark.parametrize("path", ["/generate/style-transfer", "/generate/loop-guided"])
 async def test_audio_that_is_missing(client: Client, path: str) -> None:
     reply = await client.post(path, data=LOOP)
-    assert (reply.status_code, reply.json()["field"], reply.json()["code"]) == (400, "audio_file", "missing_parameter")
+    assert (reply.status_code, reply.json()["field"], reply.json()["code"]) == (
+        400,
+        "audio_file",
+        "missing_parameter",
+    )
 
 
 @pytest.mark.parametrize(
@@ -73,11 +88,17 @@ async def test_audio_that_is_missing(client: Client, path: str) -> None:
     ],
     ids=["empty", "text", "truncated", "NaN", "ten minutes and a second", "nine channels"],
 )
-async def test_what_is_no_audio_is_refused_in_a_sentence(client: Client, data: bytes, status: int) -> None:
+async def test_what_is_no_audio_is_refused_in_a_sentence(
+    client: Client, data: bytes, status: int
+) -> None:
     for path in ("/generate/style-transfer", "/generate/loop", "/generate/loop-guided"):
         reply = await client.post(path, data=LOOP, files=file(data))
         said = reply.json()
-        assert (reply.status_code, said["field"], said["success"]) == (status, "audio_file", False), said
+        assert (reply.status_code, said["field"], said["success"]) == (
+            status,
+            "audio_file",
+            False,
+        ), said
         assert said["error"].startswith("audio_file ")
     assert (await client.post("/generate/loop", data=LOOP, files=file(WAV))).status_code == 200
 
@@ -91,7 +112,9 @@ async def test_base64_that_is_none(client: Client, text: object) -> None:
 async def test_audio_sent_as_text_or_twice(client: Client) -> None:
     reply = await client.post("/generate/loop", data={**LOOP, "audio_file": "loop.wav"})
     assert (reply.status_code, reply.json()["field"]) == (400, "audio_file")
-    both = await client.post("/generate/loop", data={**LOOP, "audio_base64": "AAAA"}, files=file(WAV))
+    both = await client.post(
+        "/generate/loop", data={**LOOP, "audio_base64": "AAAA"}, files=file(WAV)
+    )
     assert (both.status_code, both.json()["field"]) == (400, "audio_base64")
 
 

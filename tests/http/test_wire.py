@@ -42,14 +42,18 @@ async def test_pages_of_this_machine_and_app_shells_may_call(client: Client, ori
     for answer in (reply, await client.get("/health", headers={"origin": origin})):
         assert answer.headers["access-control-allow-origin"] == origin
         assert answer.headers["access-control-allow-credentials"] == "true"
-    exposed = (await client.get("/health", headers={"origin": origin})).headers["access-control-expose-headers"]
+    exposed = (await client.get("/health", headers={"origin": origin})).headers[
+        "access-control-expose-headers"
+    ]
     assert {"X-Seed", "X-Warnings", "X-Request-Id", "X-Bpm"} <= set(exposed.split(", "))
 
 
 @pytest.mark.parametrize(
     "origin", ["https://evil.example", "http://localhost.evil.example", "http://localhost:80.evil"]
 )
-async def test_a_refused_preflight_is_an_error_like_every_other(client: Client, origin: str) -> None:
+async def test_a_refused_preflight_is_an_error_like_every_other(
+    client: Client, origin: str
+) -> None:
     reply = await client.options("/generate/loop", headers=preflight(origin))
     said = reply.json()
     assert (reply.status_code, said["code"], said["success"]) == (400, "origin_not_allowed", False)
@@ -66,7 +70,8 @@ async def test_all_origins_means_without_credentials() -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/health", "/health/live", "/model/info", "/models/status", "/riffs/available", "/docs"]
+    "path",
+    ["/health", "/health/live", "/model/info", "/models/status", "/riffs/available", "/docs"],
 )
 async def test_head_answers_wherever_get_does(client: Client, path: str) -> None:
     got, head = await client.get(path), await client.head(path)
@@ -93,14 +98,20 @@ async def test_warnings_reach_every_kind_of_reply(client: Client, more: dict[str
 async def test_what_was_cut_or_repaired_is_a_warning(client: Client) -> None:
     long = {"audio_file": ("x.wav", encoded(tone(440, 20)))}
     reply = await client.post("/generate/loop", data={**LOOP, "bars": "2"}, files=long)
-    assert json.loads(reply.headers["x-warnings"]) == ["audio_file is 20.00 s long; the first 3.43 s of it were used"]
+    assert json.loads(reply.headers["x-warnings"]) == [
+        "audio_file is 20.00 s long; the first 3.43 s of it were used"
+    ]
     piped = bytearray(encoded(tone(440, 3)))
     piped[40:44] = b"\xff" * 4
-    reply = await client.post("/generate/style-transfer", data=LOOP, files={"audio_file": ("x.wav", bytes(piped))})
+    reply = await client.post(
+        "/generate/style-transfer", data=LOOP, files={"audio_file": ("x.wav", bytes(piped))}
+    )
     assert "audio_file does not say how long it is" in reply.headers["x-warnings"]
 
 
-@pytest.mark.parametrize("warnings", [["x" * 10_000], ["ü" * 2000] * 50, [f"warning {n}" for n in range(1000)]])
+@pytest.mark.parametrize(
+    "warnings", [["x" * 10_000], ["ü" * 2000] * 50, [f"warning {n}" for n in range(1000)]]
+)
 def test_a_header_of_warnings_is_never_too_long(warnings: list[str]) -> None:
     header = warnings_header(warnings)
     assert len(header) <= MAX_HEADER_CHARACTERS
@@ -112,7 +123,9 @@ async def test_a_bug_logs_enough_to_send_its_request_again() -> None:
     async with connected(lambda _: FakeEngine()) as client:
         with structlog.testing.capture_logs() as lines:
             reply = await client.post(
-                "/generate/loop", data={"prompt": "FAIL 120bpm"}, files={"audio_file": ("x", encoded(tone(1)))}
+                "/generate/loop",
+                data={"prompt": "FAIL 120bpm"},
+                files={"audio_file": ("x", encoded(tone(1)))},
             )
     assert (reply.status_code, reply.json()["code"]) == (500, "internal_error")
     (line,) = (line for line in lines if line["event"] == "bug")

@@ -74,7 +74,12 @@ def test_names_that_cannot_be_understood(name: str, part: str) -> None:
         parse_name(name)
 
 
-@given(st.sampled_from(KEYS), st.integers(30, 300), st.integers(1, 99), st.sampled_from(sorted(EXTENSIONS)))
+@given(
+    st.sampled_from(KEYS),
+    st.integers(30, 300),
+    st.integers(1, 99),
+    st.sampled_from(sorted(EXTENSIONS)),
+)
 def test_every_name_of_the_contracts_form(key: str, bpm: int, number: int, extension: str) -> None:
     for name in (
         f"{key}_{bpm}bpm_{number}{extension}",

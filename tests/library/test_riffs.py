@@ -14,10 +14,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from loopwright.errors import InvalidInput, LoopwrightError, NotAudio, NotFound, StorageFailed, WorkerFailed
+from loopwright.errors import (
+    InvalidInput,
+    LoopwrightError,
+    NotAudio,
+    NotFound,
+    StorageFailed,
+    WorkerFailed,
+)
 from loopwright.library.riffs import SIDECAR, RiffLibrary
 from loopwright.music.key import Key
-from loopwright.workers import Workers
+from loopwright.system.workers import Workers
 from tests.sounds import RATE, drums, encoded, tone
 
 
@@ -48,12 +55,17 @@ def test_new_changed_and_deleted_files_count_at_once(library: RiffLibrary, tmp_p
     path = put(tmp_path, "gsharp_128bpm_1.wav")
     put(tmp_path, "Ab_90bpm.flac")
     put(tmp_path, "a_120bpm.wav")
-    assert {key: len(riffs) for key, riffs in library.catalog().by_key().items()} == {"a": 1, "gsharp": 2}
+    assert {key: len(riffs) for key, riffs in library.catalog().by_key().items()} == {
+        "a": 1,
+        "gsharp": 2,
+    }
     path.unlink()
     assert [riff.filename for riff in library.catalog().by_key()["gsharp"]] == ["Ab_90bpm.flac"]
 
 
-def test_what_cannot_be_understood_is_skipped_with_the_reason(library: RiffLibrary, tmp_path: Path) -> None:
+def test_what_cannot_be_understood_is_skipped_with_the_reason(
+    library: RiffLibrary, tmp_path: Path
+) -> None:
     put(tmp_path, "h_120bpm.wav")
     put(tmp_path, "notes.txt")
     put(tmp_path, "broken.wav", b"no audio")
@@ -63,7 +75,9 @@ def test_what_cannot_be_understood_is_skipped_with_the_reason(library: RiffLibra
     assert "is text, not audio" in skipped["broken.wav"]
 
 
-def test_what_the_name_does_not_say_is_estimated_once(library: RiffLibrary, tmp_path: Path, workers: Workers) -> None:
+def test_what_the_name_does_not_say_is_estimated_once(
+    library: RiffLibrary, tmp_path: Path, workers: Workers
+) -> None:
     path = put(tmp_path, "groove.wav", encoded(drums(100, 8)))
     (riff,) = library.catalog().riffs
     assert riff.estimated == ("key", "bpm")
@@ -97,14 +111,18 @@ def test_no_riff_in_the_key(library: RiffLibrary, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("bpm", [90, 128, Fraction("92.5"), 174])
-def test_a_riff_at_another_tempo_is_exact(library: RiffLibrary, tmp_path: Path, bpm: Fraction) -> None:
+def test_a_riff_at_another_tempo_is_exact(
+    library: RiffLibrary, tmp_path: Path, bpm: Fraction
+) -> None:
     put(tmp_path, "a_120bpm.wav", encoded(drums(120, 8)))
     (riff,) = library.catalog().riffs
     loop = library.loop(riff, Fraction(bpm), RATE).audio
     assert loop.shape == (2, round(8 * 60 / Fraction(bpm) * RATE))
 
 
-def test_a_riff_nearly_whole_beats_long_is_taken_as_that(library: RiffLibrary, tmp_path: Path) -> None:
+def test_a_riff_nearly_whole_beats_long_is_taken_as_that(
+    library: RiffLibrary, tmp_path: Path
+) -> None:
     put(tmp_path, "a_120bpm.wav", encoded(np.pad(drums(120, 8), ((0, 0), (0, 900)))))
     (riff,) = library.catalog().riffs
     assert library.loop(riff, Fraction(120), RATE).audio.shape == (2, 176400)
@@ -139,13 +157,21 @@ def test_adding_and_removing(library: RiffLibrary, tmp_path: Path) -> None:
     named, _ = library.add(data, "../c_99bpm.wav", None, None)
     assert named.key == Key(0)
     assert named.bpm == 99
-    assert {path.name for path in (tmp_path / "riffs").iterdir()} == {first.filename, second.filename, named.filename}
+    assert {path.name for path in (tmp_path / "riffs").iterdir()} == {
+        first.filename,
+        second.filename,
+        named.filename,
+    }
     library.remove(first.filename)
     assert len(library.catalog().riffs) == 2
 
 
-@pytest.mark.parametrize("name", ["../secret.wav", "/etc/passwd", "..", "", "a/b.wav", "gone.wav", "x\0.wav"])
-def test_only_riffs_of_the_folder_can_be_removed(library: RiffLibrary, tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize(
+    "name", ["../secret.wav", "/etc/passwd", "..", "", "a/b.wav", "gone.wav", "x\0.wav"]
+)
+def test_only_riffs_of_the_folder_can_be_removed(
+    library: RiffLibrary, tmp_path: Path, name: str
+) -> None:
     put(tmp_path, "a_120bpm.wav")
     (tmp_path / "secret.wav").write_bytes(b"secret")
     with pytest.raises(NotFound):
@@ -185,16 +211,21 @@ def test_what_was_given_counts_before_what_the_name_says(library: RiffLibrary) -
     assert (riff.key, float(riff.bpm), riff.estimated) == (Key(0), 90, ())
 
 
-def test_what_is_kept_beside_another_file_of_the_same_name_does_not_count(library: RiffLibrary, tmp_path: Path) -> None:
+def test_what_is_kept_beside_another_file_of_the_same_name_does_not_count(
+    library: RiffLibrary, tmp_path: Path
+) -> None:
     riff, _ = library.add(encoded(drums(120, 4)), "x.wav", Key(9), Fraction("93.4567"))
     put(tmp_path, riff.filename, encoded(drums(100, 4)))
     assert library.catalog().riffs[0].bpm == Fraction("93.457")  # what the name says
 
 
 @pytest.mark.parametrize(
-    "kept", [b"", b"[]", b"{}", b'{"size": 1}', b"\xff", b'{"given": {"bpm": "1/0"}}', b"9" * 20_000]
+    "kept",
+    [b"", b"[]", b"{}", b'{"size": 1}', b"\xff", b'{"given": {"bpm": "1/0"}}', b"9" * 20_000],
 )
-def test_a_damaged_file_beside_a_riff_is_as_none(library: RiffLibrary, tmp_path: Path, kept: bytes) -> None:
+def test_a_damaged_file_beside_a_riff_is_as_none(
+    library: RiffLibrary, tmp_path: Path, kept: bytes
+) -> None:
     path = put(tmp_path, "a_120bpm.wav")
     path.with_name(path.name + SIDECAR).write_bytes(kept)
     assert library.catalog().riffs[0].bpm == 120
@@ -216,7 +247,9 @@ def test_half_a_second_has_a_tempo_that_music_has(library: RiffLibrary) -> None:
         ("AIFF", "x.exe", ".aiff"),
     ],
 )
-def test_a_riff_is_kept_as_what_its_bytes_say(library: RiffLibrary, kind: str, name: str, kept: str) -> None:
+def test_a_riff_is_kept_as_what_its_bytes_say(
+    library: RiffLibrary, kind: str, name: str, kept: str
+) -> None:
     data = encoded(drums(120, 4, 48000), 48000, kind)
     riff, _ = library.add(data, name, Key(2), Fraction(120))
     assert riff.filename == f"d_120bpm{kept}"
@@ -239,7 +272,9 @@ def test_a_disk_that_takes_nothing_is_a_sentence_and_leaves_nothing(
         raise OSError(number, "no")
 
     monkeypatch.setattr("os.fsync", failing)
-    with pytest.raises(StorageFailed, match=r"the riff could not be kept: the (disk is full|folder riffs may not)"):
+    with pytest.raises(
+        StorageFailed, match=r"the riff could not be kept: the (disk is full|folder riffs may not)"
+    ):
         library.add(encoded(drums(120, 4)), "x.wav", Key(2), Fraction(120))
     assert list((tmp_path / "riffs").iterdir()) == []
 
@@ -263,22 +298,30 @@ def test_where_what_was_given_cannot_be_kept_the_riff_is_not_either(
 
 def test_a_folder_that_is_a_file(library: RiffLibrary, tmp_path: Path) -> None:
     (tmp_path / "riffs").write_bytes(b"")
-    with pytest.raises(StorageFailed, match="the folder of riffs cannot be read: riffs is no folder"):
+    with pytest.raises(
+        StorageFailed, match="the folder of riffs cannot be read: riffs is no folder"
+    ):
         library.catalog()
 
 
 def test_two_that_are_added_at_once_are_both_kept(library: RiffLibrary, tmp_path: Path) -> None:
     data = encoded(drums(120, 4))
     with ThreadPoolExecutor(8) as threads:
-        made = list(threads.map(lambda _: library.add(data, "x.wav", Key(2), Fraction(120))[0], range(8)))
+        made = list(
+            threads.map(lambda _: library.add(data, "x.wav", Key(2), Fraction(120))[0], range(8))
+        )
     assert len({riff.filename for riff in made}) == 8
     assert len(library.catalog().riffs) == 8
 
 
-def test_a_mode_that_is_asked_for_is_chosen_where_there_is_one(library: RiffLibrary, tmp_path: Path) -> None:
+def test_a_mode_that_is_asked_for_is_chosen_where_there_is_one(
+    library: RiffLibrary, tmp_path: Path
+) -> None:
     put(tmp_path, "Amaj_120bpm.wav")
     put(tmp_path, "Am_120bpm.wav")
-    chosen = {library.choose(Key(9, "minor"), seed, transpose=False).riff.filename for seed in range(4)}
+    chosen = {
+        library.choose(Key(9, "minor"), seed, transpose=False).riff.filename for seed in range(4)
+    }
     assert chosen == {"Am_120bpm.wav"}
     assert {library.choose(Key(9), seed, transpose=False).riff.filename for seed in range(4)} == {
         "Am_120bpm.wav",
@@ -316,17 +359,23 @@ def test_a_file_that_cannot_be_analysed_leaves_nothing_behind(
     assert catalog.skipped == {"odd.wav": "it could not be analysed"}
 
 
-def test_a_worker_that_fails_is_a_sentence(library: RiffLibrary, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_worker_that_fails_is_a_sentence(
+    library: RiffLibrary, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def failing(*_: object, **__: object) -> None:
         raise WorkerFailed("it took longer than 60 seconds")
 
     monkeypatch.setattr(Workers, "call", failing)
-    with pytest.raises(NotAudio, match="audio_file could not be decoded: it took longer than 60 seconds"):
+    with pytest.raises(
+        NotAudio, match="audio_file could not be decoded: it took longer than 60 seconds"
+    ):
         library.add(encoded(drums(120, 4)), "x.wav", None, None)
 
 
 @pytest.mark.parametrize("samples", [1, 2, 30])
-def test_next_to_nothing_is_refused_or_kept_but_breaks_nothing(library: RiffLibrary, samples: int) -> None:
+def test_next_to_nothing_is_refused_or_kept_but_breaks_nothing(
+    library: RiffLibrary, samples: int
+) -> None:
     with contextlib.suppress(LoopwrightError):
         library.add(encoded(np.zeros((2, samples), np.float32), 192_000), "x.wav", None, None)
     library.catalog()

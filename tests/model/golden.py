@@ -84,7 +84,11 @@ class Golden:
     @property
     def names(self) -> list[str]:
         """The vectors that can be compared number by number."""
-        return [name for name in sorted(self.vectors) if not INPUTS.fullmatch(name) and not STOCHASTIC.fullmatch(name)]
+        return [
+            name
+            for name in sorted(self.vectors)
+            if not INPUTS.fullmatch(name) and not STOCHASTIC.fullmatch(name)
+        ]
 
     @torch.inference_mode()
     def make(self, name: str) -> Tensor:
@@ -119,7 +123,9 @@ class Golden:
     @torch.inference_mode()
     def run(self, rest: str) -> Tensor:
         """A whole sampling run: ``SAMPLER.[strengthX.]cfgC[neg].stepsN.seedS``, [1, channels, frames]."""
-        found = re.fullmatch(r"([\w-]+)\.(?:strength([\d.]+)\.)?cfg(\d+)(neg)?\.steps(\d+)\.seed(\d+)", rest)
+        found = re.fullmatch(
+            r"([\w-]+)\.(?:strength([\d.]+)\.)?cfg(\d+)(neg)?\.steps(\d+)\.seed(\d+)", rest
+        )
         assert found, rest
         sampler, strength, scale, negative, steps, seed = found.groups()
         generator = torch.Generator().manual_seed(int(seed))
@@ -128,7 +134,13 @@ class Golden:
         pair = self.model.guidance_pair(self.conditions(negative=negative is not None))
         init = None if strength is None else self.encode().sample(generator)
         walk = start(
-            sampler, self.model.spec, int(steps), noise, lambda: self._noise(generator), init, float(strength or 1)
+            sampler,
+            self.model.spec,
+            int(steps),
+            noise,
+            lambda: self._noise(generator),
+            init,
+            float(strength or 1),
         )
         return drive(self.model, guided(walk, *pair, float(scale)))[None]
 

@@ -27,7 +27,9 @@ def weights(kind: str) -> dict[str, Tensor]:
     weight, length = torch.ones(CHANNELS, CHANNELS, TAPS), torch.ones(CHANNELS, 1, 1)
     if kind == "weight-norm":
         pairs = {"weight_v": weight, "weight_g": length}
-        return {f"{layer}.{name}": one.clone() for layer in range(LAYERS) for name, one in pairs.items()}
+        return {
+            f"{layer}.{name}": one.clone() for layer in range(LAYERS) for name, one in pairs.items()
+        }
     dtype = torch.float16 if kind == "half" else torch.float32
     return {f"{layer}.weight": weight.to(dtype, copy=True) for layer in range(LAYERS)}
 
@@ -35,7 +37,9 @@ def weights(kind: str) -> dict[str, Tensor]:
 def model() -> nn.Module:
     """Convolutions without any weights yet."""
     with torch.device("meta"):
-        return nn.ModuleList([nn.Conv1d(CHANNELS, CHANNELS, TAPS, bias=False) for _ in range(LAYERS)])
+        return nn.ModuleList(
+            [nn.Conv1d(CHANNELS, CHANNELS, TAPS, bias=False) for _ in range(LAYERS)]
+        )
 
 
 def memory(name: str) -> int:

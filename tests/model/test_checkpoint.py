@@ -106,7 +106,9 @@ def test_a_configuration_that_is_not_supported_names_the_field(tmp_path: Path) -
     config = json.loads((folder / "model_config.json").read_text())
     config["model"]["diffusion"]["config"]["conformer"] = True
     (folder / "model_config.json").write_text(json.dumps(config))
-    with pytest.raises(CheckpointError, match=r"model\.diffusion\.config\.conformer must be false, got true"):
+    with pytest.raises(
+        CheckpointError, match=r"model\.diffusion\.config\.conformer must be false, got true"
+    ):
         load_folder(folder, no_text)
     (folder / "model_config.json").write_text("{")
     with pytest.raises(CheckpointError, match=r"model_config\.json"):

@@ -37,7 +37,11 @@ def test_the_references_configurations_are_read(name: str) -> None:
 
 def test_stable_audio_open_small_has_its_size() -> None:
     config = parse_config(SMALL)
-    assert (config.spec.sample_rate, config.spec.window_samples, config.spec.frames) == (44100, 524288, 256)
+    assert (config.spec.sample_rate, config.spec.window_samples, config.spec.frames) == (
+        44100,
+        524288,
+        256,
+    )
     with torch.device("meta"):
         model = StableAudioModel(config, no_text)
     assert _millions(model.denoiser) == 340.9
@@ -54,11 +58,31 @@ def _millions(module: torch.nn.Module) -> float:
         ("sample_rate", None, "sample_rate is missing"),
         ("sample_rate", "44100", 'sample_rate must be a whole number of at least 1, got "44100"'),
         ("model_type", "lm", 'model_type must be "diffusion_cond", got "lm"'),
-        ("model.diffusion.diffusion_objective", "x", "model.diffusion.diffusion_objective must be one of"),
-        ("model.diffusion.config.num_heads", 7, "model.diffusion.config.embed_dim must be a multiple of num_heads"),
-        ("model.diffusion.config.warp", 1, "model.diffusion.config.warp is not a known field, got 1"),
-        ("model.pretransform.config.downsampling_ratio", 1024, "strides must be 1024 (downsampling_ratio), got 2048"),
-        ("model.conditioning.cond_dim", 512, "cond_token_dim must be 512 (conditioning.cond_dim), got 768"),
+        (
+            "model.diffusion.diffusion_objective",
+            "x",
+            "model.diffusion.diffusion_objective must be one of",
+        ),
+        (
+            "model.diffusion.config.num_heads",
+            7,
+            "model.diffusion.config.embed_dim must be a multiple of num_heads",
+        ),
+        (
+            "model.diffusion.config.warp",
+            1,
+            "model.diffusion.config.warp is not a known field, got 1",
+        ),
+        (
+            "model.pretransform.config.downsampling_ratio",
+            1024,
+            "strides must be 1024 (downsampling_ratio), got 2048",
+        ),
+        (
+            "model.conditioning.cond_dim",
+            512,
+            "cond_token_dim must be 512 (conditioning.cond_dim), got 768",
+        ),
     ],
 )
 def test_what_cannot_be_computed_is_named(path: str, value: object, part: str) -> None:

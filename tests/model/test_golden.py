@@ -32,7 +32,9 @@ def test_parity(model: str, name: str) -> None:
 def test_every_vector_is_compared() -> None:
     """Nothing is left out but inputs and the two samplers with noise of another source."""
     assert len(CASES) == 51
-    left_out = {name for model in MODELS for name in golden(model).vectors if STOCHASTIC.fullmatch(name)}
+    left_out = {
+        name for model in MODELS for name in golden(model).vectors if STOCHASTIC.fullmatch(name)
+    }
     assert left_out == {f"gen.dpmpp-{order}m-sde.cfg7.steps12.seed1234" for order in (2, 3)}
 
 
@@ -41,7 +43,9 @@ def test_the_stochastic_samplers_have_the_references_distribution(order: int) ->
     """The reference's run is one draw: against ours over seeds, its z-scores look standard normal."""
     made = golden("sao1-tiny")
     theirs = made.vectors[f"gen.dpmpp-{order}m-sde.cfg7.steps12.seed1234"][0]
-    ours = torch.cat([made.run(f"dpmpp-{order}m-sde.cfg7.steps12.seed{seed}") for seed in range(60)])
+    ours = torch.cat(
+        [made.run(f"dpmpp-{order}m-sde.cfg7.steps12.seed{seed}") for seed in range(60)]
+    )
     scores = (theirs - ours.mean(0)) / ours.std(0)
     assert abs(scores.mean().item()) < 0.5
     assert 0.7 < scores.std().item() < 1.4
@@ -55,7 +59,9 @@ def test_rows_do_not_depend_on_their_neighbours() -> None:
     positive, negative = made.model.guidance_pair(made.conditions(negative=True))
     x = made.vectors["dit.x"]
     with torch.inference_mode():
-        both = made.model.denoise(torch.cat([x, -x]), torch.tensor([0.9, 0.2]), [positive, negative])
+        both = made.model.denoise(
+            torch.cat([x, -x]), torch.tensor([0.9, 0.2]), [positive, negative]
+        )
         first = made.model.denoise(x, torch.tensor([0.9]), [positive])
         second = made.model.denoise(-x, torch.tensor([0.2]), [negative])
     assert torch.allclose(both, torch.cat([first, second]), atol=1e-5)

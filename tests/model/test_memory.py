@@ -32,7 +32,9 @@ def measured(kind: str, path: Path) -> dict[str, int]:
     return found
 
 
-needs_proc = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux's /proc")
+needs_proc = pytest.mark.skipif(
+    not Path("/proc/self/status").exists(), reason="needs Linux's /proc"
+)
 
 
 @needs_proc
@@ -63,7 +65,10 @@ def test_mapped_tensors_are_those_of_the_library(tmp_path: Path) -> None:
         "large": torch.randn(100, 1000),
     }
     save_file(made, tmp_path / "a.safetensors", metadata={"made": "here"})
-    mapped, library = read_tensors(tmp_path / "a.safetensors"), load_file(tmp_path / "a.safetensors")
+    mapped, library = (
+        read_tensors(tmp_path / "a.safetensors"),
+        load_file(tmp_path / "a.safetensors"),
+    )
     assert set(mapped) == set(library) == set(made)
     for name, tensor in library.items():
         assert (mapped[name].dtype, mapped[name].shape) == (tensor.dtype, tensor.shape)
@@ -76,7 +81,9 @@ def test_a_tensor_outlives_its_file_and_the_other_tensors_made_of_it(tmp_path: P
     tensors = read_tensors(path)
     weight = tensors["weight"]
     weight[5000] = -1  # in this process only
-    assert tensors["weight"][5000] == -1  # of a tensor made for a moment, which must not take the page along
+    assert (
+        tensors["weight"][5000] == -1
+    )  # of a tensor made for a moment, which must not take the page along
     del tensors
     path.unlink()
     gc.collect()

@@ -53,7 +53,13 @@ def drive(walk: Sampler, model: Model) -> tuple[Tensor, int]:
 
 
 def run(
-    objective: Objective, sampler: str, steps: int, *, seed: int = 0, init: Tensor | None = None, level: float = 1.0
+    objective: Objective,
+    sampler: str,
+    steps: int,
+    *,
+    seed: int = 0,
+    init: Tensor | None = None,
+    level: float = 1.0,
 ) -> tuple[Tensor, int]:
     generator = torch.Generator().manual_seed(seed)
 
@@ -75,7 +81,9 @@ def test_samples_have_the_datas_distribution(objective: Objective, sampler: str)
 
 @pytest.mark.parametrize(("objective", "sampler"), ALL)
 @pytest.mark.parametrize("steps", [1, 2, 3, 9])
-def test_any_number_of_steps_is_finite_and_counted(objective: Objective, sampler: str, steps: int) -> None:
+def test_any_number_of_steps_is_finite_and_counted(
+    objective: Objective, sampler: str, steps: int
+) -> None:
     latents, count = run(objective, sampler, steps)
     assert latents.isfinite().all()
     assert count == evaluations(sampler, steps)
@@ -88,7 +96,9 @@ def test_init_counts_less_the_more_noise_there_is(objective: Objective, sampler:
     for level in (0.1, 0.5, 1.0):
         latents, _ = run(objective, sampler, 3, init=source, level=level)
         assert latents.isfinite().all()
-        closeness.append(torch.corrcoef(torch.stack([latents.flatten(), source.flatten()]))[0, 1].item())
+        closeness.append(
+            torch.corrcoef(torch.stack([latents.flatten(), source.flatten()]))[0, 1].item()
+        )
     assert closeness[0] > 0.8
     assert closeness[0] > closeness[1] > closeness[2]
     assert abs(closeness[2]) < 0.1
@@ -105,7 +115,11 @@ def test_a_sampler_of_another_objective_is_refused() -> None:
         start("k-heun", spec("rf_denoiser"), 8, torch.zeros(SHAPE), lambda: torch.zeros(SHAPE))
 
 
-@given(steps=st.integers(1, 250), level=st.floats(0.12, 1), times=st.sampled_from([linear_times, log_snr_times]))
+@given(
+    steps=st.integers(1, 250),
+    level=st.floats(0.12, 1),
+    times=st.sampled_from([linear_times, log_snr_times]),
+)
 def test_schedules_descend_from_the_noise_level_to_nothing(
     steps: int, level: float, times: Callable[[int, float], list[float]]
 ) -> None:

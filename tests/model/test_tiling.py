@@ -9,8 +9,8 @@ from torch import Tensor
 
 from loopwright.model.autoencoder import decoder_split, encoder_split
 from loopwright.model.config import AutoencoderConfig, parse_config, stable_audio_open_small_config
-from loopwright.model.crew import Crew
 from loopwright.model.stable_audio import StableAudioModel
+from loopwright.model.tile_pool import TilePool
 from loopwright.model.tiling import tiles
 from tests.model.golden import drained, golden, relative_error
 
@@ -40,23 +40,27 @@ def test_tiles_keep_every_position_once_with_its_margin(
     assert kept == list(range(wanted))
 
 
-@given(tile_frames=st.integers(1, 9), samples=st.integers(1, 16384), crew=st.integers(1, 3))
+@given(tile_frames=st.integers(1, 9), samples=st.integers(1, 16384), tile_pool=st.integers(1, 3))
 @settings(deadline=None, max_examples=25)
-def test_any_tiles_decode_to_the_samples_of_the_whole(tile_frames: int, samples: int, crew: int) -> None:
+def test_any_tiles_decode_to_the_samples_of_the_whole(
+    tile_frames: int, samples: int, tile_pool: int
+) -> None:
     made, latents = model(), noise(model().spec.channels, model().spec.frames)
     with torch.inference_mode():
         whole = made.autoencoder.decode_fine(made.autoencoder.decode_coarse(latents[None]))[0]
-        made.tile_frames, made.crew = tile_frames, Crew(crew)
+        made.tile_frames, made.tile_pool = tile_frames, TilePool(tile_pool)
         try:
             pieces = list(made.decode(latents, samples, torch.Generator()))
         finally:
-            made.tile_frames, made.crew = StableAudioModel.tile_frames, Crew(1)
+            made.tile_frames, made.tile_pool = StableAudioModel.tile_frames, TilePool(1)
     assert relative_error(torch.cat(pieces, -1), whole[:, :samples]) < SAME
 
 
 @given(tile_frames=st.integers(1, 9), frames=st.integers(1, 64), samples=st.integers(1, 16384))
 @settings(deadline=None, max_examples=25)
-def test_any_tiles_encode_to_the_latents_of_the_whole(tile_frames: int, frames: int, samples: int) -> None:
+def test_any_tiles_encode_to_the_latents_of_the_whole(
+    tile_frames: int, frames: int, samples: int
+) -> None:
     """Most of the window is silent in some of them, and then computed once."""
     made = model()
     frames = min(frames, made.spec.frames)
@@ -89,7 +93,9 @@ def test_a_silent_tile_is_encoded_once() -> None:
     finally:
         del made.autoencoder.encode_fine
         made.tile_frames = StableAudioModel.tile_frames
-    assert len(calls) == 4  # the two that hear it, the one at the window's end, and one for the four between
+    assert (
+        len(calls) == 4
+    )  # the two that hear it, the one at the window's end, and one for the four between
 
 
 @torch.inference_mode()
@@ -101,7 +107,11 @@ def test_the_decoders_receptive_field_is_exact() -> None:
     moved = coarse.clone()
     middle = coarse.shape[-1] // 2
     moved[..., middle] += 1
-    difference = (made.autoencoder.decode_fine(moved) - made.autoencoder.decode_fine(coarse)).abs().amax((0, 1))
+    difference = (
+        (made.autoencoder.decode_fine(moved) - made.autoencoder.decode_fine(coarse))
+        .abs()
+        .amax((0, 1))
+    )
     touched = torch.nonzero(difference > 0).flatten() // cut.samples
     assert middle - cut.fine_reach <= touched.min()
     assert touched.max() <= middle + cut.fine_reach
@@ -116,7 +126,11 @@ def test_the_encoders_receptive_field_is_exact() -> None:
     moved = audio.clone()
     position = audio.shape[-1] // cut.samples // 2
     moved[..., position * cut.samples] += 1
-    difference = (made.autoencoder.encode_fine(moved) - made.autoencoder.encode_fine(audio)).abs().amax((0, 1))
+    difference = (
+        (made.autoencoder.encode_fine(moved) - made.autoencoder.encode_fine(audio))
+        .abs()
+        .amax((0, 1))
+    )
     touched = torch.nonzero(difference > 0).flatten()
     assert position - cut.fine_reach <= touched.min()
     assert touched.max() <= position + cut.fine_reach

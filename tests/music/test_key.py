@@ -23,13 +23,16 @@ MODES: dict[str, Mode] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("text", ["gsharp", "G#", "aflat", "Ab", "g sharp", "G♯", "A♭", "GSHARP", "a_flat"])
+@pytest.mark.parametrize(
+    "text", ["gsharp", "G#", "aflat", "Ab", "g sharp", "G♯", "A♭", "GSHARP", "a_flat"]
+)
 def test_gsharp_in_all_its_spellings(text: str) -> None:
     assert parse_key(text) == Key(8)
 
 
 @pytest.mark.parametrize(
-    ("text", "name"), [("Cb", "b"), ("B#", "c"), ("e#", "f"), ("Fb", "e"), ("b", "b"), ("bb", "asharp")]
+    ("text", "name"),
+    [("Cb", "b"), ("B#", "c"), ("e#", "f"), ("Fb", "e"), ("b", "b"), ("bb", "asharp")],
 )
 def test_edges(text: str, name: str) -> None:
     key = parse_key(text)
@@ -61,12 +64,16 @@ def test_keys_as_packs_write_them(text: str, key: Key) -> None:
     assert parse_key(text) == key
 
 
-@pytest.mark.parametrize("text", ["", "h", "gg", "sharp", "ab#", "8", "in", "a minute", "Bass", "A minor C", "Am7"])
+@pytest.mark.parametrize(
+    "text", ["", "h", "gg", "sharp", "ab#", "8", "in", "a minute", "Bass", "A minor C", "Am7"]
+)
 def test_what_is_no_key(text: str) -> None:
     assert parse_key(text) is None
 
 
-@given(st.sampled_from("abcdefgABCDEFG"), st.sampled_from(["", *SHARPS]), st.sampled_from(["", *MODES]))
+@given(
+    st.sampled_from("abcdefgABCDEFG"), st.sampled_from(["", *SHARPS]), st.sampled_from(["", *MODES])
+)
 def test_every_spelling_is_read(letter: str, sharp: str, mode: str) -> None:
     root = (KEYS.index(letter.lower()) + bool(sharp)) % 12
     assert parse_key(f" {letter}{sharp}{mode}") == Key(root, MODES.get(mode))

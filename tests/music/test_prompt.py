@@ -25,7 +25,9 @@ from loopwright.music.prompt import NO_DRUMS, NO_TONES, LoopType, words_for
         ("auto", "techno drums", "techno drums", None),
     ],
 )
-def test_the_prompt_by_loop_type(loop_type: LoopType, prompt: str, used: str, negative: str | None) -> None:
+def test_the_prompt_by_loop_type(
+    loop_type: LoopType, prompt: str, used: str, negative: str | None
+) -> None:
     words = words_for(loop_type, prompt, None)
     assert words.prompt == used
     assert words.negative_prompt == negative
@@ -40,7 +42,9 @@ def test_ones_own_negative_prompt_comes_first(loop_type: LoopType) -> None:
 
 @given(st.text())
 def test_no_drum_word_is_left_for_instruments(prompt: str) -> None:
-    assert not re.search(r"\bdrums?\b", words_for("instruments", prompt, None).prompt, re.IGNORECASE)
+    assert not re.search(
+        r"\bdrums?\b", words_for("instruments", prompt, None).prompt, re.IGNORECASE
+    )
 
 
 @given(st.text())

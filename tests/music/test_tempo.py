@@ -77,7 +77,9 @@ def test_what_names_no_tempo(text: str) -> None:
 
 @pytest.mark.parametrize("spelling", SPELLINGS)
 @given(
-    bpm=tempos, before=st.sampled_from(["", "drums, ", "4 bars of dub "]), after=st.sampled_from(["", " drums", ", hi"])
+    bpm=tempos,
+    before=st.sampled_from(["", "drums, ", "4 bars of dub "]),
+    after=st.sampled_from(["", " drums", ", hi"]),
 )
 def test_a_tempo_is_read_back_exactly_however_it_is_spelled(
     spelling: str, bpm: Fraction, before: str, after: str
@@ -112,7 +114,9 @@ def test_a_tempo_is_read_back_exactly_however_it_is_spelled(
         "9" * 5000,
     ],
 )
-def test_what_hosts_send_for_no_tempo_is_a_tempo_that_cannot_be_played(spelling: str, number: str) -> None:
+def test_what_hosts_send_for_no_tempo_is_a_tempo_that_cannot_be_played(
+    spelling: str, number: str
+) -> None:
     (tempo,) = named_tempi(f"drums {spelling.format(number)}")
     assert tempo.playable is None
     assert tempo.written == number
@@ -159,7 +163,9 @@ def test_auto_bars_is_the_largest_that_fits(bpm: Fraction, window: int) -> None:
     assert bars is None or loop_samples(bars, bpm, RATE) <= window
 
 
-@pytest.mark.parametrize(("bpm", "bars", "seconds"), [(74, 2, 6.49), (128, 4, 7.5), (170, 8, 11.29)])
+@pytest.mark.parametrize(
+    ("bpm", "bars", "seconds"), [(74, 2, 6.49), (128, 4, 7.5), (170, 8, 11.29)]
+)
 def test_the_contracts_examples(bpm: int, bars: int, seconds: float) -> None:
     assert largest_fitting_bars(Fraction(bpm), WINDOW, RATE) == bars
     assert loop_samples(bars, Fraction(bpm), RATE) / RATE == pytest.approx(seconds, abs=0.005)
@@ -169,7 +175,9 @@ def test_an_exact_number_of_samples() -> None:
     assert loop_samples(4, Fraction(140), RATE) == 302400
 
 
-@pytest.mark.parametrize(("bpm", "allowed"), [(29.999, False), (30, True), (300, True), (300.001, False)])
+@pytest.mark.parametrize(
+    ("bpm", "allowed"), [(29.999, False), (30, True), (300, True), (300.001, False)]
+)
 def test_the_range_of_tempos(bpm: float, allowed: bool) -> None:
     assert in_range(Fraction(str(bpm))) is allowed
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import functools
 from dataclasses import dataclass, field
 
-from loopwright.plan import GenerationPlan
-from loopwright.planner import plan_loop
-from loopwright.request import LoopRequest
+from loopwright.kinds.request import LoopRequest
+from loopwright.planning.plan import GenerationPlan
+from loopwright.planning.planner import plan_loop
 from loopwright.serving.active_run import ActiveRun
 from loopwright.serving.fairness import Owner
 from loopwright.serving.scheduler import evaluate
@@ -20,7 +20,13 @@ BESIDE_TURNS = 3
 
 @functools.cache
 def plan(steps: int, cfg_scale: float = 1) -> GenerationPlan:
-    fields = {"prompt": "drums 140bpm", "seed": 7, "bars": 1, "steps": steps, "cfg_scale": cfg_scale}
+    fields = {
+        "prompt": "drums 140bpm",
+        "seed": 7,
+        "bars": 1,
+        "steps": steps,
+        "cfg_scale": cfg_scale,
+    }
     return plan_loop(LoopRequest.parse(fields)[0], LIMITS)
 
 
@@ -53,7 +59,13 @@ class Simulated:
     _beside: tuple[ActiveRun, int] | None = None
 
     def ask(
-        self, client: str, steps: int, n: int = 1, *, cfg_scale: float = 1, engine: FakeEngine | None = None
+        self,
+        client: str,
+        steps: int,
+        n: int = 1,
+        *,
+        cfg_scale: float = 1,
+        engine: FakeEngine | None = None,
     ) -> Asked:
         owner = Owner(client)
         made = [ActiveRun(engine or self.engine, plan(steps, cfg_scale), owner) for _ in range(n)]

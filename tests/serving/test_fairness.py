@@ -95,7 +95,9 @@ def test_no_clients_request_ends_later_than_by_turns(asked: list[tuple[int, int]
 
 @given(data=st.data(), clients=st.integers(1, 5), at_once=st.integers(1, 4))
 @settings(deadline=None)
-def test_nobody_waits_longer_than_twice_its_turns(data: st.DataObject, clients: int, at_once: int) -> None:
+def test_nobody_waits_longer_than_twice_its_turns(
+    data: st.DataObject, clients: int, at_once: int
+) -> None:
     """Clients ask again as soon as they are answered, so that there is never time to catch up."""
     costs = st.sampled_from([1, 2, 8, 8, 8, 30, 60])
     worker, at, cost = Worker(), dict[Owner, int](), dict[Owner, int]()
@@ -121,7 +123,9 @@ def test_equal_requests_end_one_after_the_other_in_the_order_they_came() -> None
     owners = [worker.ask(f"client {number}", PATIENCE) for number in range(10)]
     while worker.left:
         worker.turn()
-    assert [worker.ends[owner] for owner in owners] == [PATIENCE * number for number in range(1, 11)]
+    assert [worker.ends[owner] for owner in owners] == [
+        PATIENCE * number for number in range(1, 11)
+    ]
 
 
 def test_a_short_request_does_not_wait_for_all_that_are_late() -> None:

@@ -13,16 +13,18 @@ from hypothesis import strategies as st
 
 from loopwright.engine.base import Audio, Batching
 from loopwright.errors import Cancelled
-from loopwright.plan import GenerationPlan
-from loopwright.planner import plan_loop
-from loopwright.request import LoopRequest
+from loopwright.kinds.request import LoopRequest
+from loopwright.planning.plan import GenerationPlan
+from loopwright.planning.planner import plan_loop
 from loopwright.serving.active_run import Progress
 from loopwright.serving.scheduler import Scheduler
 from tests.fakes import LIMITS, FakeEngine
 
 
 def plan(prompt: str = "drums 140bpm", **fields: object) -> GenerationPlan:
-    return plan_loop(LoopRequest.parse({"prompt": prompt, "seed": 7, "bars": 1, **fields})[0], LIMITS)
+    return plan_loop(
+        LoopRequest.parse({"prompt": prompt, "seed": 7, "bars": 1, **fields})[0], LIMITS
+    )
 
 
 @pytest.fixture
@@ -84,13 +86,20 @@ def test_cancelling_frees_the_place_at_the_next_step(scheduler: Scheduler) -> No
 def test_runs_are_evaluated_together_whatever_their_step_and_guidance(scheduler: Scheduler) -> None:
     gate = threading.Event()
     engine = FakeEngine(batching=Batching(rows=8), gate=gate)
-    plans = [plan(seed=1, steps=9), plan(seed=2, steps=8, cfg_scale=1), plan(seed=3, steps=9), plan(seed=4, steps=8)]
+    plans = [
+        plan(seed=1, steps=9),
+        plan(seed=2, steps=8, cfg_scale=1),
+        plan(seed=3, steps=9),
+        plan(seed=4, steps=8),
+    ]
     jobs = [scheduler.submit(engine, one) for one in plans]
     time.sleep(0.05)
     gate.set()
     together = [job.result.result(5).audio for job in jobs]
     for one, audio in zip(plans, together, strict=True):
-        np.testing.assert_array_equal(audio, scheduler.submit(FakeEngine(), one).result.result(5).audio)
+        np.testing.assert_array_equal(
+            audio, scheduler.submit(FakeEngine(), one).result.result(5).audio
+        )
     assert max(engine.batches) == 2 + 1 + 2 + 2
     assert len(engine.batches) < 9 + 8 + 9 + 8
     assert sum(engine.batches) == 2 * 9 + 8 + 2 * 9 + 2 * 8
@@ -99,7 +108,11 @@ def test_runs_are_evaluated_together_whatever_their_step_and_guidance(scheduler:
 @given(
     limit=st.integers(1, 9),
     overlaps=st.booleans(),
-    asked=st.lists(st.tuples(st.integers(0, 99), st.integers(1, 6), st.sampled_from((1, 6))), min_size=1, max_size=9),
+    asked=st.lists(
+        st.tuples(st.integers(0, 99), st.integers(1, 6), st.sampled_from((1, 6))),
+        min_size=1,
+        max_size=9,
+    ),
 )
 @settings(deadline=None, max_examples=30)
 def test_any_company_gives_the_same_audio_and_no_forward_is_too_large(
@@ -138,13 +151,17 @@ def test_a_new_run_joins_a_running_batch(scheduler: Scheduler) -> None:
 def test_in_a_batch_a_failure_is_its_own_too(scheduler: Scheduler) -> None:
     gate = threading.Event()
     engine = FakeEngine(batching=Batching(rows=8), gate=gate)
-    jobs = [scheduler.submit(engine, plan(prompt)) for prompt in ("a 140bpm", "FAIL 140bpm", "b 140bpm")]
+    jobs = [
+        scheduler.submit(engine, plan(prompt)) for prompt in ("a 140bpm", "FAIL 140bpm", "b 140bpm")
+    ]
     gate.set()
     assert [job.result.exception(5) is not None for job in jobs] == [False, True, False]
 
 
 def test_decoding_beside_denoising_where_the_engine_can(scheduler: Scheduler) -> None:
-    engine = FakeEngine(batching=Batching(rows=1, overlaps=True), step_seconds=0.005, decode_seconds=0.1)
+    engine = FakeEngine(
+        batching=Batching(rows=1, overlaps=True), step_seconds=0.005, decode_seconds=0.1
+    )
     first, second = (scheduler.submit(engine, plan(steps=steps)) for steps in (2, 60))
     first.result.result(5)
     assert engine.forwards > 20  # the second went on while the first was decoded

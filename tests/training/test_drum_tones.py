@@ -12,7 +12,13 @@ from training.drum_bodies import wanted
 from training.synth.drum_tones import SOONEST, drum_tones
 from training.synth.drums import Take, draw_drums, played
 
-from loopwright.model.pocket.bodies import BODIES, BODIES_PER_OCTAVE, LOWEST_BODY_HZ, BodyDecoder, settled
+from loopwright.model.pocket.bodies import (
+    BODIES,
+    BODIES_PER_OCTAVE,
+    LOWEST_BODY_HZ,
+    BodyDecoder,
+    decode_controls,
+)
 from loopwright.model.pocket.layers import FINE_HOP, SAMPLE_RATE
 
 BPM = 118.125
@@ -25,7 +31,9 @@ def take_of(seed: int, *only: str) -> Take:
 
 
 def as_sound(power: np.ndarray) -> np.ndarray:
-    sound: np.ndarray = BodyDecoder(1, 8).oscillators(torch.from_numpy(np.sqrt(2 * power)).float()[None])[0].numpy()
+    sound: np.ndarray = (
+        BodyDecoder(1, 8).oscillators(torch.from_numpy(np.sqrt(2 * power)).float()[None])[0].numpy()
+    )
     return sound
 
 
@@ -49,10 +57,14 @@ def test_oscillators_are_as_loud_as_the_kick(seed: int) -> None:
     take = take_of(seed, "kick")
     power = drum_tones(take, STEPS)
     low = scipy.signal.butter(4, 110, fs=SAMPLE_RATE, output="sos")
-    audio, again = (scipy.signal.sosfiltfilt(low, one) for one in (take.audio.mean(0), as_sound(power)))
+    audio, again = (
+        scipy.signal.sosfiltfilt(low, one) for one in (take.audio.mean(0), as_sound(power))
+    )
     rings = np.repeat((power > 1e-4).any(1), FINE_HOP)
     apart = 10 * np.log10(np.mean(again[rings] ** 2) / np.mean(audio[rings] ** 2))
-    assert abs(apart) < 2.5  # tails of earlier hits are in phase with later ones here, but not in the sound
+    assert (
+        abs(apart) < 2.5
+    )  # tails of earlier hits are in phase with later ones here, but not in the sound
 
 
 def test_what_rings_over_the_end_is_in_the_beginning() -> None:
@@ -72,7 +84,7 @@ def test_all_that_is_wanted_rings_once() -> None:
     power[:, [20, 90]] = 0.02
     presence, level = wanted(torch.from_numpy(power).float()).chunk(2, -1)
     nearest = -(torch.arange(BODIES)[:, None] - torch.tensor([20, 90])).abs().amin(1)
-    amplitude = settled(torch.cat([(presence - 0.5) + 0.01 * nearest, level], -1)[None])[0]
+    amplitude = decode_controls(torch.cat([(presence - 0.5) + 0.01 * nearest, level], -1)[None])[0]
     assert torch.equal((amplitude > 0).nonzero()[:2, 1], torch.tensor([20, 90]))
     assert amplitude[0, 20] == pytest.approx(0.2, rel=0.01)
 

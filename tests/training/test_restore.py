@@ -23,7 +23,9 @@ def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_what_is_restored_is_what_ships(state: Path) -> None:
-    with resources.as_file(resources.files("loopwright.weights") / "pocket" / "model.safetensors") as path:
+    with resources.as_file(
+        resources.files("loopwright.weights") / "pocket" / "model.safetensors"
+    ) as path:
         shipped = load_file(path)
     mean, spread = statistics()
     silence = (silent_latents() - mean) / spread

@@ -26,7 +26,9 @@ def begun(steps: int) -> tuple[Stage, nn.Linear]:
 
 def train(stage: Stage, network: nn.Linear, last: int) -> None:
     def loss_of(step: int) -> tuple[Tensor, Mapping[str, float]]:
-        given = torch.randn(4, 3, generator=torch.Generator().manual_seed(step)) + 0.1 * torch.randn(4, 3)
+        given = torch.randn(
+            4, 3, generator=torch.Generator().manual_seed(step)
+        ) + 0.1 * torch.randn(4, 3)
         return (network(given) - 1).square().mean(), {"step": float(step)}
 
     stage.steps, of_all = last, stage.steps
@@ -56,7 +58,9 @@ def test_losses_are_logged_and_fall() -> None:
     train(stage, network, 200)
     import json
 
-    losses = [json.loads(line)["loss"] for line in stage.path.with_suffix(".log").read_text().splitlines()]
+    losses = [
+        json.loads(line)["loss"] for line in stage.path.with_suffix(".log").read_text().splitlines()
+    ]
     assert len(losses) == 200 // stages.LOG_EVERY
     assert losses[-1] < losses[0] / 4
 

@@ -45,13 +45,19 @@ def test_controls_say_what_the_sound_is(kind: str, number: int) -> None:
 def test_tones_are_in_their_key() -> None:
     for number in range(4):
         loop = draw_loop(number, "chords")
-        assert in_key(tonal_audio(loop, SAMPLES), loop.harmony.root, minor=loop.harmony.minor) > 0.75
+        assert (
+            in_key(tonal_audio(loop, SAMPLES), loop.harmony.root, minor=loop.harmony.minor) > 0.75
+        )
 
 
 def test_a_number_is_a_loop() -> None:
-    assert np.array_equal(drum_audio(draw_loop(3, "drums"), SAMPLES), drum_audio(draw_loop(3, "drums"), SAMPLES))
+    assert np.array_equal(
+        drum_audio(draw_loop(3, "drums"), SAMPLES), drum_audio(draw_loop(3, "drums"), SAMPLES)
+    )
     assert draw_loop(3).grid == draw_loop(3).grid
-    assert not np.array_equal(drum_audio(draw_loop(3, "drums"), SAMPLES), drum_audio(draw_loop(4, "drums"), SAMPLES))
+    assert not np.array_equal(
+        drum_audio(draw_loop(3, "drums"), SAMPLES), drum_audio(draw_loop(4, "drums"), SAMPLES)
+    )
 
 
 @pytest.mark.parametrize("genre", ["techno", "dnb", "trap"])
@@ -85,7 +91,9 @@ def test_captions_say_only_what_is_true() -> None:
             assert not said & {TOKENS[name] for name in ("bass", "chords", "tones", "piano")}
             assert min(said, default=FIRST_WORD) >= FIRST_WORD  # drums have no key
         missing = {one for one in ELEMENTS if TOKENS[f"without-{one}"] in said}
-        assert not missing or (loop.drums and loop.drums.only and not missing & set(loop.drums.only))
+        assert not missing or (
+            loop.drums and loop.drums.only and not missing & set(loop.drums.only)
+        )
 
 
 def test_every_word_has_one_meaning() -> None:
@@ -102,7 +110,10 @@ def test_a_semitone_up_is_a_roll_moved_by_one() -> None:
     loop = draw_loop(21, "chords")
     (part,) = loop.parts
     up = replace(part, notes=tuple(replace(note, pitch=note.pitch + 1) for note in part.notes))
-    low, high = (by_note(wanted(loop_controls(replace(loop, parts=(one,)), SAMPLES // FINE_HOP))) for one in (part, up))
+    low, high = (
+        by_note(wanted(loop_controls(replace(loop, parts=(one,)), SAMPLES // FINE_HOP)))
+        for one in (part, up)
+    )
     assert low.max() > 0.5
     # harmonics pass the filter a little less the higher the note is
     assert torch.allclose(high[:, 1:], low[:, :-1], atol=0.06)

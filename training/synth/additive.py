@@ -25,7 +25,9 @@ INAUDIBLE = 5e-5
 def _amplitudes(t, f0, gate, loud, harmonics, shape, out):
     """All harmonics' amplitudes at t seconds into a note. shape: see ``_shape``."""
     cut0, cut1, sweep, resonance, attack, decay, sustain, release, damping, tremolo = shape
-    envelope = t / attack if t < attack else sustain + (1 - sustain) * math.exp(-(t - attack) / decay)
+    envelope = (
+        t / attack if t < attack else sustain + (1 - sustain) * math.exp(-(t - attack) / decay)
+    )
     if t > gate:
         envelope *= math.exp(-(t - gate) / release)
     envelope *= loud * (1 + tremolo * math.sin(2 * math.pi * TREMOLO_HZ * t))
@@ -42,7 +44,19 @@ def _amplitudes(t, f0, gate, loud, harmonics, shape, out):
 
 @numba.njit(cache=True, fastmath=True)
 def add_controls(
-    starts, lengths, gates, pitches, louds, harmonics, shape, width, group_of, group_sizes, power, groups, side
+    starts,
+    lengths,
+    gates,
+    pitches,
+    louds,
+    harmonics,
+    shape,
+    width,
+    group_of,
+    group_sizes,
+    power,
+    groups,
+    side,
 ):
     """Adds the notes to power, groups and side: see ``tones.Controls``. width: of the patch."""
     amplitude = np.zeros(len(harmonics))
@@ -101,10 +115,21 @@ def add_sound(starts, lengths, gates, pitches, louds, harmonics, shape, cents, p
             hz = f0 * 2.0 ** (sign * cents / 2400.0)
             offset = np.random.random()
             gain = 1.0 / math.sqrt(voices)
-            left, right = gain * (1 + sign * pan * (voices - 1)), gain * (1 - sign * pan * (voices - 1))
+            left, right = (
+                gain * (1 + sign * pan * (voices - 1)),
+                gain * (1 - sign * pan * (voices - 1)),
+            )
             before[:] = 0.0
             for begin in range(0, samples, BLOCK):
-                _amplitudes((begin + BLOCK) / SAMPLE_RATE, f0, gates[n], louds[n], harmonics, shape, amplitude)
+                _amplitudes(
+                    (begin + BLOCK) / SAMPLE_RATE,
+                    f0,
+                    gates[n],
+                    louds[n],
+                    harmonics,
+                    shape,
+                    amplitude,
+                )
                 if begin + BLOCK >= samples:
                     amplitude[:] = 0.0
                 active = 0
@@ -112,9 +137,18 @@ def add_sound(starts, lengths, gates, pitches, louds, harmonics, shape, cents, p
                     if amplitude[h] > INAUDIBLE or before[h] > INAUDIBLE:
                         turn = 2 * math.pi * hz * (h + 1) / SAMPLE_RATE
                         angle = 2 * math.pi * offset * (h + 1) + turn * begin
-                        oscillators[0, active], oscillators[1, active] = before[h], (amplitude[h] - before[h]) / BLOCK
-                        oscillators[2, active], oscillators[3, active] = math.cos(angle), math.sin(angle)
-                        oscillators[4, active], oscillators[5, active] = math.cos(turn), math.sin(turn)
+                        oscillators[0, active], oscillators[1, active] = (
+                            before[h],
+                            (amplitude[h] - before[h]) / BLOCK,
+                        )
+                        oscillators[2, active], oscillators[3, active] = (
+                            math.cos(angle),
+                            math.sin(angle),
+                        )
+                        oscillators[4, active], oscillators[5, active] = (
+                            math.cos(turn),
+                            math.sin(turn),
+                        )
                         active += 1
                     before[h] = amplitude[h]
                 _block(oscillators, active, left, right, out, start + begin)

@@ -72,7 +72,11 @@ KITS = {
 
 def kick(drawn: Drawn, kit: Kit, drive: float) -> Drum:
     """A falling sine, distorted, and a click. drive: 0…1, how much harder than the kit's usual."""
-    length, end, start = drawn.uniform(*kit.kick_seconds), drawn.uniform(*kit.kick_hz), drawn.uniform(*kit.kick_sweep)
+    length, end, start = (
+        drawn.uniform(*kit.kick_seconds),
+        drawn.uniform(*kit.kick_hz),
+        drawn.uniform(*kit.kick_sweep),
+    )
     fall, t = drawn.uniform(0.012, 0.045), _times(length * 1.3)
     angle = 2 * np.pi * (end * t + (start - end) * fall * (1 - np.exp(-t / fall)))
     body = np.sin(angle) * np.exp(-t / (length * 0.35)) * np.minimum(1, t / 0.0008)
@@ -87,21 +91,36 @@ def snare(drawn: Drawn, kit: Kit, drive: float) -> Drum:
     """Two sines and a band of noise."""
     t = _times(drawn.uniform(0.16, 0.34))
     pitch, fall = drawn.uniform(*kit.snare_hz), drawn.uniform(0.03, 0.07)
-    body = np.sin(2 * np.pi * pitch * t + 3 * np.exp(-t / 0.008)) * 0.8 + np.sin(2 * np.pi * pitch * 1.6 * t) * 0.4
+    body = (
+        np.sin(2 * np.pi * pitch * t + 3 * np.exp(-t / 0.008)) * 0.8
+        + np.sin(2 * np.pi * pitch * 1.6 * t) * 0.4
+    )
     noise = _band(_noise(drawn, len(t)), drawn.uniform(900, 2500), drawn.uniform(7000, 14000))
-    noise = noise * np.exp(-t / (t[-1] * drawn.uniform(0.18, 0.3))) * drawn.uniform(*kit.snare_noise)
+    noise = (
+        noise * np.exp(-t / (t[-1] * drawn.uniform(0.18, 0.3))) * drawn.uniform(*kit.snare_noise)
+    )
     level = drawn.uniform(0.4, 0.9)
     clean = (body * np.exp(-t / fall) * level + noise) * (1.3 + 2 * drive)
     sound = np.tanh(clean)
     rung = np.exp(-t / fall) * level * (1.3 + 2 * drive) * kept(clean, sound)
     low = pitch - 3 / (2 * np.pi * 0.008) * np.exp(-t / 0.008)
-    return Drum(_ended(sound, 600), (_sine(low, rung * 0.8), _sine(np.full_like(t, pitch * 1.6), rung * 0.4)))
+    return Drum(
+        _ended(sound, 600),
+        (_sine(low, rung * 0.8), _sine(np.full_like(t, pitch * 1.6), rung * 0.4)),
+    )
 
 
 def clap(drawn: Drawn, _kit: Kit, drive: float) -> Drum:
     """Three short bursts and a longer one."""
-    t, gap, tail = _times(drawn.uniform(0.18, 0.34)), drawn.uniform(0.008, 0.012), drawn.uniform(0.03, 0.06)
-    envelope = sum((np.where(t >= k * gap, np.exp(-(t - k * gap) / 0.004), 0.0) for k in range(3)), np.zeros_like(t))
+    t, gap, tail = (
+        _times(drawn.uniform(0.18, 0.34)),
+        drawn.uniform(0.008, 0.012),
+        drawn.uniform(0.03, 0.06),
+    )
+    envelope = sum(
+        (np.where(t >= k * gap, np.exp(-(t - k * gap) / 0.004), 0.0) for k in range(3)),
+        np.zeros_like(t),
+    )
     envelope = envelope + np.where(t >= 3 * gap, np.exp(-(t - 3 * gap) / tail), 0.0)
     noise = _band(_noise(drawn, len(t)), drawn.uniform(700, 1100), drawn.uniform(3000, 7000))
     return Drum(_ended(np.tanh(noise * envelope * (1.2 + drive)), 600))
@@ -110,7 +129,9 @@ def clap(drawn: Drawn, _kit: Kit, drive: float) -> Drum:
 def rim(drawn: Drawn, _kit: Kit, _drive: float) -> Drum:
     """A rim shot: two short sines and a tick."""
     t = _times(drawn.uniform(0.05, 0.1))
-    tones = np.sin(2 * np.pi * drawn.uniform(420, 600) * t) + np.sin(2 * np.pi * drawn.uniform(1500, 1900) * t)
+    tones = np.sin(2 * np.pi * drawn.uniform(420, 600) * t) + np.sin(
+        2 * np.pi * drawn.uniform(1500, 1900) * t
+    )
     tick = _band(_noise(drawn, len(t)), 2000, None) * np.exp(-t / 0.003)
     return Drum(_ended((tones * 0.5 * np.exp(-t / 0.012) + 0.6 * tick) * 0.9, 300))
 
@@ -120,8 +141,12 @@ def hat(drawn: Drawn, kit: Kit, drive: float, *, is_open: bool = False) -> Drum:
     length = drawn.uniform(0.25, 0.5) if is_open else drawn.uniform(0.04, 0.1)
     t, pitch = _times(length), drawn.uniform(320, 440)
     ratios = np.array([1.0, 1.34, 1.68, 1.97, 2.3, 2.9])
-    metal = np.sign(np.sin(2 * np.pi * pitch * ratios[:, None] * t)).mean(0) * drawn.uniform(*kit.hat_metal)
-    sound = _band(metal + _noise(drawn, len(t)) * drawn.uniform(0.3, 0.7), drawn.uniform(*kit.hat_hz), None)
+    metal = np.sign(np.sin(2 * np.pi * pitch * ratios[:, None] * t)).mean(0) * drawn.uniform(
+        *kit.hat_metal
+    )
+    sound = _band(
+        metal + _noise(drawn, len(t)) * drawn.uniform(0.3, 0.7), drawn.uniform(*kit.hat_hz), None
+    )
     return Drum(_ended(sound * np.exp(-t / (length * 0.28)) * (1 + drive), 400))
 
 
@@ -138,7 +163,10 @@ def tom(drawn: Drawn, _kit: Kit, _drive: float) -> Drum:
     t = _times(length)
     tone = np.sin(2 * np.pi * (pitch * t + pitch * 0.5 * 0.03 * (1 - np.exp(-t / 0.03))))
     rung, hz = np.exp(-t / (length * 0.3)), pitch * (1 + 0.5 * np.exp(-t / 0.03))
-    return Drum(_ended(tone * rung + 0.2 * _noise(drawn, len(t)) * np.exp(-t / 0.004), 400), (_sine(hz, rung),))
+    return Drum(
+        _ended(tone * rung + 0.2 * _noise(drawn, len(t)) * np.exp(-t / 0.004), 400),
+        (_sine(hz, rung),),
+    )
 
 
 def cowbell(drawn: Drawn, _kit: Kit, _drive: float) -> Drum:
@@ -149,7 +177,9 @@ def cowbell(drawn: Drawn, _kit: Kit, _drive: float) -> Drum:
     rung = np.exp(-t / (t[-1] * 0.22))
     lowest = np.array([pitch, pitch * 1.48])
     loud = 4 / np.pi * 0.35 * _band_gain(lowest, 500, 4500)
-    body = tuple(_sine(np.full_like(t, hz), rung * gain) for hz, gain in zip(lowest, loud, strict=True))
+    body = tuple(
+        _sine(np.full_like(t, hz), rung * gain) for hz, gain in zip(lowest, loud, strict=True)
+    )
     return Drum(_ended(_band(tones * 0.35, 500, 4500) * rung, 400), body)
 
 
@@ -169,7 +199,11 @@ def together(one: Drum, other: Drum, gain: float) -> Drum:
     """Two drums as one hit: the first a little softer, the second at a gain."""
     length = max(len(one.sound), len(other.sound))
     sound = _as_long(one.sound, length) * 0.8 + _as_long(other.sound, length) * np.float32(gain)
-    body = (Sine(sine.hz, sine.amplitude * share) for drum, share in ((one, 0.8), (other, gain)) for sine in drum.body)
+    body = (
+        Sine(sine.hz, sine.amplitude * share)
+        for drum, share in ((one, 0.8), (other, gain))
+        for sine in drum.body
+    )
     return Drum(sound, tuple(body))
 
 
@@ -178,8 +212,13 @@ def kept(clean: Floats | Sound, distorted: Floats | Sound, window: int = 1024) -
 
     Both [..., samples]; channels share the gain -> [samples]. The sound is taken as a ring.
     """
-    both = (clean * distorted).reshape(-1, clean.shape[-1]).sum(0), (clean * clean).reshape(-1, clean.shape[-1]).sum(0)
-    shared, own = (scipy.ndimage.uniform_filter1d(one.astype(np.float64), window, mode="wrap") for one in both)
+    both = (
+        (clean * distorted).reshape(-1, clean.shape[-1]).sum(0),
+        (clean * clean).reshape(-1, clean.shape[-1]).sum(0),
+    )
+    shared, own = (
+        scipy.ndimage.uniform_filter1d(one.astype(np.float64), window, mode="wrap") for one in both
+    )
     gain: Floats = np.maximum(shared, 0) / (np.maximum(own, 0) + 1e-9)
     return gain
 
@@ -223,10 +262,14 @@ def _noise(drawn: Drawn, samples: int) -> Floats:
 def _band(sound: Floats, low: float, high: float | None) -> Floats:
     """Second-order Butterworth, high-pass or band-pass."""
     kind, edges = ("high", low) if high is None else ("band", (low, high))
-    filtered: Floats = scipy.signal.sosfilt(scipy.signal.butter(2, edges, kind, fs=SAMPLE_RATE, output="sos"), sound)
+    filtered: Floats = scipy.signal.sosfilt(
+        scipy.signal.butter(2, edges, kind, fs=SAMPLE_RATE, output="sos"), sound
+    )
     return filtered
 
 
 def _ended(sound: Floats, samples: int) -> Sound:
     """Faded to zero over its last samples."""
-    return (sound * np.minimum(1, (len(sound) - np.arange(len(sound))) / samples)).astype(np.float32)
+    return (sound * np.minimum(1, (len(sound) - np.arange(len(sound))) / samples)).astype(
+        np.float32
+    )

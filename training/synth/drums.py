@@ -126,7 +126,11 @@ def render_drums(score: DrumScore) -> Stereo:
 
 def played(score: DrumScore) -> Take:
     """The loop's audio, and all that it is made of."""
-    drawn, genre, kit = np.random.default_rng([2, score.seed]), BY_NAME[score.genre], KITS[score.kit]
+    drawn, genre, kit = (
+        np.random.default_rng([2, score.seed]),
+        BY_NAME[score.genre],
+        KITS[score.kit],
+    )
     dry, wet = _Tape(score), _Tape(score)
     players = {"kick": _kick, "snare": _snare, "hat": _hats, "percussion": _percussion}
     for element, play in players.items():
@@ -169,13 +173,26 @@ def _snare(drawn: Drawn, tape: _Tape, score: DrumScore, genre: Genre, kit: Kit) 
 
 
 def _hats(drawn: Drawn, tape: _Tape, score: DrumScore, genre: Genre, kit: Kit) -> None:
-    closed, ringing = sounds.hat(drawn, kit, score.drive), sounds.hat(drawn, kit, score.drive, is_open=True)
+    closed, ringing = (
+        sounds.hat(drawn, kit, score.drive),
+        sounds.hat(drawn, kit, score.drive, is_open=True),
+    )
     closed_hits, open_hits = _bars(drawn, score, genre.hat), _bars(drawn, score, genre.open_hat)
     if drawn.random() < 0.35:
         closed_hits[::2] = True
-    accents = np.tile([1, 0.55, 0.8, 0.55] if drawn.random() < 0.7 else [0.7, 0.5, 1, 0.5], 4 * score.bars)
-    gain, ringing_gain, pan = drawn.uniform(0.2, 0.42), drawn.uniform(0.2, 0.38), drawn.uniform(-0.3, 0.3)
-    rolls = set(drawn.choice(len(closed_hits), drawn.integers(1, 3) * score.bars)) if genre.rolls else set()
+    accents = np.tile(
+        [1, 0.55, 0.8, 0.55] if drawn.random() < 0.7 else [0.7, 0.5, 1, 0.5], 4 * score.bars
+    )
+    gain, ringing_gain, pan = (
+        drawn.uniform(0.2, 0.42),
+        drawn.uniform(0.2, 0.38),
+        drawn.uniform(-0.3, 0.3),
+    )
+    rolls = (
+        set(drawn.choice(len(closed_hits), drawn.integers(1, 3) * score.bars))
+        if genre.rolls
+        else set()
+    )
     for step in range(len(closed_hits)):
         if open_hits[step]:
             tape.hit(ringing, step, ringing_gain, pan)
@@ -190,7 +207,11 @@ def _percussion(drawn: Drawn, tape: _Tape, score: DrumScore, genre: Genre, kit: 
     pattern = "4243424342434243" if alone or drawn.random() < 0.15 else genre.percussion
     for _ in range(3 if alone else 2):
         name = str(drawn.choice(list(PERCUSSION)))
-        sound, gain, pan = PERCUSSION[name](drawn, kit, score.drive), drawn.uniform(0.2, 0.45), drawn.uniform(-0.6, 0.6)
+        sound, gain, pan = (
+            PERCUSSION[name](drawn, kit, score.drive),
+            drawn.uniform(0.2, 0.45),
+            drawn.uniform(-0.6, 0.6),
+        )
         for step in np.flatnonzero(_bars(drawn, score, pattern)):
             tape.hit(sound, int(step), gain * drawn.uniform(0.7, 1), pan)
 

@@ -103,4 +103,7 @@ BY_NAME = {genre.name: genre for genre in GENRES}
 
 def chances(pattern: str) -> tuple[float, ...]:
     """A pattern's chances, one a sixteenth."""
-    return tuple({".": 0.0, "x": 1.0}.get(mark, int(mark) / 10 if mark.isdigit() else 0.0) for mark in pattern)
+    return tuple(
+        {".": 0.0, "x": 1.0}.get(mark, int(mark) / 10 if mark.isdigit() else 0.0)
+        for mark in pattern
+    )

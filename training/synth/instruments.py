@@ -58,7 +58,9 @@ def _wave(drawn: Drawn) -> NDArray[np.float64]:
 
 
 def _sub(drawn: Drawn) -> Patch:
-    overtones = _some(h1=1, h2=drawn.uniform(0.02, 0.35), h3=drawn.uniform(0.02, 0.2), h5=drawn.uniform(0, 0.08))
+    overtones = _some(
+        h1=1, h2=drawn.uniform(0.02, 0.35), h3=drawn.uniform(0.02, 0.2), h5=drawn.uniform(0, 0.08)
+    )
     return Patch(overtones, decay=drawn.uniform(0.3, 1.2), sustain=drawn.uniform(0.3, 0.9))
 
 
@@ -79,7 +81,16 @@ def _acid(drawn: Drawn) -> Patch:
 def _reese(drawn: Drawn) -> Patch:
     cutoff = drawn.uniform(500, 1800)
     return Patch(
-        _saw(), (cutoff * 1.4, cutoff), 0.4, 1.0, 0.01, 1.0, 0.9, 0.03, cents=drawn.uniform(14, 26), width=0.35
+        _saw(),
+        (cutoff * 1.4, cutoff),
+        0.4,
+        1.0,
+        0.01,
+        1.0,
+        0.9,
+        0.03,
+        cents=drawn.uniform(14, 26),
+        width=0.35,
     )
 
 
@@ -99,7 +110,9 @@ def _fm_bass(drawn: Drawn) -> Patch:
 
 def _picked_bass(drawn: Drawn) -> Patch:
     comb = np.abs(np.sin(np.pi * _ORDER * drawn.uniform(0.12, 0.3))) / _ORDER**1.3
-    return Patch(comb, (4000, 1500), 0.2, 0.7, 0.004, drawn.uniform(0.4, 0.9), 0.15, 0.04, damping=1.5)
+    return Patch(
+        comb, (4000, 1500), 0.2, 0.7, 0.004, drawn.uniform(0.4, 0.9), 0.15, 0.04, damping=1.5
+    )
 
 
 def _pad(drawn: Drawn) -> Patch:
@@ -112,28 +125,75 @@ def _pad(drawn: Drawn) -> Patch:
 
 def _strings(drawn: Drawn) -> Patch:
     cutoff = drawn.uniform(2500, 6000)
-    return Patch(_saw(), (cutoff, cutoff), 1.0, 0.7, drawn.uniform(0.05, 0.14), 2.0, 0.9, 0.12, cents=12.0, width=0.6)
+    return Patch(
+        _saw(),
+        (cutoff, cutoff),
+        1.0,
+        0.7,
+        drawn.uniform(0.05, 0.14),
+        2.0,
+        0.9,
+        0.12,
+        cents=12.0,
+        width=0.6,
+    )
 
 
 def _piano(drawn: Drawn) -> Patch:
     comb = np.abs(np.sin(np.pi * _ORDER / 8.3)) / _ORDER**1.4 + 0.4 * _some(h1=1)
-    return Patch(comb, (6000, 3000), 0.3, 0.7, 0.002, drawn.uniform(0.6, 1.4), 0.1, 0.08, damping=0.9, width=0.2)
+    return Patch(
+        comb,
+        (6000, 3000),
+        0.3,
+        0.7,
+        0.002,
+        drawn.uniform(0.6, 1.4),
+        0.1,
+        0.08,
+        damping=0.9,
+        width=0.2,
+    )
 
 
 def _keys(drawn: Drawn) -> Patch:
     mix = _some(h1=1, h2=0.35, h3=0.12, h4=0.1, h7=drawn.uniform(0.05, 0.25))
-    return Patch(mix, attack=0.002, decay=drawn.uniform(0.6, 1.2), sustain=0.25, release=0.1, damping=1.2, width=0.15)
+    return Patch(
+        mix,
+        attack=0.002,
+        decay=drawn.uniform(0.6, 1.2),
+        sustain=0.25,
+        release=0.1,
+        damping=1.2,
+        width=0.15,
+    )
 
 
 def _rhodes(drawn: Drawn) -> Patch:
     mix = _some(h1=1, h2=drawn.uniform(0.15, 0.5), h3=0.06, h5=0.05, h14=drawn.uniform(0.02, 0.08))
     depth = drawn.choice([0.0, 0.25])
-    return Patch(mix, attack=0.003, decay=1.2, sustain=0.3, release=0.12, damping=0.5, width=0.3, tremolo=depth)
+    return Patch(
+        mix,
+        attack=0.003,
+        decay=1.2,
+        sustain=0.3,
+        release=0.12,
+        damping=0.5,
+        width=0.3,
+        tremolo=depth,
+    )
 
 
 def _organ(drawn: Drawn) -> Patch:
     bars = {f"h{harmonic}": drawn.uniform(0.1, 0.8) for harmonic in (2, 3, 4, 6, 8)}
-    return Patch(_some(h1=1, **bars), attack=0.004, decay=1.0, sustain=0.95, release=0.03, cents=4.0, width=0.2)
+    return Patch(
+        _some(h1=1, **bars),
+        attack=0.004,
+        decay=1.0,
+        sustain=0.95,
+        release=0.03,
+        cents=4.0,
+        width=0.2,
+    )
 
 
 def _brass(drawn: Drawn) -> Patch:
@@ -152,7 +212,18 @@ def _brass(drawn: Drawn) -> Patch:
 
 
 def _stab(drawn: Drawn) -> Patch:
-    return Patch(_saw(), (drawn.uniform(2000, 7000), 500), 0.08, 1.4, 0.002, 0.15, 0.0, 0.03, cents=12.0, width=0.4)
+    return Patch(
+        _saw(),
+        (drawn.uniform(2000, 7000), 500),
+        0.08,
+        1.4,
+        0.002,
+        0.15,
+        0.0,
+        0.03,
+        cents=12.0,
+        width=0.4,
+    )
 
 
 def _pluck(drawn: Drawn) -> Patch:
@@ -171,7 +242,18 @@ def _pluck(drawn: Drawn) -> Patch:
 
 def _guitar(drawn: Drawn) -> Patch:
     comb = np.abs(np.sin(np.pi * _ORDER * drawn.uniform(0.15, 0.35))) / _ORDER
-    return Patch(comb, (5000, 2500), 0.3, 0.7, 0.002, drawn.uniform(0.4, 0.9), 0.0, 0.06, damping=2.5, width=0.15)
+    return Patch(
+        comb,
+        (5000, 2500),
+        0.3,
+        0.7,
+        0.002,
+        drawn.uniform(0.4, 0.9),
+        0.0,
+        0.06,
+        damping=2.5,
+        width=0.15,
+    )
 
 
 def _arpeggio(drawn: Drawn) -> Patch:
@@ -192,13 +274,32 @@ def _arpeggio(drawn: Drawn) -> Patch:
 def _lead(drawn: Drawn) -> Patch:
     cutoff = drawn.uniform(2000, 6000)
     return Patch(
-        _wave(drawn), (cutoff * 1.5, cutoff), 0.15, 1.0, 0.006, 0.5, 0.75, 0.06, cents=drawn.uniform(4, 10), width=0.25
+        _wave(drawn),
+        (cutoff * 1.5, cutoff),
+        0.15,
+        1.0,
+        0.006,
+        0.5,
+        0.75,
+        0.06,
+        cents=drawn.uniform(4, 10),
+        width=0.25,
     )
 
 
 def _bell(drawn: Drawn) -> Patch:
-    mix = _some(h1=1, h3=drawn.uniform(0.2, 0.5), h4=0.1, h6=drawn.uniform(0.1, 0.4), h9=0.12, h11=0.06)
-    return Patch(mix, attack=0.002, decay=drawn.uniform(0.4, 0.9), sustain=0.0, release=0.3, damping=0.6, width=0.3)
+    mix = _some(
+        h1=1, h3=drawn.uniform(0.2, 0.5), h4=0.1, h6=drawn.uniform(0.1, 0.4), h9=0.12, h11=0.06
+    )
+    return Patch(
+        mix,
+        attack=0.002,
+        decay=drawn.uniform(0.4, 0.9),
+        sustain=0.0,
+        release=0.3,
+        damping=0.6,
+        width=0.3,
+    )
 
 
 def _flute(drawn: Drawn) -> Patch:

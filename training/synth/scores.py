@@ -60,11 +60,15 @@ class Harmony:
 def draw_harmony(drawn: Drawn) -> Harmony:
     """A key and a progression."""
     return Harmony(
-        int(drawn.integers(12)), bool(drawn.random() < 0.65), PROGRESSIONS[drawn.integers(len(PROGRESSIONS))]
+        int(drawn.integers(12)),
+        bool(drawn.random() < 0.65),
+        PROGRESSIONS[drawn.integers(len(PROGRESSIONS))],
     )
 
 
-def bass_part(drawn: Drawn, name: str, harmony: Harmony, bars: int, traits: tuple[float, float, float]) -> Part:
+def bass_part(
+    drawn: Drawn, name: str, harmony: Harmony, bars: int, traits: tuple[float, float, float]
+) -> Part:
     """traits: bright, dense, space, each 0…1."""
     bright, dense, space = traits
     pattern = _bass_pattern(drawn, name, dense)
@@ -72,10 +76,18 @@ def bass_part(drawn: Drawn, name: str, harmony: Harmony, bars: int, traits: tupl
     for bar in range(bars):
         degree = harmony.degrees[bar % len(harmony.degrees)]
         for step, steps, above in pattern:
-            pitch = _folded(harmony.pitch(24, degree % 7 + above), 24 + 12 * (name == "acid"), HIGHEST_BASS)
+            pitch = _folded(
+                harmony.pitch(24, degree % 7 + above), 24 + 12 * (name == "acid"), HIGHEST_BASS
+            )
             accent = 1.0 if drawn.random() < 0.7 else 1.3
             notes.append(Note(bar * STEPS + step, steps, pitch, accent))
-    return Part(name, brightened(BASSES[name](drawn), bright), tuple(notes), 1.0, max(0.0, space - 0.6) * 0.5)
+    return Part(
+        name,
+        brightened(BASSES[name](drawn), bright),
+        tuple(notes),
+        1.0,
+        max(0.0, space - 0.6) * 0.5,
+    )
 
 
 def _bass_pattern(drawn: Drawn, name: str, dense: float) -> list[tuple[int, float, int]]:
@@ -89,7 +101,11 @@ def _bass_pattern(drawn: Drawn, name: str, dense: float) -> list[tuple[int, floa
         )
         return list(patterns[drawn.integers(4)])
     if name == "reese":
-        return [(0, 8, 0), (8, 4, 0), (12, 4, int(drawn.choice([0, -1, 1])))] if drawn.random() < 0.7 else [(0, 15, 0)]
+        return (
+            [(0, 8, 0), (8, 4, 0), (12, 4, int(drawn.choice([0, -1, 1])))]
+            if drawn.random() < 0.7
+            else [(0, 15, 0)]
+        )
     if name == "acid":
         chosen = [
             (step, 1.0, int(drawn.choice([0, 0, 0, 7, 2, 4])))
@@ -123,28 +139,44 @@ _CHORD_RHYTHMS: tuple[tuple[tuple[int, int], ...], ...] = (
 )  # fmt: skip
 
 
-def chord_part(drawn: Drawn, name: str, harmony: Harmony, bars: int, traits: tuple[float, float, float]) -> Part:
+def chord_part(
+    drawn: Drawn, name: str, harmony: Harmony, bars: int, traits: tuple[float, float, float]
+) -> Part:
     """Chords, or a melody for the instruments that play one. traits: bright, dense, space, each 0…1."""
     bright, dense, space = traits
     notes = (
-        _melody(drawn, name, harmony, bars, dense) if name in MELODIC else _chords(drawn, name, harmony, bars, dense)
+        _melody(drawn, name, harmony, bars, dense)
+        if name in MELODIC
+        else _chords(drawn, name, harmony, bars, dense)
     )
     dry = name in SUSTAINED or drawn.random() < 0.6
     patch = brightened(CHORDS[name](drawn), bright)
-    return Part(name, patch, notes, 1.0, max(0.0, space - 0.15), 0.0 if dry else drawn.uniform(0.2, 0.4))
+    return Part(
+        name, patch, notes, 1.0, max(0.0, space - 0.15), 0.0 if dry else drawn.uniform(0.2, 0.4)
+    )
 
 
 def _chords(drawn: Drawn, name: str, harmony: Harmony, bars: int, dense: float) -> tuple[Note, ...]:
     rhythms = len(_CHORD_RHYTHMS)
-    sort = 0 if name in SUSTAINED else int(np.clip(drawn.normal(dense * (rhythms - 1), 1.5), 0, rhythms - 1))
+    sort = (
+        0
+        if name in SUSTAINED
+        else int(np.clip(drawn.normal(dense * (rhythms - 1), 1.5), 0, rhythms - 1))
+    )
     seventh = drawn.random() < 0.4
     notes = []
     for bar in range(bars):
         degree = harmony.degrees[bar % len(harmony.degrees)]
         above = (0, 2, 4, 6) if seventh else (0, 2, 4)
-        pitches = {_folded(harmony.pitch(48, degree + one), LOWEST_CHORD + 2, HIGHEST_CHORD - 2) for one in above}
+        pitches = {
+            _folded(harmony.pitch(48, degree + one), LOWEST_CHORD + 2, HIGHEST_CHORD - 2)
+            for one in above
+        }
         for step, steps in _CHORD_RHYTHMS[sort]:
-            notes += [Note(bar * STEPS + step, steps, pitch, drawn.uniform(0.85, 1)) for pitch in sorted(pitches)]
+            notes += [
+                Note(bar * STEPS + step, steps, pitch, drawn.uniform(0.85, 1))
+                for pitch in sorted(pitches)
+            ]
     return tuple(notes)
 
 

@@ -60,7 +60,9 @@ class Controls:
     side: Floats
 
     def __add__(self, other: Controls) -> Controls:
-        return Controls(self.power + other.power, self.group_power + other.group_power, self.side + other.side)
+        return Controls(
+            self.power + other.power, self.group_power + other.group_power, self.side + other.side
+        )
 
     def louder(self, gain: Floats | float) -> Controls:
         """gain: of the amplitude, one number or one a step."""
@@ -76,7 +78,9 @@ def part_controls(part: Part, grid: Grid, steps: int) -> Controls:
     events = _events(part, grid, grid.seconds + steps * FINE_HOP / SAMPLE_RATE)
     power, groups = np.zeros((lap + steps, NOTES)), np.zeros((lap + steps, REGISTERS, GROUPS))
     side = np.zeros((lap + steps, REGISTERS))
-    shift = lap * FINE_HOP / SAMPLE_RATE - grid.seconds  # so that the second lap starts on step ``lap``
+    shift = (
+        lap * FINE_HOP / SAMPLE_RATE - grid.seconds
+    )  # so that the second lap starts on step ``lap``
     starts, *rest = events
     add_controls(  # type: ignore[call-arg]
         starts + shift,
@@ -103,7 +107,10 @@ def _echoed(dry: Controls, part: Part, grid: Grid) -> Controls:
     for lap in (1, 2, 3):
         gain = part.echo * 0.5 ** (lap - 1)
         later = Controls(
-            *(_later(one, lap * delay) for one in (dry.power, dry.group_power, dry.power[:, :REGISTERS] * 0))
+            *(
+                _later(one, lap * delay)
+                for one in (dry.power, dry.group_power, dry.power[:, :REGISTERS] * 0)
+            )
         )
         heard = heard + later.louder(gain)
     return heard
@@ -141,7 +148,15 @@ def part_audio(part: Part, grid: Grid, samples: int, seed: int) -> NDArray[np.fl
     lap = round(grid.seconds * SAMPLE_RATE)
     out = np.zeros((2, lap + samples))
     events = _events(part, grid, (lap + samples) / SAMPLE_RATE)
-    add_sound(*events, _unit(part.patch), _shape(part.patch), part.patch.cents, part.patch.width, seed, out)
+    add_sound(
+        *events,
+        _unit(part.patch),
+        _shape(part.patch),
+        part.patch.cents,
+        part.patch.width,
+        seed,
+        out,
+    )
     out *= part.gain * np.sqrt(2)  # amplitudes are of mid's root mean square times the root of two
     if part.echo:
         out = _echo(out, part.echo, 3 * 15 / grid.bpm)
@@ -151,7 +166,9 @@ def part_audio(part: Part, grid: Grid, samples: int, seed: int) -> NDArray[np.fl
 def _echo(audio: Floats, gain: float, delay: float) -> Floats:
     heard, samples = audio.copy(), int(delay * SAMPLE_RATE)
     for lap in (1, 2, 3):
-        heard[:, lap * samples :] += gain * 0.5 ** (lap - 1) * audio[:, : audio.shape[1] - lap * samples]
+        heard[:, lap * samples :] += (
+            gain * 0.5 ** (lap - 1) * audio[:, : audio.shape[1] - lap * samples]
+        )
     return heard
 
 
@@ -170,7 +187,9 @@ def _in_room(audio: Floats, space: float, seed: int) -> Floats:
     return heard
 
 
-def _events(part: Part, grid: Grid, seconds: float) -> tuple[Floats, Floats, Floats, NDArray[np.int64], Floats]:
+def _events(
+    part: Part, grid: Grid, seconds: float
+) -> tuple[Floats, Floats, Floats, NDArray[np.int64], Floats]:
     """Starts, whole lengths, gates, pitches and loudnesses of all notes, lap after lap for so many seconds."""
     laps = math.ceil(seconds / grid.seconds)
     rows = []
@@ -178,9 +197,17 @@ def _events(part: Part, grid: Grid, seconds: float) -> tuple[Floats, Floats, Flo
         for note in part.notes:
             gate = note.steps * 15 / grid.bpm * 0.95
             rows.append(
-                (lap * grid.seconds + grid.time(note.step), gate + 5 * part.patch.release, gate, note.pitch, note.loud)
+                (
+                    lap * grid.seconds + grid.time(note.step),
+                    gate + 5 * part.patch.release,
+                    gate,
+                    note.pitch,
+                    note.loud,
+                )
             )
-    starts, lengths, gates, pitches, louds = (np.array(column) for column in zip(*rows, strict=True))
+    starts, lengths, gates, pitches, louds = (
+        np.array(column) for column in zip(*rows, strict=True)
+    )
     return starts, lengths, gates, pitches.astype(np.int64), louds.astype(np.float64)
 
 

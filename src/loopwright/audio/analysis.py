@@ -56,7 +56,9 @@ def estimate_tempo(mono: Audio, rate: int) -> tuple[float, float]:
     scores = [_repeats(strength, 60 / bpm * rate / hop) for bpm in whole]
     best = max(range(len(whole)), key=lambda i: scores[i] * _usual(whole[i]))
     near = any(abs(whole[best] * octave / heard - 1) < NEAR for octave in (0.5, 1, 2))
-    return round(whole[best], 2), round(float(np.clip(scores[best], 0, 1)) * (1.0 if near else 0.5), 2)
+    return round(whole[best], 2), round(
+        float(np.clip(scores[best], 0, 1)) * (1.0 if near else 0.5), 2
+    )
 
 
 def estimate_key(mono: Audio, rate: int) -> tuple[int, float]:
@@ -67,7 +69,10 @@ def estimate_key(mono: Audio, rate: int) -> tuple[int, float]:
     if not np.isfinite(chroma).all() or chroma.std() < 1e-6:
         return 0, 0.0
     fits = np.array(
-        [[np.corrcoef(chroma, np.roll(profile, root))[0, 1] for root in range(12)] for profile in (MAJOR, MINOR)]
+        [
+            [np.corrcoef(chroma, np.roll(profile, root))[0, 1] for root in range(12)]
+            for profile in (MAJOR, MINOR)
+        ]
     )
     by_root = np.sort(fits.max(0))
     return int(fits.max(0).argmax()), round(float(np.clip(by_root[-1] - by_root[-2], 0, 1)), 2)

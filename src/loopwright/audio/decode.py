@@ -99,7 +99,9 @@ class _ForwardFile(soundfile.SoundFile):  # type: ignore[misc]
         return False
 
 
-def decode(data: bytes, rate: int, *, keep_seconds: float, max_seconds: float, field: str = "audio_file") -> Decoded:
+def decode(
+    data: bytes, rate: int, *, keep_seconds: float, max_seconds: float, field: str = "audio_file"
+) -> Decoded:
     """Decode a whole file to stereo at ``rate``, and keep the first ``keep_seconds``.
 
     Raises:
@@ -134,7 +136,9 @@ def _decode(data: bytes, rate: int, keep_seconds: float, max_seconds: float) -> 
             promised = file.frames
         if promised is not None:
             _check_length(promised / file.samplerate, max_seconds)
-        blocks = itertools.chain(_blocks(file, whole.promised), *(_blocks_of_link(link, file) for link in whole.links))
+        blocks = itertools.chain(
+            _blocks(file, whole.promised), *(_blocks_of_link(link, file) for link in whole.links)
+        )
         audio, frames = _read(blocks, file.samplerate, rate, keep_seconds, max_seconds)
         notes = whole.notes
         if promised is not None and not whole.links:
@@ -179,7 +183,9 @@ def _blocks_of_link(data: bytes, first: soundfile.SoundFile) -> Iterator[Audio]:
         raise NotAudio("is several files one after the other, and one of them is damaged") from None
     with file:
         if (file.samplerate, file.channels) != (first.samplerate, first.channels):
-            raise NotAudio("is several files of different sample rates or channels; send one of them")
+            raise NotAudio(
+                "is several files of different sample rates or channels; send one of them"
+            )
         yield from _blocks(file)
 
 
@@ -198,14 +204,20 @@ def _by_ffmpeg(data: bytes, kind: FileKind, max_seconds: float) -> Repaired:
 
 
 def _what_to_send() -> str:
-    return f"send {FORMATS}" if find_ffmpeg() is None else f"send {FORMATS.replace(' or', ',')}, {FORMATS_BY_FFMPEG}"
+    return (
+        f"send {FORMATS}"
+        if find_ffmpeg() is None
+        else f"send {FORMATS.replace(' or', ',')}, {FORMATS_BY_FFMPEG}"
+    )
 
 
 def _check_header(file: soundfile.SoundFile, max_seconds: float) -> None:
     if file.channels > MAX_CHANNELS:
         raise TooLarge(f"must have at most {MAX_CHANNELS} channels, got {file.channels}")
     if not MIN_RATE <= file.samplerate <= MAX_RATE:
-        raise NotAudio(f"must have a sample rate from {MIN_RATE} to {MAX_RATE} Hz, got {file.samplerate}")
+        raise NotAudio(
+            f"must have a sample rate from {MIN_RATE} to {MAX_RATE} Hz, got {file.samplerate}"
+        )
     if file.frames == 0:
         raise NotAudio("holds no samples")
     if file.frames < UNKNOWN_FRAMES:
@@ -262,7 +274,9 @@ def _blocks(file: soundfile.SoundFile, promised: int | None = None) -> Iterator[
             if promised is not None and read >= promised:
                 return
             where = f"after {read / file.samplerate:.2f} seconds"
-            raise NotAudio(f"is damaged: it cannot be decoded {where}; send the whole file") from None
+            raise NotAudio(
+                f"is damaged: it cannot be decoded {where}; send the whole file"
+            ) from None
         if not len(block):
             return
         if not np.isfinite(block).all():

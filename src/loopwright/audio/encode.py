@@ -17,13 +17,24 @@ Audio = NDArray[np.float32]
 Format = Literal["wav", "flac", "mp3", "ogg"]
 BitDepth = Literal[16, 24, 32]
 
-MEDIA_TYPES: dict[Format, str] = {"wav": "audio/wav", "flac": "audio/flac", "mp3": "audio/mpeg", "ogg": "audio/ogg"}
+MEDIA_TYPES: dict[Format, str] = {
+    "wav": "audio/wav",
+    "flac": "audio/flac",
+    "mp3": "audio/mpeg",
+    "ogg": "audio/ogg",
+}
 OPUS_RATE = 48_000
 BLOCK_SAMPLES = 48_000
 
 
 def encode(
-    audio: Audio, sample_rate: int, tags: Tags, *, kind: Format = "wav", bit_depth: BitDepth = 16, seed: int = 0
+    audio: Audio,
+    sample_rate: int,
+    tags: Tags,
+    *,
+    kind: Format = "wav",
+    bit_depth: BitDepth = 16,
+    seed: int = 0,
 ) -> bytes:
     """A file of audio [2, samples] within ±1: exactly that many samples, but for MP3, which adds some at both ends.
 
@@ -40,7 +51,9 @@ def encode(
         case "mp3":
             return tag_mp3(_written(audio.T, sample_rate, "MP3", "MPEG_LAYER_III"), tags)
         case "ogg":
-            return tag_opus(_written(_at_48_khz(audio, sample_rate), OPUS_RATE, "OGG", "OPUS"), tags)
+            return tag_opus(
+                _written(_at_48_khz(audio, sample_rate), OPUS_RATE, "OGG", "OPUS"), tags
+            )
 
 
 def _quantised(audio: Audio, bit_depth: BitDepth, seed: int) -> NDArray[Any]:
@@ -69,6 +82,8 @@ def _at_48_khz(audio: Audio, sample_rate: int) -> Audio:
 def _written(samples: NDArray[np.generic], sample_rate: int, kind: str, subtype: str) -> bytes:
     out = io.BytesIO()
     with soundfile.SoundFile(out, "w", sample_rate, samples.shape[1], subtype, format=kind) as file:
-        for start in range(0, len(samples), BLOCK_SAMPLES):  # libsndfile crashes on a long OGG written in one call
+        for start in range(
+            0, len(samples), BLOCK_SAMPLES
+        ):  # libsndfile crashes on a long OGG written in one call
             file.write(samples[start : start + BLOCK_SAMPLES])
     return out.getvalue()

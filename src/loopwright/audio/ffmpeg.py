@@ -24,7 +24,10 @@ EXTRA_SECONDS = 2
 """Decoded beyond what is taken, so that a file that is too long is seen to be."""
 
 
-_INDEX_FIRST: Mapping[str, Callable[[bytes], bytes]] = {"mov": mp4_with_index_first, "caf": caf_with_index_first}
+_INDEX_FIRST: Mapping[str, Callable[[bytes], bytes]] = {
+    "mov": mp4_with_index_first,
+    "caf": caf_with_index_first,
+}
 """Containers whose index may come last, where a reader of a pipe does not find it in time."""
 
 

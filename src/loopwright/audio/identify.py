@@ -179,4 +179,6 @@ def _text_or_unknown(data: bytes, head: bytes) -> FileKind:
         return FileKind("text", "", "none")
     if not data.strip(b"\0"):
         return FileKind("a file of zeros" if data else "a tag with no audio behind it", "", "none")
-    return FileKind(f"a file of no known kind (it begins with {head[:SHOWN_BYTES].hex(' ')})", "", "none")
+    return FileKind(
+        f"a file of no known kind (it begins with {head[:SHOWN_BYTES].hex(' ')})", "", "none"
+    )

@@ -82,7 +82,9 @@ def decibels_of(gain: float) -> float:
     return float(20 * np.log10(gain))
 
 
-def normalized(audio: Audio, how: Normalize, sample_rate: int, target_lufs: float) -> tuple[Audio, tuple[str, ...]]:
+def normalized(
+    audio: Audio, how: Normalize, sample_rate: int, target_lufs: float
+) -> tuple[Audio, tuple[str, ...]]:
     """Bring audio to its level. Silence stays as it is; nothing is raised by more than MAX_GAIN_DB.
 
     Args:
@@ -104,7 +106,9 @@ def normalized(audio: Audio, how: Normalize, sample_rate: int, target_lufs: floa
         case "none":
             if peak(audio) <= 1:
                 return audio, ()
-            return _scaled(audio, ceiling / peak(audio)), ("turned down, since it would have clipped",)
+            return _scaled(audio, ceiling / peak(audio)), (
+                "turned down, since it would have clipped",
+            )
         case "loudness":
             return _at_loudness(audio, sample_rate, target_lufs, ceiling / true_peak(audio))
 
@@ -131,9 +135,15 @@ def _at_loudness(
     wanted, most = gain_of(target_lufs - is_now), min(most_unclipped, gain_of(MAX_GAIN_DB))
     if wanted <= most:
         return _scaled(audio, wanted), ()
-    limit = "its true peak" if most == most_unclipped else f"the most it is raised by, {MAX_GAIN_DB:g} dB"
+    limit = (
+        "its true peak"
+        if most == most_unclipped
+        else f"the most it is raised by, {MAX_GAIN_DB:g} dB"
+    )
     reached = is_now + decibels_of(most)
-    return _scaled(audio, most), (f"{reached:.1f} LUFS instead of {target_lufs:g}, limited by {limit}",)
+    return _scaled(audio, most), (
+        f"{reached:.1f} LUFS instead of {target_lufs:g}, limited by {limit}",
+    )
 
 
 def _scaled(audio: Audio, gain: float) -> Audio:

@@ -98,13 +98,17 @@ def skip_id3(data: bytes) -> int:
             size = size << 7 | byte & 0x7F
         has_footer = bool(data[position + 5] & 0x10)
         position += 10 + size + 10 * has_footer
-    return position if position < len(data) else min(10, len(data))  # a size beyond the file is wrong
+    return (
+        position if position < len(data) else min(10, len(data))
+    )  # a size beyond the file is wrong
 
 
 def find_first_frame(data: bytes) -> Frame | None:
     """Return the first frame that others follow, not too far into a file; None where there is none."""
     start = skip_id3(data)
-    while data[start : start + 1] == b"\0":  # zeros behind a tag, or before the audio of a broken download
+    while (
+        data[start : start + 1] == b"\0"
+    ):  # zeros behind a tag, or before the audio of a broken download
         start += len(data[start : start + ZEROS]) - len(data[start : start + ZEROS].lstrip(b"\0"))
     return next(_followed_frames(data, start, start + SEARCHED_BYTES, itertools.count(1)), None)
 
@@ -133,7 +137,9 @@ def counted_mp3(data: bytes) -> tuple[bytes, tuple[str, ...]]:
         notes.append(f"is {len(tags)} MP3s one after the other; all of them were used")
     elif tags and tags[0].frames is not None:
         promised = tags[0].frames * first.samples
-        notes += check_promise(promised, len(frames) * first.samples, "samples", at_least=first.samples)
+        notes += check_promise(
+            promised, len(frames) * first.samples, "samples", at_least=first.samples
+        )
     body = b"".join(data[frame.at : frame.at + frame.size] for frame in frames)
     return _info_frame(first, len(frames), tags) + body, tuple(notes)
 
@@ -150,10 +156,14 @@ def iterate_frames(data: bytes) -> Iterator[Frame]:
         if end > len(data):
             return
         yield frame
-        frame = read_frame(data, end) or next(_followed_frames(data, end, len(data), false_starts), None)
+        frame = read_frame(data, end) or next(
+            _followed_frames(data, end, len(data), false_starts), None
+        )
 
 
-def _followed_frames(data: bytes, start: int, end: int, false_starts: Iterator[int]) -> Iterator[Frame]:
+def _followed_frames(
+    data: bytes, start: int, end: int, false_starts: Iterator[int]
+) -> Iterator[Frame]:
     """Find frames that others follow, in a stretch of a file.
 
     Args:
@@ -211,7 +221,9 @@ def _info_frame(first: Frame, count: int, tags: list[_Tag]) -> bytes:
     silent_frame = b""
     if delays and len(delays) == len(tags):
         # the first file's delay is at the beginning, the last one's padding at the end
-        trimmed = bytes([delays[0][0], (delays[0][1] & 0xF0) | (delays[-1][1] & 0x0F), delays[-1][2]])
+        trimmed = bytes(
+            [delays[0][0], (delays[0][1] & 0xF0) | (delays[-1][1] & 0x0F), delays[-1][2]]
+        )
     else:
         # Nothing is known, so nothing may be taken off. But libsndfile's decoder takes its own delay
         # off wherever it is told a count: it gets a silent frame more to take it from.
@@ -238,4 +250,6 @@ def _header(first: Frame, bitrate_index: int) -> bytes:
     version = 0b11 if first.is_mpeg1 else (0b10 if first.rate > 12000 else 0b00)
     rate_index = _RATES[version].index(first.rate)
     versions = 0xE0 | version << 3 | LAYER_III << 1 | 1
-    return bytes([0xFF, versions, bitrate_index << 4 | rate_index << 2, MONO << 6 if first.is_mono else 0])
+    return bytes(
+        [0xFF, versions, bitrate_index << 4 | rate_index << 2, MONO << 6 if first.is_mono else 0]
+    )

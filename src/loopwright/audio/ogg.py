@@ -50,4 +50,6 @@ def links(data: bytes) -> tuple[list[bytes], bool]:
         is_in_headers = bool(page.flags & FIRST_PAGE)
         last = page.flags
     ends = [*starts[1:], len(data)]
-    return [data[start:end] for start, end in zip(starts, ends, strict=True)], bool(last & LAST_PAGE)
+    return [data[start:end] for start, end in zip(starts, ends, strict=True)], bool(
+        last & LAST_PAGE
+    )

@@ -10,7 +10,9 @@ REPAIRED_BYTES = 64
 """Writers count headers as audio, by so many bytes at the most."""
 
 
-def check_promise(promised: int, found: int, unit: str, at_least: int = REPAIRED_BYTES) -> tuple[str, ...]:
+def check_promise(
+    promised: int, found: int, unit: str, at_least: int = REPAIRED_BYTES
+) -> tuple[str, ...]:
     """Compare what a header promises with what is there; return what to say of it, if anything.
 
     Args:

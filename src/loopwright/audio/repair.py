@@ -97,7 +97,9 @@ def repaired_wav(data: bytes) -> Repaired:
     else:
         raise NotAudio("is a WAV file that holds no samples: it breaks off before them")
     if len(layout) < 16:
-        raise NotAudio("is a WAV file that does not say what its samples are: its `fmt ` chunk is missing")
+        raise NotAudio(
+            "is a WAV file that does not say what its samples are: its `fmt ` chunk is missing"
+        )
     promised = chunk.size if size_of_data is None or chunk.size < PLACEHOLDER else size_of_data
     content, notes = _audio_of(data, chunk.at, promised, "little")
     codec, align = struct.unpack_from("<H", layout)[0], struct.unpack_from("<H", layout, 12)[0]
@@ -123,7 +125,9 @@ def repaired_aiff(data: bytes) -> Repaired:
         if chunk.name == b"SSND" and content is None:
             content, notes = _audio_of(data, chunk.at, chunk.size, "big")
     if len(common) < 18:
-        raise NotAudio("is an AIFF file that does not say what its samples are: its COMM chunk is missing")
+        raise NotAudio(
+            "is an AIFF file that does not say what its samples are: its COMM chunk is missing"
+        )
     if content is None or len(content) < 8:
         raise NotAudio("is an AIFF file that holds no samples: it breaks off before them")
     channels, frames, bits = struct.unpack_from(">hIh", common)
@@ -162,7 +166,11 @@ def repaired_w64(data: bytes) -> Repaired:
     if behind.startswith(_TAGS) or len(behind) < W64_CHUNK_HEADER_BYTES or not behind.strip(b"\0"):
         data = data[: at + promised]
     if promised > there:
-        notes = (UNKNOWN_LENGTH,) if promised >= PLACEHOLDER else check_promise(promised, there, "bytes of audio")
+        notes = (
+            (UNKNOWN_LENGTH,)
+            if promised >= PLACEHOLDER
+            else check_promise(promised, there, "bytes of audio")
+        )
     audio_bytes = min(promised, there)
     sizes = struct.pack("<Q", len(data)), struct.pack("<Q", audio_bytes)
     whole = data[:16] + sizes[0] + data[24 : at + 16] + sizes[1] + data[at + 24 :]
@@ -207,7 +215,9 @@ def _is_chunk(data: bytes, position: int, order: ByteOrder) -> bool:
     return is_name and chunk.at + chunk.size <= len(data) + 1
 
 
-def _audio_of(data: bytes, at: int, promised: int, order: ByteOrder) -> tuple[bytes, tuple[str, ...]]:
+def _audio_of(
+    data: bytes, at: int, promised: int, order: ByteOrder
+) -> tuple[bytes, tuple[str, ...]]:
     """Return the bytes of a chunk of audio to their real end, and what to say of its size."""
     there = len(data) - at
     end = at + promised

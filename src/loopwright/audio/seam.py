@@ -55,7 +55,9 @@ def join(audio: Audio, samples: int) -> Audio:
     """
     room = min(audio.shape[1] - samples, samples)
     fades = [fade for fade in (room // share for share in FADE_SHARES) if fade > 0]
-    return min((_faded(audio, samples, fade) for fade in fades), key=_seam_flux, default=audio[:, :samples])
+    return min(
+        (_faded(audio, samples, fade) for fade in fades), key=_seam_flux, default=audio[:, :samples]
+    )
 
 
 def _faded(audio: Audio, samples: int, fade: int) -> Audio:
@@ -79,7 +81,9 @@ def measure_seam(audio: Audio, sample_rate: int) -> Seam:
     at = audio.shape[1] // 2
     flux = spectral_flux(around)
     return Seam(
-        _jump(around, at, sample_rate), _ratio(flux_at(flux, at), _median(flux)), _level_step(around, at, sample_rate)
+        _jump(around, at, sample_rate),
+        _ratio(flux_at(flux, at), _median(flux)),
+        _level_step(around, at, sample_rate),
     )
 
 
@@ -89,7 +93,9 @@ def spectral_flux(audio: Audio) -> NDArray[np.float64]:
     padded = np.pad(mono, (FRAME // 2, FRAME), mode="wrap" if len(mono) > FRAME else "constant")
     frames = np.lib.stride_tricks.sliding_window_view(padded, FRAME)[: len(mono) : HOP]
     level = log_magnitude(frames)
-    flux: NDArray[np.float64] = np.maximum(level - np.roll(level, 2, axis=0), 0).sum(1).astype(np.float64)
+    flux: NDArray[np.float64] = (
+        np.maximum(level - np.roll(level, 2, axis=0), 0).sum(1).astype(np.float64)
+    )
     return flux
 
 
@@ -102,12 +108,18 @@ def flux_at(flux: NDArray[np.float64], sample: int) -> float:
 def _jump(audio: Audio, at: int, sample_rate: int) -> float:
     reach = sample_rate // 100
     steps = np.abs(np.diff(audio[:, max(0, at - reach) : at + reach], axis=1))
-    return _ratio(float(np.abs(audio[:, at] - audio[:, at - 1]).max()), float(np.median(steps)) if steps.size else 0.0)
+    return _ratio(
+        float(np.abs(audio[:, at] - audio[:, at - 1]).max()),
+        float(np.median(steps)) if steps.size else 0.0,
+    )
 
 
 def _level_step(audio: Audio, at: int, sample_rate: int) -> float:
     reach = round(LEVEL_SECONDS * sample_rate)
-    before, after = _level_db(audio[:, max(0, at - reach) : at]), _level_db(audio[:, at : at + reach])
+    before, after = (
+        _level_db(audio[:, max(0, at - reach) : at]),
+        _level_db(audio[:, at : at + reach]),
+    )
     return round(after - before, 2)
 
 

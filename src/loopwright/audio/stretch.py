@@ -30,7 +30,9 @@ def stretch_loop(audio: Audio, rate: int, samples: int, semitones: float = 0.0) 
     loop = laps[:, samples : 2 * samples].copy()
     fade = min(round(SEAM_SECONDS * rate), samples)
     rising = np.linspace(0, 1, fade, endpoint=False, dtype=np.float32)
-    loop[:, :fade] = loop[:, :fade] * rising + laps[:, 2 * samples : 2 * samples + fade] * (1 - rising)
+    loop[:, :fade] = loop[:, :fade] * rising + laps[:, 2 * samples : 2 * samples + fade] * (
+        1 - rising
+    )
     return loop
 
 

@@ -42,14 +42,23 @@ def wav_bytes(samples: NDArray[np.generic], sample_rate: int, tags: Tags) -> byt
     width = {"int16": 2, "int32": 3, "float32": 4}[samples.dtype.name]
     kind = FLOAT if samples.dtype == np.float32 else PCM
     head = struct.pack(
-        "<HHIIHH", kind, channels, sample_rate, sample_rate * channels * width, channels * width, width * 8
+        "<HHIIHH",
+        kind,
+        channels,
+        sample_rate,
+        sample_rate * channels * width,
+        channels * width,
+        width * 8,
     )
     chunks = [(b"fmt ", head if kind == PCM else head + b"\0\0")]
     if kind == FLOAT:
         chunks.append((b"fact", struct.pack("<I", frames)))
     chunks.append((b"data", _packed(samples)))
     if tags.bpm is not None and tags.beats is not None:
-        chunks += [(b"acid", _acid(tags, tags.bpm, tags.beats)), (b"smpl", _smpl(frames, sample_rate, tags))]
+        chunks += [
+            (b"acid", _acid(tags, tags.bpm, tags.beats)),
+            (b"smpl", _smpl(frames, sample_rate, tags)),
+        ]
     chunks.append((b"LIST", _info(tags)))
     body = b"WAVE" + b"".join(chunk(name, content) for name, content in chunks)
     return b"RIFF" + struct.pack("<I", len(body)) + body
@@ -72,11 +81,17 @@ def _smpl(frames: int, sample_rate: int, tags: Tags) -> bytes:
     note = MIDDLE_C if tags.root_note is None else tags.root_note
     period = round(1e9 / sample_rate)
     forward_for_ever = (0, 0, 0, frames - 1, 0, 0)
-    return struct.pack("<9I", 0, 0, period, note, 0, 0, 0, 1, 0) + struct.pack("<6I", *forward_for_ever)
+    return struct.pack("<9I", 0, 0, period, note, 0, 0, 0, 1, 0) + struct.pack(
+        "<6I", *forward_for_ever
+    )
 
 
 def _info(tags: Tags) -> bytes:
-    named: Sequence[tuple[bytes, str]] = ((b"INAM", tags.title), (b"ICMT", tags.comment), (b"ISFT", tags.software))
+    named: Sequence[tuple[bytes, str]] = (
+        (b"INAM", tags.title),
+        (b"ICMT", tags.comment),
+        (b"ISFT", tags.software),
+    )
     return b"INFO" + b"".join(chunk(name, text.encode() + b"\0") for name, text in named)
 
 

@@ -11,22 +11,27 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from loopwright.assemble import assemble
 from loopwright.errors import InvalidInput, shown
-from loopwright.generation import Generation
-from loopwright.logs import configure_logs
+from loopwright.generation.assemble import assemble
+from loopwright.generation.result import Generation
+from loopwright.generation.sources import Upload
+from loopwright.kinds.request import Format, GenerationRequest, LoopRequest
 from loopwright.music.tempo import bpm_number
-from loopwright.request import Format, GenerationRequest, LoopRequest
 from loopwright.serving.active_run import Progress as Done
 from loopwright.settings import Settings
-from loopwright.sources import Upload
-from loopwright.storage import write_whole
+from loopwright.system.logs import configure_logs
+from loopwright.system.storage import write_whole
 
 console = Console(stderr=True)
 
 
 def run(
-    settings: Settings, fields: Mapping[str, object], audio: Path | None, output: Path | None, *, loop: bool
+    settings: Settings,
+    fields: Mapping[str, object],
+    audio: Path | None,
+    output: Path | None,
+    *,
+    loop: bool,
 ) -> None:
     """Make it, save it, say what it is. Raises InvalidInput before any work for what cannot be."""
     configure_logs("error", "console")
@@ -38,7 +43,9 @@ def run(
     _summarise(generation, path)
 
 
-async def _generate(settings: Settings, request: GenerationRequest, upload: Upload | None) -> Generation:
+async def _generate(
+    settings: Settings, request: GenerationRequest, upload: Upload | None
+) -> Generation:
     # a process that makes one loop and ends would never see the end of a conversion beside it
     service = assemble(settings, at_once=False)
     try:
@@ -46,7 +53,9 @@ async def _generate(settings: Settings, request: GenerationRequest, upload: Uplo
             task = bar.add_task(f"loading {service.models.standard}", total=None)
 
             def on_progress(progress: Done) -> None:
-                bar.update(task, description="denoising", completed=progress.done, total=progress.total)
+                bar.update(
+                    task, description="denoising", completed=progress.done, total=progress.total
+                )
 
             return await service.generate_one(request, upload, on_progress)
     finally:
@@ -54,14 +63,22 @@ async def _generate(settings: Settings, request: GenerationRequest, upload: Uplo
 
 
 def _progress() -> Progress:
-    return Progress(TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), console=console, transient=True)
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TimeElapsedColumn(),
+        console=console,
+        transient=True,
+    )
 
 
 def _read(audio: Path | None) -> Upload | None:
     try:
         return None if audio is None else Upload(audio.read_bytes(), audio.name, field="--audio")
     except OSError as error:
-        raise InvalidInput(f"--audio cannot be read: {error.strerror}, {shown(str(audio))}", field="audio") from None
+        raise InvalidInput(
+            f"--audio cannot be read: {error.strerror}, {shown(str(audio))}", field="audio"
+        ) from None
 
 
 def _check(output: Path | None, kind: Format) -> None:
@@ -69,12 +86,17 @@ def _check(output: Path | None, kind: Format) -> None:
         return
     suffix, name = output.suffix.lower(), shown(output.name)
     if suffix[1:] not in get_args(Format):
-        raise InvalidInput(f"--output must end in .wav, .flac, .mp3 or .ogg, got {name}", field="output")
+        raise InvalidInput(
+            f"--output must end in .wav, .flac, .mp3 or .ogg, got {name}", field="output"
+        )
     if suffix[1:] != kind:
-        raise InvalidInput(f"--output must end in .{kind}, as --format says, got {name}", field="output")
+        raise InvalidInput(
+            f"--output must end in .{kind}, as --format says, got {name}", field="output"
+        )
     if not output.parent.is_dir():
         raise InvalidInput(
-            f"--output must lie in a folder that exists, got {shown(str(output.parent))}", field="output"
+            f"--output must lie in a folder that exists, got {shown(str(output.parent))}",
+            field="output",
         )
 
 
@@ -90,8 +112,14 @@ def _summarise(generation: Generation, path: Path) -> None:
 def _facts(generation: Generation, path: Path) -> list[tuple[str, str]]:
     loop = generation.plan.loop
     length = f"{generation.duration:.3f} s ({generation.audio.shape[1]} samples)"
-    musical = [] if loop is None else [("tempo", f"{bpm_number(loop.bpm)} bpm"), ("bars", str(loop.bars))]
-    hint = " (small, built in; `loopwright info` says what it cannot do)" if generation.info.limitations else ""
+    musical = (
+        [] if loop is None else [("tempo", f"{bpm_number(loop.bpm)} bpm"), ("bars", str(loop.bars))]
+    )
+    hint = (
+        " (small, built in; `loopwright info` says what it cannot do)"
+        if generation.info.limitations
+        else ""
+    )
     return [
         *musical,
         ("length", length),

@@ -8,17 +8,17 @@ from rich.console import Console
 from rich.table import Table
 
 from loopwright import __version__
-from loopwright.assemble import make_hub, wishes_of
-from loopwright.engine.backend import Backend, choose_backend
-from loopwright.engine.choose import POCKET, choose
-from loopwright.engine.loader import limitations
+from loopwright.generation.assemble import backend_options, make_hub
+from loopwright.loading.backend import Backend, choose_backend
+from loopwright.loading.loader import limitations
+from loopwright.loading.selection import POCKET, choose
 from loopwright.settings import Settings
 
 
 def run(settings: Settings) -> None:
     """Print it as a table."""
     choice = choose(settings.model, make_hub(settings))
-    backend = choose_backend(wishes_of(settings))
+    backend = choose_backend(backend_options(settings))
     if choice.key.source == POCKET:
         backend = Backend("torch", backend.device, "f32")
     table = Table.grid(padding=(0, 2))

@@ -10,7 +10,7 @@ import typer
 
 from loopwright import __version__
 from loopwright.errors import InvalidInput, LoopwrightError
-from loopwright.settings import Settings, read_settings, variable_of, words_of
+from loopwright.settings import Settings, env_var, help_of, read_settings
 
 FLAGS = {"sampler_type": "--sampler", "seconds_total": "--seconds", "cfg_scale": "--cfg-scale"}
 """Flags whose name is another than that of the field an error speaks of."""
@@ -27,7 +27,7 @@ def _flag(name: str) -> Any:
     """A flag for a setting, with the setting's own help; unset, the environment or the default counts."""
     default = getattr(Settings, name)
     default = str(default) if isinstance(default, Path) else default
-    return typer.Option(help=f"{words_of(name)} [{default!r}, {variable_of(name)}]", show_default=False)
+    return typer.Option(help=f"{help_of(name)} [{default!r}, {env_var(name)}]", show_default=False)
 
 
 Model = Annotated[str | None, _flag("model")]
@@ -39,7 +39,9 @@ LogLevel = Annotated[str | None, _flag("log_level")]
 
 
 @app.callback(invoke_without_command=True)
-def root(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
+def root(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
     """Loopwright: a prompt in, a bar-exact stereo loop out."""
     if version:
         typer.echo(__version__)
@@ -78,27 +80,43 @@ def serve(
 
 @app.command()
 def generate(
-    prompt: Annotated[str, typer.Argument(help="What to make, with its tempo: 'aggressive techno drums 140bpm'.")],
+    prompt: Annotated[
+        str, typer.Argument(help="What to make, with its tempo: 'aggressive techno drums 140bpm'.")
+    ],
     bars: Annotated[str, typer.Option(help="auto, 1, 2, 4 or 8.")] = "auto",
-    bpm: Annotated[float | None, typer.Option(help="The tempo, where the prompt does not name it.")] = None,
+    bpm: Annotated[
+        float | None, typer.Option(help="The tempo, where the prompt does not name it.")
+    ] = None,
     seconds: Annotated[
-        float | None, typer.Option(help="Make so many seconds of audio instead of a loop; needs no tempo.")
+        float | None,
+        typer.Option(help="Make so many seconds of audio instead of a loop; needs no tempo."),
     ] = None,
     loop_type: Annotated[str, typer.Option(help="drums, instruments or auto.")] = "auto",
     negative_prompt: Annotated[str | None, typer.Option(help="What to keep out.")] = None,
     seed: Annotated[int, typer.Option(help="-1: random.")] = -1,
-    steps: Annotated[int | None, typer.Option(help="Denoising steps; default: the model's.")] = None,
-    cfg_scale: Annotated[float | None, typer.Option(help="Guidance scale; default: the model's.")] = None,
+    steps: Annotated[
+        int | None, typer.Option(help="Denoising steps; default: the model's.")
+    ] = None,
+    cfg_scale: Annotated[
+        float | None, typer.Option(help="Guidance scale; default: the model's.")
+    ] = None,
     sampler: Annotated[str | None, typer.Option(help="Sampler; default: the model's.")] = None,
-    audio: Annotated[Path | None, typer.Option(help="Audio to start from (a style transfer).")] = None,
+    audio: Annotated[
+        Path | None, typer.Option(help="Audio to start from (a style transfer).")
+    ] = None,
     style_strength: Annotated[
-        float | None, typer.Option(help="How far from that audio: 0.1 stays close, 1.0 keeps nothing.")
+        float | None,
+        typer.Option(help="How far from that audio: 0.1 stays close, 1.0 keeps nothing."),
     ] = None,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Where to save it; default: a telling name, here.")
+        Path | None,
+        typer.Option("--output", "-o", help="Where to save it; default: a telling name, here."),
     ] = None,
     file_format: Annotated[
-        str | None, typer.Option("--format", help="wav, flac, mp3 or ogg; default: what the output ends in, else wav.")
+        str | None,
+        typer.Option(
+            "--format", help="wav, flac, mp3 or ogg; default: what the output ends in, else wav."
+        ),
     ] = None,
     candidates: Annotated[int, typer.Option(help="Make so many and save the best.")] = 1,
     model: Model = None,
@@ -108,7 +126,11 @@ def generate(
     threads: Threads = None,
 ) -> None:
     """Make one loop and save it as a file."""
-    if file_format is None and output is not None and output.suffix.lower() in {".flac", ".mp3", ".ogg"}:
+    if (
+        file_format is None
+        and output is not None
+        and output.suffix.lower() in {".flac", ".mp3", ".ogg"}
+    ):
         file_format = output.suffix[1:].lower()
     fields: dict[str, object] = {
         "prompt": prompt,
@@ -119,22 +141,46 @@ def generate(
         "sampler_type": sampler,
         "format": file_format,
     }
-    of_loop: dict[str, object] = {"bars": bars, "bpm": bpm, "loop_type": loop_type, "candidates": candidates}
+    of_loop: dict[str, object] = {
+        "bars": bars,
+        "bpm": bpm,
+        "loop_type": loop_type,
+        "candidates": candidates,
+    }
     settings = read_settings(
-        {"model": model, "device": device, "engine": engine, "precision": precision, "threads": threads}
+        {
+            "model": model,
+            "device": device,
+            "engine": engine,
+            "precision": precision,
+            "threads": threads,
+        }
     )
     from loopwright.cli import generate as command
 
     if seconds is None:
-        command.run(settings, fields | of_loop | {"style_strength": style_strength}, audio, output, loop=True)
+        command.run(
+            settings,
+            fields | of_loop | {"style_strength": style_strength},
+            audio,
+            output,
+            loop=True,
+        )
     else:
         command.run(settings, fields | {"seconds_total": seconds}, audio, output, loop=False)
 
 
 @app.command()
-def info(model: Model = None, device: Device = None, engine: EngineName = None, precision: Precision = None) -> None:
+def info(
+    model: Model = None,
+    device: Device = None,
+    engine: EngineName = None,
+    precision: Precision = None,
+) -> None:
     """Say which model would be used, why, and what it can do."""
-    settings = read_settings({"model": model, "device": device, "engine": engine, "precision": precision})
+    settings = read_settings(
+        {"model": model, "device": device, "engine": engine, "precision": precision}
+    )
     from loopwright.cli import info as command
 
     command.run(settings)

@@ -9,11 +9,11 @@ from contextlib import suppress
 import structlog
 import uvicorn
 
-from loopwright.assemble import assemble, check
 from loopwright.errors import Conflict, InvalidInput, shown
+from loopwright.generation.assemble import assemble, check
 from loopwright.http.app import create_app
-from loopwright.logs import configure_logs
 from loopwright.settings import Settings
+from loopwright.system.logs import configure_logs
 
 log = structlog.get_logger()
 
@@ -57,7 +57,9 @@ def _listen(host: str, port: int) -> socket.socket:
         ) from None
     except OSError as error:
         if error.errno == errno.EADDRNOTAVAIL:
-            raise InvalidInput(f"--host must be an address of this machine, got {shown(host)}", field="host") from None
+            raise InvalidInput(
+                f"--host must be an address of this machine, got {shown(host)}", field="host"
+            ) from None
         raise Conflict(
             f"cannot listen on {host} port {port}: {(error.strerror or str(error)).lower()}; choose another with --port",
             field="port",

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from loopwright.plan import GenerationPlan, ModelLimits
+from loopwright.planning.plan import GenerationPlan, ModelLimits
 
 if TYPE_CHECKING:  # torch takes a second to import; the service must not wait for it
     import torch
@@ -66,14 +66,14 @@ class ModelInfo:
 
 
 @dataclass(frozen=True)
-class Work:
+class Task:
     """A piece of a run's own work: the scheduler calls ``do`` when it is the run's turn, and sends the run what it returns."""
 
     stage: Literal["conditioning", "decoding"]
     do: Callable[[], object]
 
 
-Steps = Generator["tuple[Row, ...] | Work", Any, Audio]
+Steps = Generator["tuple[Row, ...] | Task", Any, Audio]
 """A run, step by step. Yields the rows it wants evaluated, and is sent an output [channels, frames] a row; or its own work, and
 is sent what that returned; work comes first. Returns the plan's audio, [2, plan.made_samples]."""
 

@@ -15,12 +15,21 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from loopwright.engine.base import Batching, ModelInfo, Run, Steps, Work
-from loopwright.model.base import Decoding, Encoding, Gaussian, LatentModel, LatentSpec, Row, Sampler, TextPrompt
-from loopwright.model.guidance import NO_GUIDANCE, guided
-from loopwright.model.inpainting import pulled
+from loopwright.engine.base import Batching, ModelInfo, Run, Steps, Task
+from loopwright.model.base import (
+    Decoding,
+    Encoding,
+    Gaussian,
+    LatentModel,
+    LatentSpec,
+    Row,
+    Sampler,
+    TextPrompt,
+)
+from loopwright.model.guidance import NO_CFG, guided
+from loopwright.model.inpainting import guide_latents
 from loopwright.model.sampling import evaluations, start
-from loopwright.plan import GenerationPlan, Keep
+from loopwright.planning.plan import GenerationPlan, SourceMask
 
 GIGABYTE = 1e9
 
@@ -30,7 +39,9 @@ T = TypeVar("T")
 class ModelEngine:
     """Carries out plans with a model. Noise is drawn on the CPU, so a seed gives the same audio on every device."""
 
-    def __init__(self, model: LatentModel, info: ModelInfo, batching: Batching = Batching()) -> None:  # noqa: B008 - frozen
+    def __init__(
+        self, model: LatentModel, info: ModelInfo, batching: Batching = Batching()
+    ) -> None:
         self.info = info
         self.batching = batching
         self._model: LatentModel | None = model
@@ -39,7 +50,7 @@ class ModelEngine:
     def start(self, plan: GenerationPlan) -> Run:
         """A plan to be carried out. Nothing is computed yet."""
         count = evaluations(plan.sampler, plan.steps)
-        return Run(self._steps(plan), count, count * (1 if plan.guidance == NO_GUIDANCE else 2))
+        return Run(self._steps(plan), count, count * (1 if plan.cfg_scale == NO_CFG else 2))
 
     @torch.inference_mode()  # a generator's is entered again each time it goes on
     def _steps(self, plan: GenerationPlan) -> Steps:
@@ -49,12 +60,14 @@ class ModelEngine:
         text = TextPrompt(plan.words.prompt, plan.words.negative_prompt, plan.seconds_total, bpm)
         positive, negative = yield _work("conditioning", lambda: model.condition(text))
         sampler = yield from self._sampler(plan, generator)
-        latents = yield from guided(sampler, positive, negative, plan.guidance)
+        latents = yield from guided(sampler, positive, negative, plan.cfg_scale)
         pieces = yield from _decoded(model.decode(latents, plan.made_samples, generator))
         return np.concatenate(pieces, axis=1)
 
-    def _sampler(self, plan: GenerationPlan, generator: torch.Generator) -> Generator[Work, Any, Sampler]:
-        """The plan's sampler: from noise, from the source noised, or from noise and pulled to the source."""
+    def _sampler(
+        self, plan: GenerationPlan, generator: torch.Generator
+    ) -> Generator[Task, Any, Sampler]:
+        """The plan's sampler: from noise, from the source noised, or from noise and led by the source."""
         spec, noise = self._loaded.spec, self._noise(generator)
 
         def more() -> Tensor:
@@ -63,13 +76,18 @@ class ModelEngine:
         if plan.source is None:
             return start(plan.sampler, spec, plan.steps, noise, more)
         source = yield from self._encoded(plan)
-        if plan.keep is None:
+        if plan.source_mask is None:
             init = source.sample(generator)
             return start(plan.sampler, spec, plan.steps, noise, more, init, plan.init_noise_level)
-        mask = torch.from_numpy(_curve(plan.keep, spec)).to(self._device)
-        return pulled(start(plan.sampler, spec, plan.steps, noise, more), source.mean, mask, plan.keep.strength)
+        mask = torch.from_numpy(_curve(plan.source_mask, spec)).to(self._device)
+        return guide_latents(
+            start(plan.sampler, spec, plan.steps, noise, more),
+            source.mean,
+            mask,
+            plan.source_mask.strength,
+        )
 
-    def _encoded(self, plan: GenerationPlan) -> Generator[Work, Any, Gaussian]:
+    def _encoded(self, plan: GenerationPlan) -> Generator[Task, Any, Gaussian]:
         """The source's distribution over the whole window.
 
         Of a source that goes round, only what is heard is encoded; what comes after is its latents once more, to the nearest
@@ -102,7 +120,10 @@ class ModelEngine:
         """What the process uses of the GPU's memory, in GB; empty without one."""
         if self._device.type != "cuda":
             return {}
-        used, peak = torch.cuda.memory_allocated(self._device), torch.cuda.max_memory_allocated(self._device)
+        used, peak = (
+            torch.cuda.memory_allocated(self._device),
+            torch.cuda.max_memory_allocated(self._device),
+        )
         return {"gpu_memory_used": used / GIGABYTE, "gpu_memory_peak": peak / GIGABYTE}
 
     def close(self) -> None:
@@ -124,17 +145,17 @@ class ModelEngine:
         return torch.randn(spec.channels, spec.frames, generator=generator).to(self._device)
 
 
-def _work(stage: Literal["conditioning", "decoding"], do: Callable[[], T]) -> Work:
+def _work(stage: Literal["conditioning", "decoding"], do: Callable[[], T]) -> Task:
     """Work that may be done in any thread: inference mode is a thread's own."""
 
     def inferring() -> T:
         with torch.inference_mode():
             return do()
 
-    return Work(stage, inferring)
+    return Task(stage, inferring)
 
 
-def _finished(encoding: Encoding) -> Generator[Work, Any, Gaussian]:
+def _finished(encoding: Encoding) -> Generator[Task, Any, Gaussian]:
     """What an encoding returns, a piece of its work at a time."""
 
     def go_on() -> Gaussian | None:
@@ -151,7 +172,7 @@ def _finished(encoding: Encoding) -> Generator[Work, Any, Gaussian]:
             return distribution
 
 
-def _decoded(decoding: Decoding) -> Generator[Work, Any, list[NDArray[np.float32]]]:
+def _decoded(decoding: Decoding) -> Generator[Task, Any, list[NDArray[np.float32]]]:
     """All pieces of a decoding, one at a time."""
 
     def one_more() -> NDArray[np.float32] | None:
@@ -164,10 +185,10 @@ def _decoded(decoding: Decoding) -> Generator[Work, Any, list[NDArray[np.float32
     return pieces
 
 
-def _curve(keep: Keep, spec: LatentSpec) -> NDArray[np.float32]:
+def _curve(source_mask: SourceMask, spec: LatentSpec) -> NDArray[np.float32]:
     """The mask at the centre of each latent frame, [frames]."""
     seconds = (np.arange(spec.frames) + 0.5) * spec.hop / spec.sample_rate
-    seconds = seconds if keep.period is None else seconds % keep.period
-    points = np.array(keep.points)
+    seconds = seconds if source_mask.period is None else seconds % source_mask.period
+    points = np.array(source_mask.points)
     curve: NDArray[np.float32] = np.interp(seconds, points[:, 0], points[:, 1]).astype(np.float32)
     return curve

@@ -88,7 +88,9 @@ class _Entry:
 class Registry:
     """Loaded models, least recently used first. memory_budget: bytes of weights; None: no limit."""
 
-    def __init__(self, load: Load, *, max_models: int = 2, memory_budget: int | None = None) -> None:
+    def __init__(
+        self, load: Load, *, max_models: int = 2, memory_budget: int | None = None
+    ) -> None:
         self.max_models = max_models
         self._load = load
         self._memory_budget = memory_budget
@@ -108,7 +110,7 @@ class Registry:
         try:
             yield self._wait(key, entry)
         finally:
-            self._give_back(entry)
+            self._release(entry)
 
     def preload(self, key: ModelKey) -> None:
         """Begin to load a model in the background."""
@@ -124,7 +126,9 @@ class Registry:
     def loaded(self) -> tuple[ModelInfo, ...]:
         """The models that are loaded, least recently used first."""
         with self._changed:
-            return tuple(entry.engine.info for entry in self._entries.values() if entry.engine is not None)
+            return tuple(
+                entry.engine.info for entry in self._entries.values() if entry.engine is not None
+            )
 
     def statuses(self) -> dict[ModelKey, ModelStatus]:
         """Return how each model is, least recently used first. Never waits."""
@@ -159,10 +163,13 @@ class Registry:
             raise Conflict("the server is stopping")
         entry = self._entries.get(key)
         if entry is None or (
-            entry.failure is not None and time.monotonic() - entry.failed_at > REMEMBER_FAILURE_SECONDS
+            entry.failure is not None
+            and time.monotonic() - entry.failed_at > REMEMBER_FAILURE_SECONDS
         ):
             entry = self._entries[key] = _Entry()
-            threading.Thread(target=self._fill, args=(key, entry), name=f"load {key}", daemon=True).start()
+            threading.Thread(
+                target=self._fill, args=(key, entry), name=f"load {key}", daemon=True
+            ).start()
         return entry
 
     def _fill(self, key: ModelKey, entry: _Entry) -> None:
@@ -179,7 +186,13 @@ class Registry:
             entry.engine, entry.converting = engine, isinstance(loaded, Stopgap)
             self._changed.notify_all()
         seconds = round(time.monotonic() - began, 2)
-        log.info("model loaded", model=str(key), device=engine.info.device, engine=engine.info.engine, seconds=seconds)
+        log.info(
+            "model loaded",
+            model=str(key),
+            device=engine.info.device,
+            engine=engine.info.engine,
+            seconds=seconds,
+        )
         self._make_room()
         if isinstance(loaded, Stopgap):
             with self._improving:  # one at a time: to make one takes all cores
@@ -227,9 +240,16 @@ class Registry:
 
     def _failed(self, key: ModelKey, entry: _Entry, error: Exception) -> None:
         expected = isinstance(error, LoopwrightError)
-        failure = error if isinstance(error, LoopwrightError) else LoopwrightError(f"{type(error).__name__}: {error}")
+        failure = (
+            error
+            if isinstance(error, LoopwrightError)
+            else LoopwrightError(f"{type(error).__name__}: {error}")
+        )
         log.error(
-            "model could not be loaded", model=str(key), reason=failure.message, exc_info=None if expected else error
+            "model could not be loaded",
+            model=str(key),
+            reason=failure.message,
+            exc_info=None if expected else error,
         )
         with self._changed:
             entry.failure, entry.failed_at = failure, time.monotonic()
@@ -237,14 +257,18 @@ class Registry:
 
     def _wait(self, key: ModelKey, entry: _Entry) -> Engine:
         with self._changed:
-            self._changed.wait_for(lambda: entry.engine or entry.failure is not None or self._closed)
+            self._changed.wait_for(
+                lambda: entry.engine or entry.failure is not None or self._closed
+            )
             if entry.engine is not None:
                 return entry.engine
             if entry.failure is None:
                 raise Conflict("the server is stopping")
-            raise _refusal(key, entry.failure, entry.failed_at + REMEMBER_FAILURE_SECONDS - time.monotonic())
+            raise _refusal(
+                key, entry.failure, entry.failed_at + REMEMBER_FAILURE_SECONDS - time.monotonic()
+            )
 
-    def _give_back(self, entry: _Entry) -> None:
+    def _release(self, entry: _Entry) -> None:
         with self._changed:
             entry.leases -= 1
             self._close_if_unused(entry)
@@ -260,7 +284,9 @@ class Registry:
     def _too_many(self) -> bool:
         there = [entry.engine for entry in self._entries.values() if entry.failure is None]
         used = sum(engine.info.memory_bytes for engine in there if engine is not None)
-        return len(there) > self.max_models or (self._memory_budget is not None and used > self._memory_budget)
+        return len(there) > self.max_models or (
+            self._memory_budget is not None and used > self._memory_budget
+        )
 
     def _unload(self, key: ModelKey) -> None:
         engine = self._entries.pop(key).engine
@@ -275,5 +301,7 @@ def _refusal(key: ModelKey, failure: LoopwrightError, seconds_left: float) -> Lo
     if isinstance(failure, NotFound | InvalidInput) or (
         isinstance(failure, CheckpointError) and key.type == "finetune"
     ):
-        return type(failure)(message, field=failure.field, code=failure.code, details=failure.details)
+        return type(failure)(
+            message, field=failure.field, code=failure.code, details=failure.details
+        )
     return ModelUnavailable(message, retry_after=max(1, round(seconds_left)))

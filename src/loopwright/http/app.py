@@ -15,11 +15,16 @@ from starlette.types import Receive, Scope, Send
 
 from loopwright import __version__
 from loopwright.errors import InvalidInput, shown
+from loopwright.generation.service import Service
 from loopwright.http import errors
 from loopwright.http.errors import error_response
-from loopwright.http.middleware import BugMiddleware, HeadMiddleware, PrefixMiddleware, RequestMiddleware
+from loopwright.http.middleware import (
+    HeadMiddleware,
+    InternalErrorMiddleware,
+    PrefixMiddleware,
+    RequestMiddleware,
+)
 from loopwright.http.routes import generate, health, model, models, riffs
-from loopwright.service import Service
 from loopwright.settings import Settings
 
 EXPOSED_HEADERS = [
@@ -56,7 +61,9 @@ def create_app(settings: Settings, make_service: Callable[[Settings], Service]) 
             Middleware(PrefixMiddleware, prefix=settings.root_path),
             _cors(settings.cors_origins),
             Middleware(HeadMiddleware),
-            Middleware(BugMiddleware),  # inside CORS, or a page could not read what went wrong
+            Middleware(
+                InternalErrorMiddleware
+            ),  # inside CORS, or a page could not read what went wrong
         ],
     )
     app.state.settings = settings
@@ -84,7 +91,10 @@ class _Cors(CORSMiddleware):
     def _refusal(self, headers: Headers) -> InvalidInput:
         origin, method = headers["origin"], headers["access-control-request-method"]
         if self.is_allowed_origin(origin):
-            return InvalidInput(f"method must be one of {', '.join(ALL_METHODS)}, got {shown(method)}", field="method")
+            return InvalidInput(
+                f"method must be one of {', '.join(ALL_METHODS)}, got {shown(method)}",
+                field="method",
+            )
         return InvalidInput(
             f"origin must be one that may call this server from a browser, got {shown(origin)}; "
             "LOOPWRIGHT_CORS_ORIGINS lists them",
@@ -111,4 +121,9 @@ def origin_pattern(origins: str) -> str:
     names = [name.strip().rstrip("/") for name in origins.split(",") if name.strip()]
     if "*" in names:
         return ".*"
-    return "|".join(re.escape(name) + ("" if re.search(r":\d+$", name) else r"(:\d+)?") for name in names) or "(?!)"
+    return (
+        "|".join(
+            re.escape(name) + ("" if re.search(r":\d+$", name) else r"(:\d+)?") for name in names
+        )
+        or "(?!)"
+    )

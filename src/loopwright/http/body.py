@@ -19,10 +19,10 @@ from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
 from loopwright.errors import SHOWN_CHARACTERS, InvalidInput, TooLarge, shown
+from loopwright.generation.sources import Upload
 from loopwright.http.audio_json import from_base64
 from loopwright.http.state import remember_received
-from loopwright.request import RequestModel
-from loopwright.sources import Upload
+from loopwright.kinds.request import RequestModel
 
 JSON = "application/json"
 FORMS = ("multipart/form-data", "application/x-www-form-urlencoded")
@@ -58,7 +58,9 @@ class Body:
     files: dict[str, Upload] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
 
-    async def take(self, model: type[M], *, takes_audio: bool = False) -> tuple[M, Upload | None, tuple[str, ...]]:
+    async def take(
+        self, model: type[M], *, takes_audio: bool = False
+    ) -> tuple[M, Upload | None, tuple[str, ...]]:
         """Return the validated request, its audio, and warnings.
 
         Raises:
@@ -93,9 +95,12 @@ async def read_body(request: Request, max_bytes: int) -> Body:
         body = await _off_the_loop(_read_json, await limited.body())
     else:
         raise InvalidInput(
-            f"Content-Type must be {JSON}, {FORMS[0]} or {FORMS[1]}, got {shown(kind)}", code="invalid_content_type"
+            f"Content-Type must be {JSON}, {FORMS[0]} or {FORMS[1]}, got {shown(kind)}",
+            code="invalid_content_type",
         )
-    remember_received(request, body.fields, {name: len(file.data) for name, file in body.files.items()})
+    remember_received(
+        request, body.fields, {name: len(file.data) for name, file in body.files.items()}
+    )
     return body
 
 
@@ -103,17 +108,25 @@ async def _take_audio(fields: dict[str, object], files: dict[str, Upload]) -> Up
     """Take the audio out of a body, sent as ``audio_file`` or, in JSON, as ``audio_base64``."""
     text, file = fields.pop(AUDIO_BASE64, None) or None, files.pop(AUDIO_FILE, None)
     if fields.pop(AUDIO_FILE, None):
-        raise InvalidInput("audio_file must be a file, got text; in JSON send audio_base64", field=AUDIO_FILE)
+        raise InvalidInput(
+            "audio_file must be a file, got text; in JSON send audio_base64", field=AUDIO_FILE
+        )
     if file is not None and text is not None:
-        raise InvalidInput("audio_file and audio_base64 were both sent; send one", field=AUDIO_BASE64)
+        raise InvalidInput(
+            "audio_file and audio_base64 were both sent; send one", field=AUDIO_BASE64
+        )
     if text is None:
         return file
     if not isinstance(text, str):
-        raise InvalidInput(f"audio_base64 must be audio in base64, got {shown(text)}", field=AUDIO_BASE64)
+        raise InvalidInput(
+            f"audio_base64 must be audio in base64, got {shown(text)}", field=AUDIO_BASE64
+        )
     return Upload(await _off_the_loop(_from_base64, text), field=AUDIO_BASE64)
 
 
-def _misplaced(name: str, file: Upload, model: type[RequestModel], *, takes_audio: bool) -> InvalidInput:
+def _misplaced(
+    name: str, file: Upload, model: type[RequestModel], *, takes_audio: bool
+) -> InvalidInput:
     """Say of a file that was sent where none is taken what is wrong with it."""
     if name in model.model_fields:
         sentence = f"{name} must be text, got a file ({shown(file.name)}, {len(file.data):,} bytes)"
@@ -164,20 +177,31 @@ def _read_json(raw: bytes) -> Body:
     if not raw.strip():
         return Body()
     if _has_more_than(raw, MAX_JSON_VALUES):
-        raise InvalidInput(f"the body must be JSON of at most {MAX_JSON_VALUES:,} values", code="invalid_json")
+        raise InvalidInput(
+            f"the body must be JSON of at most {MAX_JSON_VALUES:,} values", code="invalid_json"
+        )
     try:
         fields = json.loads(raw)
     except json.JSONDecodeError as error:
         where = f"line {error.lineno}, column {error.colno}"
-        raise InvalidInput(f"the body is not valid JSON: {error.msg} at {where}", code="invalid_json") from None
+        raise InvalidInput(
+            f"the body is not valid JSON: {error.msg} at {where}", code="invalid_json"
+        ) from None
     except UnicodeDecodeError:
-        raise InvalidInput("the body is not valid JSON: it must be UTF-8", code="invalid_json") from None
-    except (ValueError, RecursionError):  # a number of thousands of digits, or lists in lists in lists
+        raise InvalidInput(
+            "the body is not valid JSON: it must be UTF-8", code="invalid_json"
+        ) from None
+    except (
+        ValueError,
+        RecursionError,
+    ):  # a number of thousands of digits, or lists in lists in lists
         raise InvalidInput(
             "the body is JSON that is nested too deep or has too long a number", code="invalid_json"
         ) from None
     if not isinstance(fields, dict):
-        raise InvalidInput(f"the body must be a JSON object, got {shown(fields)}", code="invalid_json")
+        raise InvalidInput(
+            f"the body must be a JSON object, got {shown(fields)}", code="invalid_json"
+        )
     return Body(fields)
 
 
@@ -193,7 +217,9 @@ def _from_base64(text: str) -> bytes:
     try:
         return from_base64(text)
     except ValueError as error:
-        raise InvalidInput(f"audio_base64 must be audio in base64: {error}", field=AUDIO_BASE64) from None
+        raise InvalidInput(
+            f"audio_base64 must be audio in base64: {error}", field=AUDIO_BASE64
+        ) from None
 
 
 def _read_urlencoded(raw: bytes) -> Body:
@@ -204,10 +230,15 @@ def _read_urlencoded(raw: bytes) -> Body:
     try:
         # as Latin-1 every byte is one character, so that what was not percent-encoded stays what it was
         pairs = parse_qsl(
-            raw.decode("latin-1"), keep_blank_values=True, max_num_fields=MAX_FORM_FIELDS, encoding="latin-1"
+            raw.decode("latin-1"),
+            keep_blank_values=True,
+            max_num_fields=MAX_FORM_FIELDS,
+            encoding="latin-1",
         )
     except ValueError:
-        raise InvalidInput(f"the form must have at most {MAX_FORM_FIELDS} fields", code="invalid_form") from None
+        raise InvalidInput(
+            f"the form must have at most {MAX_FORM_FIELDS} fields", code="invalid_form"
+        ) from None
     for name, value in pairs:
         _add(body, _text_of(name), _text_of(value))
     return body
@@ -223,7 +254,9 @@ def _text_of(latin: str) -> str:
 
 def _add(body: Body, name: str, value: str | Upload) -> None:
     if name in body.fields or name in body.files:
-        raise InvalidInput(f"{shown(name)[1:-1]} was sent more than once", field=name[:SHOWN_CHARACTERS])
+        raise InvalidInput(
+            f"{shown(name)[1:-1]} was sent more than once", field=name[:SHOWN_CHARACTERS]
+        )
     if isinstance(value, Upload):
         body.files[name] = value
     else:
@@ -252,12 +285,18 @@ class _FormParser(MultiPartParser):
 async def _read_multipart(request: Request, max_bytes: int) -> Body:
     body = Body()
     parser = _FormParser(
-        request.headers, request.stream(), max_files=4, max_fields=MAX_FORM_FIELDS, max_part_size=max_bytes
+        request.headers,
+        request.stream(),
+        max_files=4,
+        max_fields=MAX_FORM_FIELDS,
+        max_part_size=max_bytes,
     )
     try:
         form = await parser.parse()
     except MultiPartException as error:
-        raise InvalidInput(f"the form cannot be read: {error.message}", code="invalid_form") from None
+        raise InvalidInput(
+            f"the form cannot be read: {error.message}", code="invalid_form"
+        ) from None
     try:
         if not parser.is_ended:
             raise InvalidInput(
@@ -268,7 +307,9 @@ async def _read_multipart(request: Request, max_bytes: int) -> Body:
         for name, value in form.multi_items():
             if not isinstance(value, UploadFile):
                 _add(body, name, value)
-            elif value.filename or value.size:  # a browser sends an empty, nameless file where none was chosen
+            elif (
+                value.filename or value.size
+            ):  # a browser sends an empty, nameless file where none was chosen
                 _add(body, name, Upload(await value.read(), value.filename or ""))
     finally:
         await form.close()

@@ -13,7 +13,7 @@ from loopwright.errors import Cancelled
 T = TypeVar("T")
 
 
-async def unless_gone(request: Request, work: Coroutine[Any, Any, T]) -> T:
+async def cancel_on_disconnect(request: Request, work: Coroutine[Any, Any, T]) -> T:
     """The work's result; it is cancelled when the client hangs up. The request's body must have been read before."""
     doing = asyncio.ensure_future(work)
     watching = asyncio.ensure_future(_gone(request))

@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
 from loopwright import errors
-from loopwright.http.state import tell
+from loopwright.http.state import set_log_fields
 
 log = structlog.get_logger()
 
@@ -29,7 +29,7 @@ STATUS: dict[type[errors.LoopwrightError], int] = {
 }
 """The nearest class up the tree counts. 499, nginx's code: the client is gone, or the server is stopping."""
 
-OUR_BUG = "something went wrong in the server; the log has it under this request_id"
+INTERNAL_ERROR = "something went wrong in the server; the log has it under this request_id"
 
 
 def status_of(error: errors.LoopwrightError) -> int:
@@ -40,13 +40,17 @@ def status_of(error: errors.LoopwrightError) -> int:
 def error_response(error: errors.LoopwrightError, request_id: str) -> JSONResponse:
     """The contract's error shape."""
     status = status_of(error)
-    headers = {"Retry-After": str(error.retry_after)} if isinstance(error, errors.TryLater) else None
-    return JSONResponse(_shape(error.message, error.code, error.field, request_id) | error.details, status, headers)
+    headers = (
+        {"Retry-After": str(error.retry_after)} if isinstance(error, errors.TryLater) else None
+    )
+    return JSONResponse(
+        _shape(error.message, error.code, error.field, request_id) | error.details, status, headers
+    )
 
 
-def our_bug(request_id: str) -> JSONResponse:
+def internal_error(request_id: str) -> JSONResponse:
     """The reply to what should not have happened: no trace, only where to look."""
-    return JSONResponse(_shape(OUR_BUG, "internal_error", None, request_id), 500)
+    return JSONResponse(_shape(INTERNAL_ERROR, "internal_error", None, request_id), 500)
 
 
 def install(app: FastAPI) -> None:
@@ -58,7 +62,7 @@ def install(app: FastAPI) -> None:
 
 async def _ours(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, errors.LoopwrightError)
-    tell(request, code=error.code, error=error.message)
+    set_log_fields(request, code=error.code, error=error.message)
     return error_response(error, request.state.request_id)
 
 
@@ -76,7 +80,9 @@ async def _frameworks(request: Request, error: Exception) -> JSONResponse:
     code = HTTPStatus(error.status_code).phrase.lower().replace(" ", "_")
     sentence = f"{request.method} {request.url.path}: {_why(request, error)}"
     return JSONResponse(
-        _shape(sentence, code, None, request.state.request_id), error.status_code, headers=dict(error.headers or {})
+        _shape(sentence, code, None, request.state.request_id),
+        error.status_code,
+        headers=dict(error.headers or {}),
     )
 
 
@@ -89,4 +95,10 @@ def _why(request: Request, error: HTTPException) -> str:
 
 
 def _shape(message: str, code: str, field: str | None, request_id: str) -> dict[str, object]:
-    return {"success": False, "error": message, "code": code, "field": field, "request_id": request_id}
+    return {
+        "success": False,
+        "error": message,
+        "code": code,
+        "field": field,
+        "request_id": request_id,
+    }

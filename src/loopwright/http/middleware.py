@@ -11,7 +11,7 @@ import structlog
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from loopwright.http.errors import our_bug
+from loopwright.http.errors import internal_error
 
 try:
     import resource  # here, for an import in the middle of a request waits for whatever library a model's load is mapping
@@ -42,7 +42,10 @@ class RequestMiddleware:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [*message.get("headers", ()), (b"x-request-id", request_id.encode())]
+                message["headers"] = [
+                    *message.get("headers", ()),
+                    (b"x-request-id", request_id.encode()),
+                ]
             await send(message)
 
         began = time.perf_counter()
@@ -60,7 +63,7 @@ class RequestMiddleware:
         )
 
 
-class BugMiddleware:
+class InternalErrorMiddleware:
     """Answers where we have a bug, and logs enough of the request to send it again."""
 
     def __init__(self, app: ASGIApp) -> None:
@@ -92,7 +95,7 @@ class BugMiddleware:
                 exc_info=error,
             )
             if not is_started:
-                await our_bug(request_id)(scope, receive, send)
+                await internal_error(request_id)(scope, receive, send)
 
 
 class HeadMiddleware:

@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from loopwright.audio.decode import FORMATS, FORMATS_BY_FFMPEG, MAX_CHANNELS, MAX_RATE, MIN_RATE
 from loopwright.audio.encode import MEDIA_TYPES
 from loopwright.http.body import FORMS, JSON
-from loopwright.request import RequestModel
+from loopwright.kinds.request import RequestModel
 
 
 class ErrorReply(BaseModel):
@@ -35,8 +35,14 @@ ERRORS: dict[int | str, dict[str, Any]] = {
     404: {"model": ErrorReply, "description": "A thing named does not exist"},
     413: {"model": ErrorReply, "description": "Too many bytes, or audio that is too long"},
     415: {"model": ErrorReply, "description": "Not decodable as audio"},
-    422: {"model": ErrorReply, "description": "Understood, but impossible (bars that cannot fit, with `strict`)"},
-    503: {"model": ErrorReply, "description": "Too busy, or the model could not be loaded; see `Retry-After`"},
+    422: {
+        "model": ErrorReply,
+        "description": "Understood, but impossible (bars that cannot fit, with `strict`)",
+    },
+    503: {
+        "model": ErrorReply,
+        "description": "Too busy, or the model could not be loaded; see `Retry-After`",
+    },
 }
 
 
@@ -72,18 +78,28 @@ def body_docs(kind: type[RequestModel], audio: str | None = None) -> dict[str, A
     """What OpenAPI says of the body of a route that takes such a request, as JSON and as a form."""
     files = {
         JSON: ("audio_base64", {"type": "string", "description": f"{_AUDIO_WORDS}, in base64."}),
-        FORMS[0]: ("audio_file", {"type": "string", "format": "binary", "description": f"{_AUDIO_WORDS}."}),
+        FORMS[0]: (
+            "audio_file",
+            {"type": "string", "format": "binary", "description": f"{_AUDIO_WORDS}."},
+        ),
     }
     media = (JSON, *FORMS[:1]) if audio == AUDIO else (JSON, *FORMS)
-    content = {one: {"schema": _schema(kind, files.get(one) if audio else None, audio == AUDIO)} for one in media}
+    content = {
+        one: {"schema": _schema(kind, files.get(one) if audio else None, audio == AUDIO)}
+        for one in media
+    }
     return {"requestBody": {"required": True, "content": content}}
 
 
-def _schema(kind: type[RequestModel], file: tuple[str, dict[str, str]] | None, required: bool) -> dict[str, Any]:
+def _schema(
+    kind: type[RequestModel], file: tuple[str, dict[str, str]] | None, required: bool
+) -> dict[str, Any]:
     schema = kind.model_json_schema()
     for field in schema["properties"].values():
         field.pop("allowed", None)
     if file is not None:
         schema["properties"][file[0]] = file[1]
-        schema["required"] = [*schema.get("required", ()), file[0]] if required else schema.get("required", [])
+        schema["required"] = (
+            [*schema.get("required", ()), file[0]] if required else schema.get("required", [])
+        )
     return schema

@@ -9,7 +9,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from loopwright.errors import shown
-from loopwright.service import Service
+from loopwright.generation.service import Service
 from loopwright.settings import Settings
 
 
@@ -38,12 +38,14 @@ def client_of(request: Request) -> str:
     return "" if request.client is None else request.client.host
 
 
-def tell(request: Request, **facts: object) -> None:
+def set_log_fields(request: Request, **facts: object) -> None:
     """Facts for the request's line in the log."""
     request.state.facts = facts
 
 
-def remember_received(request: Request, fields: Mapping[str, object], file_bytes: Mapping[str, int]) -> None:
+def remember_received(
+    request: Request, fields: Mapping[str, object], file_bytes: Mapping[str, int]
+) -> None:
     """Remember what a body held, so that a bug's line in the log is enough to send it again."""
     shortened = {shown(name)[1:-1]: shown(value) for name, value in fields.items()}
     request.state.received = {"fields": shortened, "file_bytes": dict(file_bytes)}

@@ -12,7 +12,10 @@ MAX_WARNING_CHARACTERS = 400
 
 def warnings_header(warnings: Sequence[str]) -> str:
     """Return the value of ``X-Warnings``: a list; where there is no room for all, its end says how many more."""
-    cut = [text if len(text) <= MAX_WARNING_CHARACTERS else f"{text[:MAX_WARNING_CHARACTERS]}…" for text in warnings]
+    cut = [
+        text if len(text) <= MAX_WARNING_CHARACTERS else f"{text[:MAX_WARNING_CHARACTERS]}…"
+        for text in warnings
+    ]
     for count in range(len(cut), -1, -1):
         more = [] if count == len(cut) else [f"{len(cut) - count} more in the metadata"]
         value = json.dumps([*cut[:count], *more])

@@ -26,12 +26,20 @@ from loopwright.audio.analysis import estimate
 from loopwright.audio.decode import Decoded, decode
 from loopwright.audio.stretch import stretch_loop
 from loopwright.audio.types import Audio
-from loopwright.errors import InvalidInput, LoopwrightError, NotAudio, NotFound, StorageFailed, WorkerFailed, shown
+from loopwright.errors import (
+    InvalidInput,
+    LoopwrightError,
+    NotAudio,
+    NotFound,
+    StorageFailed,
+    WorkerFailed,
+    shown,
+)
 from loopwright.library.names import Named, parse_name, safe_name
 from loopwright.music.key import KEYS, Key, parse_key, semitones_between
 from loopwright.music.tempo import SECONDS_PER_MINUTE, bpm_number, in_range
-from loopwright.storage import MAX_NAME_BYTES, reason_of, shortened, write_whole
-from loopwright.workers import Workers
+from loopwright.system.storage import MAX_NAME_BYTES, reason_of, shortened, write_whole
+from loopwright.system.workers import Workers
 
 SIDECAR = ".loopwright.json"
 MAX_SIDECAR_BYTES = 10_000
@@ -145,7 +153,9 @@ class RiffLibrary:
             try:
                 riffs.append(self._riff(path))
             except (ValueError, LoopwrightError, OSError) as error:
-                skipped[path.name] = error.message if isinstance(error, LoopwrightError) else str(error)
+                skipped[path.name] = (
+                    error.message if isinstance(error, LoopwrightError) else str(error)
+                )
             except Exception as error:  # one odd file must not take all other riffs away
                 log.error("riff could not be read", file=path.name, exc_info=error)
                 skipped[path.name] = "it could not be analysed"
@@ -158,7 +168,9 @@ class RiffLibrary:
             InvalidInput: with ``available_keys``, where there is none (with ``transpose``: none at all).
         """
         by_key = self.catalog().by_key()
-        nearest = min(by_key, key=lambda one: (abs(semitones_between(one, key.name)), one), default=None)
+        nearest = min(
+            by_key, key=lambda one: (abs(semitones_between(one, key.name)), one), default=None
+        )
         if key.name not in by_key and (not transpose or nearest is None):
             raise InvalidInput(
                 f"key must be one there is a riff in ({', '.join(by_key) or 'there are none yet'}), got {shown(key.name)}",
@@ -168,8 +180,14 @@ class RiffLibrary:
             )
         root = key.name if key.name in by_key else str(nearest)
         riffs = by_key[root]
-        of_mode = [riff for riff in riffs if None in (key.mode, riff.key.mode) or riff.key.mode == key.mode]
-        warnings = () if of_mode else (f"there is no riff in {key.written}; one in {riffs[0].key.written} was used",)
+        of_mode = [
+            riff for riff in riffs if None in (key.mode, riff.key.mode) or riff.key.mode == key.mode
+        ]
+        warnings = (
+            ()
+            if of_mode
+            else (f"there is no riff in {key.written}; one in {riffs[0].key.written} was used",)
+        )
         chosen = (of_mode or riffs)[seed % len(of_mode or riffs)]
         return ChosenRiff(chosen, semitones_between(root, key.name), warnings)
 
@@ -177,14 +195,22 @@ class RiffLibrary:
         """Return a riff as a loop at a tempo, exact to the sample: stretched, its pitch moved by ``semitones``."""
         path = self._folder / riff.filename
         kept = self._cache / f"{_fingerprint(path, riff.bpm, bpm, rate, semitones)}.npz"
-        with contextlib.suppress(OSError, ValueError, KeyError), np.load(kept, allow_pickle=False) as cached:
+        with (
+            contextlib.suppress(OSError, ValueError, KeyError),
+            np.load(kept, allow_pickle=False) as cached,
+        ):
             return RiffLoop(cached["audio"], tuple(str(note) for note in cached["notes"]))
         made = self._stretched(path, riff, bpm, rate, semitones)
         _keep(kept, made)
         return made
 
     def add(
-        self, data: bytes, filename: str, key: Key | None, bpm: Fraction | None, field: str = "audio_file"
+        self,
+        data: bytes,
+        filename: str,
+        key: Key | None,
+        bpm: Fraction | None,
+        field: str = "audio_file",
     ) -> tuple[Riff, tuple[str, ...]]:
         """Keep a new riff; return it, and what was repaired in its file.
 
@@ -224,12 +250,17 @@ class RiffLibrary:
         """Delete a riff. Raises NotFound for anything that is no riff of this folder."""
         path = next((path for path in self._files() if path.name == filename), None)
         if path is None:
-            raise NotFound(f"there is no riff {shown(filename)}; GET /riffs/available lists them", field="filename")
+            raise NotFound(
+                f"there is no riff {shown(filename)}; GET /riffs/available lists them",
+                field="filename",
+            )
         try:
             path.unlink(missing_ok=True)
             _sidecar(path).unlink(missing_ok=True)
         except OSError as error:
-            raise StorageFailed(f"the riff could not be deleted: {reason_of(error, path)}", field="filename") from error
+            raise StorageFailed(
+                f"the riff could not be deleted: {reason_of(error, path)}", field="filename"
+            ) from error
 
     def _files(self) -> list[Path]:
         try:
@@ -272,14 +303,20 @@ class RiffLibrary:
     def _analyse(self, path: Path, beside: _Beside) -> Mapping[str, float]:
         decoded = self._decode(path.read_bytes(), ANALYSIS_RATE, ANALYSIS_SECONDS, "it")
         try:
-            found = asdict(self._workers.call(ANALYSIS_TIMEOUT, estimate, decoded.audio, ANALYSIS_RATE))
+            found = asdict(
+                self._workers.call(ANALYSIS_TIMEOUT, estimate, decoded.audio, ANALYSIS_RATE)
+            )
         except WorkerFailed as error:
-            raise NotAudio(f"tempo and key could not be estimated: {error.message}; send key and bpm") from None
+            raise NotAudio(
+                f"tempo and key could not be estimated: {error.message}; send key and bpm"
+            ) from None
         log.info("riff analysed", file=path.name, **found)
         try:
             self._write_beside(path, _Beside(beside.given, found))
         except StorageFailed as error:
-            log.warning("the riff's analysis could not be kept", file=path.name, reason=error.message)
+            log.warning(
+                "the riff's analysis could not be kept", file=path.name, reason=error.message
+            )
         return found
 
     def _beside(self, path: Path) -> _Beside:
@@ -299,11 +336,15 @@ class RiffLibrary:
         content: dict[str, Any] = {"size": stat.st_size, "mtime_ns": stat.st_mtime_ns}
         key, bpm = given.key and given.key.written, given.bpm and str(given.bpm)
         if key or bpm:
-            content["given"] = {name: value for name, value in (("key", key), ("bpm", bpm)) if value}
+            content["given"] = {
+                name: value for name, value in (("key", key), ("bpm", bpm)) if value
+            }
         if beside.estimate is not None:
             content |= {"estimated": True, **beside.estimate}
         if len(content) > 2:
-            write_whole(_sidecar(path), json.dumps(content, indent=1).encode(), "what is known of the riff")
+            write_whole(
+                _sidecar(path), json.dumps(content, indent=1).encode(), "what is known of the riff"
+            )
 
     def _decode(self, data: bytes, rate: int, keep_seconds: float, field: str) -> Decoded:
         try:
@@ -319,18 +360,24 @@ class RiffLibrary:
         except WorkerFailed as error:
             raise NotAudio(f"{field} could not be decoded: {error.message}", field=field) from None
 
-    def _stretched(self, path: Path, riff: Riff, bpm: Fraction, rate: int, semitones: int) -> RiffLoop:
+    def _stretched(
+        self, path: Path, riff: Riff, bpm: Fraction, rate: int, semitones: int
+    ) -> RiffLoop:
         name = f"the riff {riff.filename}"
         try:
             decoded = self._decode(path.read_bytes(), rate, LONGEST_RIFF_SECONDS, name)
         except OSError as error:
-            raise StorageFailed(f"{name} cannot be read: {reason_of(error, path)}", field="key") from error
+            raise StorageFailed(
+                f"{name} cannot be read: {reason_of(error, path)}", field="key"
+            ) from error
         except LoopwrightError as error:
             raise type(error)(error.message, field="key") from None
         whole = _whole_beats(decoded.audio, riff.bpm, rate)
         samples = round(whole.shape[1] * riff.bpm / bpm)
         try:
-            audio = self._workers.call(STRETCH_TIMEOUT, stretch_loop, whole, rate, samples, float(semitones))
+            audio = self._workers.call(
+                STRETCH_TIMEOUT, stretch_loop, whole, rate, samples, float(semitones)
+            )
         except WorkerFailed as error:
             raise NotAudio(f"{name} could not be stretched: {error.message}", field="key") from None
         return RiffLoop(audio, tuple(f"{name} {note}" for note in decoded.notes))
@@ -342,7 +389,9 @@ class RiffLibrary:
         whole = "_".join(part for part in (key and key.name, said, own) if part)
         whole = shortened(whole, STEM_BYTES)
         numbers = ("", *(f"_{number}" for number in range(1, 100_000)))
-        return next(path for n in numbers if not (path := self._folder / f"{whole}{n}{suffix}").exists())
+        return next(
+            path for n in numbers if not (path := self._folder / f"{whole}{n}{suffix}").exists()
+        )
 
 
 def _says(filename: str, key: Key | None, bpm: Fraction | None) -> bool:
@@ -355,7 +404,10 @@ def _says(filename: str, key: Key | None, bpm: Fraction | None) -> bool:
 
 
 def _given(content: Mapping[str, str]) -> Named:
-    key, bpm = parse_key(content.get("key", "")), Fraction(content["bpm"]) if "bpm" in content else None
+    key, bpm = (
+        parse_key(content.get("key", "")),
+        Fraction(content["bpm"]) if "bpm" in content else None,
+    )
     return Named(key, bpm if bpm is not None and in_range(bpm) else None)
 
 
@@ -370,7 +422,10 @@ def _estimated(content: Mapping[str, Any]) -> Mapping[str, float] | None:
 
 def _may_be_riff(path: Path) -> bool:
     return (
-        path.is_file() and not path.is_symlink() and not path.name.startswith(".") and not path.name.endswith(SIDECAR)
+        path.is_file()
+        and not path.is_symlink()
+        and not path.name.startswith(".")
+        and not path.name.endswith(SIDECAR)
     )
 
 
@@ -389,7 +444,15 @@ def _fingerprint(path: Path, own_bpm: Fraction, bpm: Fraction, rate: int, semito
         stat = path.stat()
     except OSError:
         raise NotFound(f"the riff {path.name} is gone", field="key") from None
-    what = (str(path.resolve()), stat.st_size, stat.st_mtime_ns, str(own_bpm), str(bpm), rate, semitones)
+    what = (
+        str(path.resolve()),
+        stat.st_size,
+        stat.st_mtime_ns,
+        str(own_bpm),
+        str(bpm),
+        rate,
+        semitones,
+    )
     return hashlib.sha256(repr(what).encode()).hexdigest()[:32]
 
 

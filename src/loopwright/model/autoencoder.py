@@ -47,7 +47,9 @@ def fold_weight_norm(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         if stem == name or length is None or length.shape != (direction.shape[0], 1, 1):
             continue
         # torch's own operation, to the last bit what the reference computes: the encoder amplifies rounding a thousandfold
-        folded[stem] = torch._weight_norm(folded.pop(name).float(), folded.pop(f"{stem}_g").float(), 0)
+        folded[stem] = torch._weight_norm(
+            folded.pop(name).float(), folded.pop(f"{stem}_g").float(), 0
+        )
     return folded
 
 
@@ -99,13 +101,17 @@ class Level(nn.Module):
 def encoder_level(channels: int, out_channels: int, stride: int) -> Level:
     """[b, channels, s] -> [b, out_channels, s / stride], for an even stride."""
     down = nn.Conv1d(channels, out_channels, 2 * stride, stride, padding=stride // 2)
-    return Level(*(ResidualUnit(channels, dilation) for dilation in DILATIONS), Snake(channels), down)
+    return Level(
+        *(ResidualUnit(channels, dilation) for dilation in DILATIONS), Snake(channels), down
+    )
 
 
 def decoder_level(channels: int, out_channels: int, stride: int) -> Level:
     """[b, channels, s] -> [b, out_channels, s * stride], for an even stride."""
     up = nn.ConvTranspose1d(channels, out_channels, 2 * stride, stride, padding=stride // 2)
-    return Level(Snake(channels), up, *(ResidualUnit(out_channels, dilation) for dilation in DILATIONS))
+    return Level(
+        Snake(channels), up, *(ResidualUnit(out_channels, dilation) for dilation in DILATIONS)
+    )
 
 
 def encoder(config: OobleckConfig) -> Level:
@@ -211,7 +217,9 @@ class Autoencoder(nn.Module):
 
     def decode_coarse(self, latents: Tensor) -> Tensor:
         """latents: [b, channels, f] -> [b, c, p]."""
-        out: Tensor = self.decoder.layers[: self._decoder_cut]((latents * self.scale).to(self._dtype))
+        out: Tensor = self.decoder.layers[: self._decoder_cut](
+            (latents * self.scale).to(self._dtype)
+        )
         return out
 
     def decode_fine(self, coarse: Tensor) -> Tensor:

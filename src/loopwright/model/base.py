@@ -62,7 +62,9 @@ class Gaussian:
 
     def sample(self, generator: torch.Generator) -> Tensor:
         """One draw, [channels, frames], its noise made on the generator's device."""
-        noise = torch.randn(self.mean.shape, generator=generator, device=generator.device, dtype=self.mean.dtype)
+        noise = torch.randn(
+            self.mean.shape, generator=generator, device=generator.device, dtype=self.mean.dtype
+        )
         return self.mean + self.std * noise.to(self.mean.device)
 
 

@@ -65,9 +65,13 @@ def _read_pickle(path: Path) -> Tensors:
             f"{path.name} was refused, since it holds more than weights: {reason.splitlines()[0]}"
         ) from None
     except (RuntimeError, OSError, EOFError, ValueError) as error:
-        raise CheckpointError(f"{path.name} is not a whole checkpoint: {str(error).splitlines()[0]}") from None
+        raise CheckpointError(
+            f"{path.name} is not a whole checkpoint: {str(error).splitlines()[0]}"
+        ) from None
     tensors = content.get("state_dict", content) if isinstance(content, dict) else None
-    if not isinstance(tensors, dict) or not all(isinstance(value, Tensor) for value in tensors.values()):
+    if not isinstance(tensors, dict) or not all(
+        isinstance(value, Tensor) for value in tensors.values()
+    ):
         raise CheckpointError(f"{path.name} must hold tensors by name, or a state_dict of them")
     return tensors
 

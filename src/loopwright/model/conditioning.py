@@ -45,7 +45,9 @@ class NumberEmbedding(nn.Module):
 
     def forward(self, value: Tensor) -> Tensor:
         """A number, [], clamped to its bounds -> [c]."""
-        share = (value.clamp(self.minimum, self.maximum) - self.minimum) / (self.maximum - self.minimum)
+        share = (value.clamp(self.minimum, self.maximum) - self.minimum) / (
+            self.maximum - self.minimum
+        )
         angles = 2 * math.pi * share * self.frequencies
         features = torch.cat([share[None], angles.sin(), angles.cos()])
         embedded: Tensor = self.project(features)
@@ -59,14 +61,22 @@ class Conditioner(nn.Module):
         super().__init__()
         self.context_names, self.global_names = config.context_names, config.global_names
         self.text_name = config.text.name
-        self.text = nn.Linear(config.text.hidden_width, config.width) if config.text.projected else nn.Identity()
-        self.numbers = nn.ModuleDict({number.name: NumberEmbedding(number, config.width) for number in config.numbers})
+        self.text = (
+            nn.Linear(config.text.hidden_width, config.width)
+            if config.text.projected
+            else nn.Identity()
+        )
+        self.numbers = nn.ModuleDict(
+            {number.name: NumberEmbedding(number, config.width) for number in config.numbers}
+        )
 
     def forward(self, states: Tensor, mask: Tensor, numbers: Mapping[str, Tensor]) -> Conditions:
         """states: [b, n, hidden width], mask: [b, n], the same numbers ([] each) for all -> Conditions."""
         rows = states.shape[0]
         text = self.text(states) * mask[..., None]
-        embedded = {name: embed(numbers[name]).expand(rows, 1, -1) for name, embed in self.numbers.items()}
+        embedded = {
+            name: embed(numbers[name]).expand(rows, 1, -1) for name, embed in self.numbers.items()
+        }
         parts = [text if name == self.text_name else embedded[name] for name in self.context_names]
         ones = mask.new_ones(rows, 1)
         masks = [mask if name == self.text_name else ones for name in self.context_names]

@@ -75,7 +75,11 @@ DENOISER_FIELDS = (
     "zero_init_branch_outputs",
 )
 
-ATTENTION_OPTIONS: Mapping[str, object] = {"differential": False, "feat_scale": False, "causal": False}
+ATTENTION_OPTIONS: Mapping[str, object] = {
+    "differential": False,
+    "feat_scale": False,
+    "causal": False,
+}
 OOBLECK_OPTIONS: Mapping[str, object] = {
     "use_snake": True,
     "antialias_activation": False,
@@ -191,14 +195,28 @@ def parse_config(values: Mapping[str, object]) -> ModelConfig:
     autoencoder = _autoencoder(model.section("pretransform"))
     conditioning = _conditioning(model.section("conditioning"), diffusion)
     denoiser = _denoiser(diffusion, conditioning)
-    model.equal("io_channels", model.integer("io_channels"), autoencoder.channels, "the autoencoder's latent_dim")
-    diffusion.equal("config.io_channels", denoiser.channels, autoencoder.channels, "the autoencoder's latent_dim")
+    model.equal(
+        "io_channels",
+        model.integer("io_channels"),
+        autoencoder.channels,
+        "the autoencoder's latent_dim",
+    )
+    diffusion.equal(
+        "config.io_channels",
+        denoiser.channels,
+        autoencoder.channels,
+        "the autoencoder's latent_dim",
+    )
     return ModelConfig(_spec(root, diffusion, autoencoder), denoiser, autoencoder, conditioning)
 
 
 @lru_cache
 def _open_small_text() -> str:
-    return resources.files("loopwright.model").joinpath("stable_audio_open_small.json").read_text(encoding="utf-8")
+    return (
+        resources.files("loopwright.model")
+        .joinpath("stable_audio_open_small.json")
+        .read_text(encoding="utf-8")
+    )
 
 
 def stable_audio_open_small_config() -> dict[str, object]:
@@ -210,7 +228,9 @@ def stable_audio_open_small_config() -> dict[str, object]:
 def _spec(root: Section, diffusion: Section, autoencoder: AutoencoderConfig) -> LatentSpec:
     window = root.integer("sample_size")
     if window < autoencoder.hop:
-        raise ValueError(f"sample_size must be at least one latent frame ({autoencoder.hop} samples), got {window}")
+        raise ValueError(
+            f"sample_size must be at least one latent frame ({autoencoder.hop} samples), got {window}"
+        )
     return LatentSpec(
         sample_rate=root.integer("sample_rate"),
         window_samples=window,
@@ -271,21 +291,36 @@ def _normalises_heads(section: Section) -> bool:
     return norm == "ln"
 
 
-def _check_widths(section: Section, config: DenoiserConfig, conditioning: ConditioningConfig) -> None:
+def _check_widths(
+    section: Section, config: DenoiserConfig, conditioning: ConditioningConfig
+) -> None:
     if config.width % config.heads:
         raise section.unsupported("embed_dim", f"a multiple of num_heads ({config.heads})")
     if config.head_width < 32 or config.head_width % 4:
-        raise section.unsupported("num_heads", f"such that embed_dim / num_heads ({config.head_width}) is 32, 36, 40 …")
+        raise section.unsupported(
+            "num_heads", f"such that embed_dim / num_heads ({config.head_width}) is 32, 36, 40 …"
+        )
     if config.inner_context_width % config.head_width:
-        raise section.unsupported("cond_token_dim", f"a multiple of a head's width ({config.head_width})")
+        raise section.unsupported(
+            "cond_token_dim", f"a multiple of a head's width ({config.head_width})"
+        )
     if config.heads % (config.inner_context_width // config.head_width):
-        raise section.unsupported("cond_token_dim", f"such that its heads divide num_heads ({config.heads})")
+        raise section.unsupported(
+            "cond_token_dim", f"such that its heads divide num_heads ({config.heads})"
+        )
     if not config.project_global and config.global_width != config.width:
-        raise section.unsupported("global_cond_dim", f"embed_dim ({config.width}) when it is not projected")
+        raise section.unsupported(
+            "global_cond_dim", f"embed_dim ({config.width}) when it is not projected"
+        )
     names = len(conditioning.global_names)
-    section.equal("cond_token_dim", config.context_width, conditioning.width, "conditioning.cond_dim")
     section.equal(
-        "global_cond_dim", config.global_width, conditioning.width * names, f"cond_dim × {names} global_cond_ids"
+        "cond_token_dim", config.context_width, conditioning.width, "conditioning.cond_dim"
+    )
+    section.equal(
+        "global_cond_dim",
+        config.global_width,
+        conditioning.width * names,
+        f"cond_dim × {names} global_cond_ids",
     )
 
 
@@ -313,7 +348,10 @@ def _oobleck(half: Section, channels_field: str, latent_channels: int, hop: int)
         section.only(name, value, default=False)
     section.only(channels_field, 2, default=2)
     section.equal(
-        "latent_dim", section.integer("latent_dim"), latent_channels, "what the autoencoder's latent_dim asks for"
+        "latent_dim",
+        section.integer("latent_dim"),
+        latent_channels,
+        "what the autoencoder's latent_dim asks for",
     )
     multiples, strides = section.integers("c_mults"), section.integers("strides")
     section.equal("strides", len(strides), len(multiples), "the number of c_mults")
@@ -330,7 +368,9 @@ def _conditioning(section: Section, diffusion: Section) -> ConditioningConfig:
     texts = [_text(one, width) for one in conditioners if one.get("type") == "t5"]
     numbers = tuple(_number(one) for one in conditioners if one.get("type") == "number")
     if len(texts) != 1:
-        raise ValueError(f"{section.path}.configs must have one conditioner of type t5, got {len(texts)}")
+        raise ValueError(
+            f"{section.path}.configs must have one conditioner of type t5, got {len(texts)}"
+        )
     for one in conditioners:
         if one.text("type") not in {"t5", "number"}:
             raise one.unsupported("type", "'t5' or 'number'")
@@ -353,7 +393,9 @@ def _text(section: Section, width: int) -> TextConfig:
         raise options.unsupported("t5_model_name", f"one of {', '.join(T5_WIDTHS)}")
     hidden = T5_WIDTHS[name]
     projected = options.flag("project_out", False) or hidden != width
-    return TextConfig(section.text("id"), name, options.integer("max_length", 128), hidden, projected)
+    return TextConfig(
+        section.text("id"), name, options.integer("max_length", 128), hidden, projected
+    )
 
 
 def _number(section: Section) -> NumberConfig:

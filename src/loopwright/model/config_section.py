@@ -58,7 +58,11 @@ class Section:
     def integers(self, name: str) -> tuple[int, ...]:
         """A list of whole numbers above 0, at least one."""
         value = self.get(name, _REQUIRED)
-        if not isinstance(value, list) or not value or not all(type(one) is int and one > 0 for one in value):
+        if (
+            not isinstance(value, list)
+            or not value
+            or not all(type(one) is int and one > 0 for one in value)
+        ):
             raise self.unsupported(name, "a list of whole numbers of at least 1")
         return tuple(value)
 
@@ -94,7 +98,9 @@ class Section:
             if name in options:
                 self.only(name, options[name])
             elif name not in fields:
-                raise ValueError(f"{self._path(name)} is not a known field, got {shown(self.values[name])}")
+                raise ValueError(
+                    f"{self._path(name)} is not a known field, got {shown(self.values[name])}"
+                )
 
     def equal(self, name: str, value: int, bound: int, what: str) -> None:
         """Check that a value agrees with another."""
@@ -103,7 +109,9 @@ class Section:
 
     def unsupported(self, name: str, allowed: str, default: object = None) -> ValueError:
         """The error for a field's value."""
-        return ValueError(f"{self._path(name)} must be {allowed}, got {shown(self.values.get(name, default))}")
+        return ValueError(
+            f"{self._path(name)} must be {allowed}, got {shown(self.values.get(name, default))}"
+        )
 
     def _path(self, name: str) -> str:
         return f"{self.path}.{name}" if self.path else name

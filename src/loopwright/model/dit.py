@@ -71,7 +71,11 @@ class ScaleNorm(nn.Module):
 
 def head_norm(config: DenoiserConfig) -> nn.Module:
     """The norm of queries or keys over a head's channels."""
-    return nn.LayerNorm(config.head_width, eps=HEAD_NORM_EPS) if config.normalise_heads else nn.Identity()
+    return (
+        nn.LayerNorm(config.head_width, eps=HEAD_NORM_EPS)
+        if config.normalise_heads
+        else nn.Identity()
+    )
 
 
 class SelfAttention(nn.Module):
@@ -110,7 +114,9 @@ class CrossAttention(nn.Module):
     def keys_values(self, context: Tensor) -> KeysValues:
         """context: [b, m, context width] -> keys and values, [b, h, m, d] each (a head that serves several is repeated)."""
         k, v = (split_heads(one, self.head_width) for one in self.to_kv(context).chunk(2, dim=-1))
-        return self.k_norm(k).repeat_interleave(self.heads_per_key, 1), v.repeat_interleave(self.heads_per_key, 1)
+        return self.k_norm(k).repeat_interleave(self.heads_per_key, 1), v.repeat_interleave(
+            self.heads_per_key, 1
+        )
 
     def forward(self, x: Tensor, keys_values: KeysValues) -> Tensor:
         """x: [b, n, width] -> [b, n, width]."""
@@ -206,7 +212,9 @@ class TimeFeatures(nn.Module):
 
 def two_linear(width: int, out_width: int, bias: bool) -> nn.Sequential:
     """A perceptron of two layers."""
-    return nn.Sequential(nn.Linear(width, out_width, bias), nn.SiLU(), nn.Linear(out_width, out_width, bias))
+    return nn.Sequential(
+        nn.Linear(width, out_width, bias), nn.SiLU(), nn.Linear(out_width, out_width, bias)
+    )
 
 
 class DiffusionTransformer(nn.Module):
@@ -217,7 +225,9 @@ class DiffusionTransformer(nn.Module):
         global_width = config.width if config.project_global else config.global_width
         self.timestep_features = TimeFeatures()
         self.to_timestep_embed = two_linear(TIME_FEATURES, config.width, bias=True)
-        self.to_cond_embed = two_linear(config.context_width, config.inner_context_width, bias=False)
+        self.to_cond_embed = two_linear(
+            config.context_width, config.inner_context_width, bias=False
+        )
         self.to_global_embed = two_linear(config.global_width, global_width, bias=False)
         self.preprocess_conv = nn.Conv1d(config.channels, config.channels, 1, bias=False)
         self.transformer = Transformer(config)
@@ -229,7 +239,9 @@ class DiffusionTransformer(nn.Module):
 
     def forward(self, x: Tensor, t: Tensor, keys_values: Tensor, global_cond: Tensor) -> Tensor:
         """x: [b, channels, frames], t: [b], keys_values: as above, global_cond: [b, global width] -> [b, channels, frames]."""
-        first = self.to_global_embed(global_cond) + self.to_timestep_embed(self.timestep_features(t))
+        first = self.to_global_embed(global_cond) + self.to_timestep_embed(
+            self.timestep_features(t)
+        )
         x = x + self.preprocess_conv(x)
         x = self.transformer(x.transpose(1, 2), first, keys_values).transpose(1, 2)
         out: Tensor = x + self.postprocess_conv(x)

@@ -25,4 +25,6 @@ def files_in(folder: Path) -> ModelFiles:
     for name in WEIGHT_FILES:
         if (folder / name).is_file():
             return ModelFiles(folder / CONFIG_FILE, folder / name)
-    raise CheckpointError(f"the folder {folder.name} must hold {' or '.join(WEIGHT_FILES)}, and holds neither")
+    raise CheckpointError(
+        f"the folder {folder.name} must hold {' or '.join(WEIGHT_FILES)}, and holds neither"
+    )

@@ -17,7 +17,7 @@ TRAINING = "diffusion."
 AVERAGED = "diffusion_ema.ema_model."
 
 
-def laid_over(base: Tensors, checkpoint: Tensors) -> dict[str, Tensor]:
+def apply_finetune(base: Tensors, checkpoint: Tensors) -> dict[str, Tensor]:
     """The base's tensors with the finetune's in their place. Raises CheckpointError where the denoiser is not whole."""
     tuned = _exported(checkpoint)
     missing = sorted(name for name in base if name.startswith(DENOISER) and name not in tuned)
@@ -34,11 +34,16 @@ def _exported(checkpoint: Tensors) -> dict[str, Tensor]:
     own = {
         name.removeprefix(TRAINING): tensor
         for name, tensor in checkpoint.items()
-        if not is_training or name.startswith(TRAINING)  # the rest is of the training alone: losses, optimisers
+        if not is_training
+        or name.startswith(TRAINING)  # the rest is of the training alone: losses, optimisers
     }
     averaged = {
         f"model.{name.removeprefix(AVERAGED)}": tensor
         for name, tensor in checkpoint.items()
         if name.startswith(AVERAGED)
     }
-    return {name: tensor for name, tensor in {**own, **averaged}.items() if not name.startswith(AUTOENCODER)}
+    return {
+        name: tensor
+        for name, tensor in {**own, **averaged}.items()
+        if not name.startswith(AUTOENCODER)
+    }

@@ -6,17 +6,19 @@ from torch import Tensor
 
 from loopwright.model.base import Conditioning, Denoising, Row, Sampler
 
-NO_GUIDANCE = 1.0
+NO_CFG = 1.0
 
 
-def guided(sampler: Sampler, positive: Conditioning, negative: Conditioning, scale: float) -> Denoising:
+def guided(
+    sampler: Sampler, positive: Conditioning, negative: Conditioning, scale: float
+) -> Denoising:
     """Drive a sampler with outputs led from the negative conditioning to the positive, ``scale`` times the way.
 
     A scale of 1 is the positive alone, and asks for one row a step instead of two.
     """
     x, t = next(sampler)
     while True:
-        if scale == NO_GUIDANCE:
+        if scale == NO_CFG:
             (output,) = yield (Row(x, t, positive),)
         else:
             wanted, unwanted = yield Row(x, t, positive), Row(x, t, negative)

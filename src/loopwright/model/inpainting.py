@@ -10,7 +10,7 @@ PULL_FROM, PULL_TO = 0.999, 0.2
 """Times within which there is a pull: not on pure noise, and the last touch is the model's own."""
 
 
-def pulled(sampler: Sampler, source: Tensor, mask: Tensor, strength: float) -> Sampler:
+def guide_latents(sampler: Sampler, source: Tensor, mask: Tensor, strength: float) -> Sampler:
     """A sampler whose estimate of the data is moved to the source by mask² · strength · (1 - t) / t, at most all the way.
 
     source: [channels, frames]; mask: [frames], 0 free … 1 kept. The share grows as noise gives way to data, as in

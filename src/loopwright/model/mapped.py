@@ -77,7 +77,9 @@ class MappedTensors(Mapping[str, Tensor]):
         view = self._views.get(name)
         if view is None:
             view = self._views[name] = memoryview(self._pages)[entry.start : entry.stop]
-            weakref.finalize(view, _let_go, self._pages, entry.start, entry.stop).atexit = False
+            weakref.finalize(
+                view, _release_pages, self._pages, entry.start, entry.stop
+            ).atexit = False
         return view
 
 
@@ -90,11 +92,13 @@ def _entries(header: Mapping[str, Any], start: int) -> dict[str, Entry]:
         if said["dtype"] not in DTYPES:
             raise SafetensorError(f"{name} is of the type {said['dtype']}, which is not supported")
         first, last = said["data_offsets"]
-        found[name] = Entry(DTYPES[said["dtype"]], tuple(said["shape"]), start + first, start + last)
+        found[name] = Entry(
+            DTYPES[said["dtype"]], tuple(said["shape"]), start + first, start + last
+        )
     return found
 
 
-def _let_go(pages: mmap.mmap, start: int, stop: int) -> None:
+def _release_pages(pages: mmap.mmap, start: int, stop: int) -> None:
     """The whole pages of a stretch may leave the memory; were they used again, they would be read again."""
     first, last = -(-start // mmap.PAGESIZE) * mmap.PAGESIZE, stop // mmap.PAGESIZE * mmap.PAGESIZE
     if last > first and hasattr(mmap, "MADV_DONTNEED"):  # Windows has none

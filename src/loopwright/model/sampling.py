@@ -15,7 +15,13 @@ from loopwright.model import flow_samplers as flow
 from loopwright.model import v_samplers as v
 from loopwright.model.base import LatentSpec, Objective, Sampler
 from loopwright.model.flow_samplers import Noise
-from loopwright.model.schedules import Schedule, exponential_sigmas, linear_times, log_snr_times, shifted
+from loopwright.model.schedules import (
+    Schedule,
+    exponential_sigmas,
+    linear_times,
+    log_snr_times,
+    shifted,
+)
 
 SAMPLERS: Mapping[Objective, tuple[str, ...]] = {
     "rf_denoiser": ("pingpong", "euler", "dpmpp", "rk4"),
@@ -53,7 +59,9 @@ def start(
     """
     if sampler not in SAMPLERS[spec.objective]:
         fitting = ", ".join(SAMPLERS[spec.objective])
-        raise ValueError(f"sampler must be one of {fitting} with the objective {spec.objective}, got {shown(sampler)}")
+        raise ValueError(
+            f"sampler must be one of {fitting} with the objective {spec.objective}, got {shown(sampler)}"
+        )
     level = 1.0 if init is None else init_noise_level
     if spec.objective == "v":
         return _start_v(sampler, steps, start_noise, noise, init, level)
@@ -62,7 +70,9 @@ def start(
 
 
 def _flow_times(sampler: str, spec: LatentSpec, steps: int, level: float, frames: int) -> Schedule:
-    if sampler == "rk4":  # the reference spaces this one evenly, and shifts it by length where the model asks for that
+    if (
+        sampler == "rk4"
+    ):  # the reference spaces this one evenly, and shifts it by length where the model asks for that
         return shifted(linear_times(steps, level), frames, spec.shift)
     return log_snr_times(steps, level)
 
@@ -79,7 +89,9 @@ def _start_flow(sampler: str, x: Tensor, times: Schedule, noise: Noise) -> Sampl
             return flow.pingpong(x, times, noise)
 
 
-def _start_v(sampler: str, steps: int, start_noise: Tensor, noise: Noise, init: Tensor | None, level: float) -> Sampler:
+def _start_v(
+    sampler: str, steps: int, start_noise: Tensor, noise: Noise, init: Tensor | None, level: float
+) -> Sampler:
     if sampler == "v-ddim":
         return v.v_ddim(_noised_v(start_noise, init, level), linear_times(steps, level))
     highest = min(math.tan(level * math.pi / 2), HIGHEST_SIGMA) if level < 1 else HIGHEST_SIGMA

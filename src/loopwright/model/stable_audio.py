@@ -26,18 +26,24 @@ from loopwright.model.base import Conditioning, Decoding, Encoding, Gaussian, La
 from loopwright.model.checkpoint import Tensors, load_strictly, read_tensors
 from loopwright.model.conditioning import Conditioner, Conditions
 from loopwright.model.config import ModelConfig, parse_config
-from loopwright.model.crew import Crew
 from loopwright.model.dit import DiffusionTransformer
 from loopwright.model.files import files_in
 from loopwright.model.text import TextEncoder
+from loopwright.model.tile_pool import TilePool
 from loopwright.model.tiling import Tile, tiles
 
 NAMES = (
     (r"^model\.model\.", "denoiser."),
     (r"^pretransform\.model\.", "autoencoder."),
     (r"^conditioner\.conditioners\.prompt\.proj_out\.", "conditioner.text."),
-    (r"^conditioner\.conditioners\.(\w+)\.embedder\.embedding\.0\.weights$", r"conditioner.numbers.\1.frequencies"),
-    (r"^conditioner\.conditioners\.(\w+)\.embedder\.embedding\.1\.", r"conditioner.numbers.\1.project."),
+    (
+        r"^conditioner\.conditioners\.(\w+)\.embedder\.embedding\.0\.weights$",
+        r"conditioner.numbers.\1.frequencies",
+    ),
+    (
+        r"^conditioner\.conditioners\.(\w+)\.embedder\.embedding\.1\.",
+        r"conditioner.numbers.\1.project.",
+    ),
 )
 """What parts are called in checkpoints of stable-audio-tools, and here."""
 
@@ -87,7 +93,7 @@ class StableAudio(ABC):
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        self.crew = Crew(1)
+        self.tile_pool = TilePool(1)
         self.spec: LatentSpec = config.spec
         self._encoder_split = encoder_split(config.autoencoder.encoder)
         self._decoder_split = decoder_split(config.autoencoder.decoder)
@@ -115,16 +121,22 @@ class StableAudio(ABC):
 
     def condition(self, text: TextPrompt) -> tuple[Conditioning, Conditioning]:
         """The prompt, and its opposite: the negative prompt, or nothing (zeros) without one. Both with the same length."""
-        texts = [text.prompt] if text.negative_prompt is None else [text.prompt, text.negative_prompt]
+        texts = (
+            [text.prompt] if text.negative_prompt is None else [text.prompt, text.negative_prompt]
+        )
         states, masks = zip(*(self._read(one) for one in texts), strict=True)
-        return self.guidance_pair(self.conditions(torch.cat(states), torch.cat(masks), text.seconds_total))
+        return self.guidance_pair(
+            self.conditions(torch.cat(states), torch.cat(masks), text.seconds_total)
+        )
 
     def guidance_pair(self, said: Conditions) -> tuple[Conditioning, Conditioning]:
         """said: of the prompt and, in a second row, of the negative prompt where there is one."""
         nothing = torch.zeros_like(said.context[:1])
         opposite = said.as_negative()[1:2] if len(said.context) > 1 else nothing
         pair = self.keys_values(torch.cat([said.context[:1], opposite]))
-        positive, negative = (StableAudioConditioning(pair[:, :, row], said.global_cond[0]) for row in range(2))
+        positive, negative = (
+            StableAudioConditioning(pair[:, :, row], said.global_cond[0]) for row in range(2)
+        )
         return positive, negative
 
     def ignored_words(self, prompt: str, negative_prompt: str | None) -> tuple[str, ...]:
@@ -153,14 +165,23 @@ class StableAudio(ABC):
 
         def fine_of(tile: Tile) -> Tensor:
             heard = stretch(audio, tile.start * cut.samples, tile.stop * cut.samples)
-            is_silence = tile.start > 0 and tile.stop < whole and not heard.any()  # of which all tiles are alike
-            computed = silence[0] if is_silence and silence else self.autoencoder.encode_fine(heard[None])
+            is_silence = (
+                tile.start > 0 and tile.stop < whole and not heard.any()
+            )  # of which all tiles are alike
+            computed = (
+                silence[0] if is_silence and silence else self.autoencoder.encode_fine(heard[None])
+            )
             if is_silence:
                 silence.append(computed)
             return computed[..., tile.kept(1)]
 
-        for pieces in self.crew.each(
-            fine_of, list(tiles(needed * cut.positions, self.tile_frames * cut.positions, cut.fine_reach, whole))
+        for pieces in self.tile_pool.each(
+            fine_of,
+            list(
+                tiles(
+                    needed * cut.positions, self.tile_frames * cut.positions, cut.fine_reach, whole
+                )
+            ),
         ):
             fine += pieces
             yield
@@ -176,11 +197,13 @@ class StableAudio(ABC):
         coarse = self.autoencoder.decode_coarse(latents[None, :, :needed])[..., :limit]
 
         def audio_of(tile: Tile) -> Tensor:
-            audio = self.autoencoder.decode_fine(coarse[..., tile.start : tile.stop])[0, :, tile.kept(cut.samples)]
+            audio = self.autoencoder.decode_fine(coarse[..., tile.start : tile.stop])[
+                0, :, tile.kept(cut.samples)
+            ]
             return audio[:, : samples - tile.keep_from * cut.samples]
 
         some = list(tiles(wanted, self.tile_frames * cut.positions, cut.fine_reach, limit))
-        for pieces in self.crew.each(audio_of, some):
+        for pieces in self.tile_pool.each(audio_of, some):
             yield torch.cat(pieces, -1)
 
 
@@ -211,7 +234,10 @@ class StableAudioModel(StableAudio, nn.Module):
         return self.text_encoder.characters_read(text)
 
     def conditions(self, states: Tensor, mask: Tensor, seconds_total: float) -> Conditions:  # noqa: D102
-        numbers = {"seconds_start": states.new_tensor(0.0), "seconds_total": states.new_tensor(seconds_total)}
+        numbers = {
+            "seconds_start": states.new_tensor(0.0),
+            "seconds_total": states.new_tensor(seconds_total),
+        }
         said: Conditions = self.conditioner(states, mask, numbers)
         return said
 
@@ -235,7 +261,9 @@ def read_config(path: Path) -> ModelConfig:
         raise CheckpointError(f"{path.name}: {error}") from None
 
 
-def load_stable_audio(config: ModelConfig, tensors: Tensors, text_encoder: TextEncoder) -> StableAudioModel:
+def load_stable_audio(
+    config: ModelConfig, tensors: Tensors, text_encoder: TextEncoder
+) -> StableAudioModel:
     """A model with these weights, in float32 on the CPU. Raises CheckpointError where they do not fit."""
     with torch.device("meta"):
         model = StableAudioModel(config, text_encoder)

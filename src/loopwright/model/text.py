@@ -42,10 +42,16 @@ class T5TextEncoder:
 
         try:
             self._tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-            model = T5EncoderModel.from_pretrained(folder, local_files_only=True, dtype=torch.float32)
+            model = T5EncoderModel.from_pretrained(
+                folder, local_files_only=True, dtype=torch.float32
+            )
         except (OSError, ValueError, KeyError) as error:
-            raise CheckpointError(f"the text encoder in the folder {folder.name} cannot be loaded: {error}") from None
-        self.module = nn.Module.to(model.requires_grad_(False), device)  # from_pretrained leaves it in evaluation mode
+            raise CheckpointError(
+                f"the text encoder in the folder {folder.name} cannot be loaded: {error}"
+            ) from None
+        self.module = nn.Module.to(
+            model.requires_grad_(False), device
+        )  # from_pretrained leaves it in evaluation mode
         self.width = int(model.config.d_model)
         self._tokens = tokens
         self._device = device
@@ -81,7 +87,11 @@ class T5TextEncoder:
 
     def _tokenize(self, texts: Sequence[str]) -> Any:
         return self._tokenizer(
-            list(texts), truncation=True, max_length=self._tokens, padding="max_length", return_tensors="pt"
+            list(texts),
+            truncation=True,
+            max_length=self._tokens,
+            padding="max_length",
+            return_tensors="pt",
         )
 
 

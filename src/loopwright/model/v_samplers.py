@@ -94,7 +94,9 @@ def dpmpp_3m_sde(x: Tensor, sigmas: Schedule, noise: Noise) -> Sampler:
     return x
 
 
-def _higher_orders(denoised: Tensor, h: float, earlier: list[tuple[Tensor, float]]) -> Tensor | float:
+def _higher_orders(
+    denoised: Tensor, h: float, earlier: list[tuple[Tensor, float]]
+) -> Tensor | float:
     """What the second and third order add, from divided differences of the estimates; newest of ``earlier`` first."""
     if not earlier:
         return 0.0

@@ -169,7 +169,9 @@ def loop_samples(bars: int, bpm: Fraction, sample_rate: int) -> int:
 
 def largest_fitting_bars(bpm: Fraction, window_samples: int, sample_rate: int) -> int | None:
     """The largest of 8, 4, 2, 1 bars whose loop fits into the window; None if not even one bar does."""
-    return next((bars for bars in BARS if loop_samples(bars, bpm, sample_rate) <= window_samples), None)
+    return next(
+        (bars for bars in BARS if loop_samples(bars, bpm, sample_rate) <= window_samples), None
+    )
 
 
 def bpm_number(bpm: Fraction) -> int | float:

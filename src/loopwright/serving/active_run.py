@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from loopwright.engine.base import Audio, Engine, Work
+from loopwright.engine.base import Audio, Engine, Task
 from loopwright.errors import Cancelled
-from loopwright.plan import GenerationPlan
+from loopwright.planning.plan import GenerationPlan
 from loopwright.serving.fairness import Owner
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ class ActiveRun:
         self.result: Future[Rendered] = Future()
         # whoever waits may go away; the worker alone decides how it ends
         self.result.set_running_or_notify_cancel()
-        self.pending: tuple[Row, ...] | Work = Work("conditioning", self._begin)
+        self.pending: tuple[Row, ...] | Task = Task("conditioning", self._begin)
         self.is_begun = False
         self.is_beside = False
         run = engine.start(plan)
@@ -108,12 +108,12 @@ class ActiveRun:
     @property
     def rows(self) -> tuple[Row, ...]:
         """What is to be evaluated; nothing, where work is to be done."""
-        return () if isinstance(self.pending, Work) else self.pending
+        return () if isinstance(self.pending, Task) else self.pending
 
     @property
     def is_decoding(self) -> bool:
         """Whether all its rows were evaluated."""
-        return isinstance(self.pending, Work) and self.pending.stage == "decoding"
+        return isinstance(self.pending, Task) and self.pending.stage == "decoding"
 
     @property
     def is_done(self) -> bool:
@@ -146,7 +146,7 @@ class ActiveRun:
 
     def work(self) -> None:
         """Do the work of its own that is pending, and go on to what it wants next."""
-        assert isinstance(self.pending, Work)
+        assert isinstance(self.pending, Task)
         began = time.perf_counter()
         try:
             answer = self.pending.do()
@@ -179,7 +179,7 @@ class ActiveRun:
         self._timings = Timings(queued=time.perf_counter() - self._submitted)
         self._report()
         first = next(self._steps)
-        assert isinstance(first, Work)
+        assert isinstance(first, Task)
         return first.do()
 
     def _go_on(self, answer: object) -> None:

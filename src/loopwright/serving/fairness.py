@@ -115,7 +115,9 @@ class FairShares:
             request = self._requests[owner]
             request.done += price
             request.last_turn = request.client.last_turn = self._turns
-        self._clients = {name: one for name, one in self._clients.items() if one.requests or one.backlog}
+        self._clients = {
+            name: one for name, one in self._clients.items() if one.requests or one.backlog
+        }
         share = sum(prices.values()) / len(self._clients)
         for client in self._clients.values():
             client.backlog = max(client.backlog - share, 0.0)

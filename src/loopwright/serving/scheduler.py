@@ -18,7 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from loopwright.engine.base import Engine
 from loopwright.errors import Cancelled
-from loopwright.plan import GenerationPlan
+from loopwright.planning.plan import GenerationPlan
 from loopwright.serving.active_run import ActiveRun, Progress
 from loopwright.serving.fairness import Owner
 from loopwright.serving.turns import Turns

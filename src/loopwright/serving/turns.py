@@ -77,7 +77,9 @@ class Turns:
         self._worked_last = False
         return batch
 
-    def _works_first(self, worker: ActiveRun, batch: Sequence[ActiveRun], runs: Sequence[ActiveRun]) -> bool:
+    def _works_first(
+        self, worker: ActiveRun, batch: Sequence[ActiveRun], runs: Sequence[ActiveRun]
+    ) -> bool:
         """Return whether a run's own work comes before the rows of a batch.
 
         Work that is done beside takes no turn. Of the runs behind the batch's leader, only one that

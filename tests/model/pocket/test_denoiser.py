@@ -20,7 +20,9 @@ from loopwright.model.pocket.tones import LOWEST_NOTE, NOTES, ROLL_CHANNELS, ROL
 
 DRUMS, TIMBRE = 3, 2
 CHANNELS = DRUMS + ROLL_CHANNELS + TIMBRE
-DENOISER = Denoiser(words=50, channels=CHANNELS, drum_channels=DRUMS, width=16, depth=1, heads=2, inner=16, patch=2)
+DENOISER = Denoiser(
+    words=50, channels=CHANNELS, drum_channels=DRUMS, width=16, depth=1, heads=2, inner=16, patch=2
+)
 MAJOR, MINOR = (0, 2, 4, 5, 7, 9, 11), (0, 2, 3, 5, 7, 8, 10)
 
 
@@ -64,19 +66,28 @@ def test_the_velocity_leads_to_what_is_predicted() -> None:
 @given(st.integers(0, 11), st.booleans())
 def test_notes_outside_the_key_are_silent(root: int, minor: bool) -> None:
     said = tokens(45, key_token(root, minor))
-    clean = DENOISER.clean(torch.randn(1, 4, CHANNELS), torch.tensor([0.6]), said, torch.tensor([120.0]))
-    sounding = clean[0, :, DRUMS : DRUMS + ROLL_CHANNELS].abs().amax(0).nonzero()[:, 0] % NOTES + LOWEST_NOTE
+    clean = DENOISER.clean(
+        torch.randn(1, 4, CHANNELS), torch.tensor([0.6]), said, torch.tensor([120.0])
+    )
+    sounding = (
+        clean[0, :, DRUMS : DRUMS + ROLL_CHANNELS].abs().amax(0).nonzero()[:, 0] % NOTES
+        + LOWEST_NOTE
+    )
     assert {(int(note) - root) % 12 for note in sounding} == set(MINOR if minor else MAJOR)
 
 
 def test_without_a_key_all_notes_may_sound() -> None:
     for said in (tokens(NULL), tokens(45), tokens(key_token(None, minor=True))):
-        clean = DENOISER.clean(torch.randn(1, 4, CHANNELS), torch.tensor([0.6]), said, torch.tensor([120.0]))
+        clean = DENOISER.clean(
+            torch.randn(1, 4, CHANNELS), torch.tensor([0.6]), said, torch.tensor([120.0])
+        )
         assert (clean[..., DRUMS : DRUMS + ROLL_CHANNELS] != 0).any(1).all()
 
 
 def test_positions_repeat_with_the_beat() -> None:
     position = musical_position(torch.tensor([60 * 44100 / 2048 / 8]), 64)  # eight frames a beat
     within_a_beat = slice(0, 6)  # a quarter, a half and one beat
-    assert torch.allclose(position[0, :8, within_a_beat], position[0, 8:16, within_a_beat], atol=1e-4)
+    assert torch.allclose(
+        position[0, :8, within_a_beat], position[0, 8:16, within_a_beat], atol=1e-4
+    )
     assert not torch.allclose(position[0, :8], position[0, 8:16], atol=1e-2)

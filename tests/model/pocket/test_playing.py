@@ -18,7 +18,7 @@ def said(text: str) -> Tokens:
     return tokenize(text, VOCABULARY) if text else NOTHING
 
 
-def words_of(tokens: Tokens) -> set[str]:
+def help_of(tokens: Tokens) -> set[str]:
     return {word for word, token in VOCABULARY.items() if token in tokens.ids}
 
 
@@ -46,7 +46,7 @@ def words_of(tokens: Tokens) -> set[str]:
 )
 def test_what_plays(prompt: str, negative: str, plays: set[str]) -> None:
     completed = PLAYING.completed(said(prompt), said(negative))
-    assert words_of(completed) == plays
+    assert help_of(completed) == plays
     assert len(completed.ids) == MAX_TOKENS
     assert completed.ids[-1] == PAD
 
@@ -60,5 +60,5 @@ def test_bass_goes_with_all_that_is_pitched() -> None:
 
 def test_guidance_leads_away_from_what_is_not_silent_anyway() -> None:
     assert PLAYING.led_from(said("drums, kick, hat")).ids == said("").ids
-    assert words_of(PLAYING.led_from(said("drums, dark"))) == {"dark"}
-    assert words_of(PLAYING.led_from(said("kick, dark"))) == {"kick", "dark"}
+    assert help_of(PLAYING.led_from(said("drums, dark"))) == {"dark"}
+    assert help_of(PLAYING.led_from(said("kick, dark"))) == {"kick", "dark"}

@@ -42,7 +42,9 @@ def test_the_weights_give_what_they_gave(model: PocketModel, name: str) -> None:
 
 @torch.inference_mode()
 @pytest.mark.parametrize("samples", [1, 2048, 30_000, 100_000])
-def test_a_part_is_decoded_as_it_is_in_the_whole(model: PocketModel, latents: Tensor, samples: int) -> None:
+def test_a_part_is_decoded_as_it_is_in_the_whole(
+    model: PocketModel, latents: Tensor, samples: int
+) -> None:
     whole = decoded(model, latents, FRAMES * HOP)
     part = decoded(model, latents, samples)
     assert part.shape == (2, samples)
@@ -56,7 +58,10 @@ def decoded(model: PocketModel, latents: Tensor, samples: int) -> Tensor:
 @torch.inference_mode()
 def test_encoding_the_first_frames_of_a_window(model: PocketModel) -> None:
     audio = torch.from_numpy(tone(220.0, 4.0))
-    few, all_of_them = drained(model.encode(audio, 20)), drained(model.encode(audio, model.spec.frames))
+    few, all_of_them = (
+        drained(model.encode(audio, 20)),
+        drained(model.encode(audio, model.spec.frames)),
+    )
     assert few.mean.shape == few.std.shape == (model.spec.channels, 20)
     assert torch.allclose(few.mean, all_of_them.mean[:, :20], atol=1e-3)
 
@@ -65,9 +70,16 @@ def test_encoding_the_first_frames_of_a_window(model: PocketModel) -> None:
 @pytest.mark.parametrize("note", [45, 57, 64])
 def test_the_encoder_hears_which_note_sounds(model: PocketModel, note: int) -> None:
     seconds = torch.arange(4 * SAMPLE_RATE) / SAMPLE_RATE
-    sound = sum((torch.sin(2 * torch.pi * h * note_hz(note) * seconds) / h for h in range(1, 9)), torch.zeros(()))
+    sound = sum(
+        (torch.sin(2 * torch.pi * h * note_hz(note) * seconds) / h for h in range(1, 9)),
+        torch.zeros(()),
+    )
     latents = drained(model.encode(0.15 * sound.expand(2, -1), 80)).mean
-    rolls = latents[model.drum_channels : model.drum_channels + ROLL_CHANNELS, 20:60].mean(1).reshape(ROLLS, NOTES)
+    rolls = (
+        latents[model.drum_channels : model.drum_channels + ROLL_CHANNELS, 20:60]
+        .mean(1)
+        .reshape(ROLLS, NOTES)
+    )
     assert rolls.argmax(1).tolist() == [note - LOWEST_NOTE] * ROLLS
 
 
@@ -92,7 +104,11 @@ def test_any_number_of_frames(model: PocketModel) -> None:
 def test_the_negative_prompt_counts(model: PocketModel) -> None:
     x = torch.randn(1, model.spec.channels, 32, generator=torch.Generator().manual_seed(0))
     outputs = [
-        model.denoise(x, torch.tensor([0.5]), [model.condition(TextPrompt("techno drums", negative, 12, 140.0))[1]])
+        model.denoise(
+            x,
+            torch.tensor([0.5]),
+            [model.condition(TextPrompt("techno drums", negative, 12, 140.0))[1]],
+        )
         for negative in (None, "melody", "blorp")
     ]
     assert not torch.allclose(outputs[0], outputs[1])
@@ -100,7 +116,9 @@ def test_the_negative_prompt_counts(model: PocketModel) -> None:
 
 
 @pytest.mark.parametrize(("bpm", "told"), [(133.5, 133.5), (None, 120.0)])
-def test_the_tempo_is_the_plans_and_never_read_from_words(model: PocketModel, bpm: float | None, told: float) -> None:
+def test_the_tempo_is_the_plans_and_never_read_from_words(
+    model: PocketModel, bpm: float | None, told: float
+) -> None:
     said, _ = model.condition(TextPrompt("techno drums 99bpm", None, 12, bpm))
     assert isinstance(said, PocketConditioning)
     assert said.bpm.item() == told
@@ -108,14 +126,23 @@ def test_the_tempo_is_the_plans_and_never_read_from_words(model: PocketModel, bp
 
 def test_words_without_effect_are_named_as_they_were_written(model: PocketModel) -> None:
     prompt = "Zydeco accordion with techno drums in F# minor, 4 bars at BPM: 120"
-    assert model.ignored_words(prompt, "Trombone, drums, Zydeco") == ("Zydeco", "accordion", "drums", "Trombone")
+    assert model.ignored_words(prompt, "Trombone, drums, Zydeco") == (
+        "Zydeco",
+        "accordion",
+        "drums",
+        "Trombone",
+    )
 
 
 def test_words_that_lose_their_room_to_what_is_meant_are_named(model: PocketModel) -> None:
     words = "techno dark hard busy spacious swing dry dusty industrial electronic bass acid reese sub strings"
     assert model.ignored_words(f"{words} piano", None) == ()
     assert model.ignored_words(f"{words} piano organ", None) == ("organ",)
-    assert model.ignored_words(f"{words} piano drums", "kick, snare") == ("strings", "piano", "drums")
+    assert model.ignored_words(f"{words} piano drums", "kick, snare") == (
+        "strings",
+        "piano",
+        "drums",
+    )
 
 
 def test_weights_that_do_not_fit_are_listed(model: PocketModel) -> None:

@@ -6,7 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loopwright.model.pocket.tokens import FIRST_WORD, MAX_TOKENS, NOTHING, NULL, PAD, key_token, tokenize
+from loopwright.model.pocket.tokens import (
+    FIRST_WORD,
+    MAX_TOKENS,
+    NOTHING,
+    NULL,
+    PAD,
+    key_token,
+    tokenize,
+)
 
 TECHNO, DRUMS, HAT, PAD_SOUND, HIP_HOP, DNB = range(FIRST_WORD, FIRST_WORD + 6)
 VOCABULARY = {
@@ -56,7 +64,12 @@ def test_an_article_is_no_key() -> None:
 
 
 def test_all_keys_have_tokens_of_their_own() -> None:
-    keys = {key_token(root, minor) for root in (*range(12), None) for minor in (True, False, None) if root is not None}
+    keys = {
+        key_token(root, minor)
+        for root in (*range(12), None)
+        for minor in (True, False, None)
+        if root is not None
+    }
     keys |= {key_token(None, True), key_token(None, False)}
     assert len(keys) == 38
     assert max(keys) == FIRST_WORD - 1
@@ -85,7 +98,9 @@ def test_unknown_words_are_named_once_and_left_out() -> None:
         ("the techno loop - 4 bars & 16 beats", ()),
     ],
 )
-def test_words_are_named_whole_and_as_they_were_written(prompt: str, ignored: tuple[str, ...]) -> None:
+def test_words_are_named_whole_and_as_they_were_written(
+    prompt: str, ignored: tuple[str, ...]
+) -> None:
     assert tokenize(prompt, VOCABULARY).ignored == ignored
 
 
@@ -120,4 +135,7 @@ def test_any_text_gives_as_many_tokens(prompt: str) -> None:
     tokens = tokenize(prompt, VOCABULARY)
     assert len(tokens.ids) == MAX_TOKENS
     assert all(word in prompt for word in tokens.ignored)
-    assert all(token == PAD or NULL <= token < FIRST_WORD or token in VOCABULARY.values() for token in tokens.ids)
+    assert all(
+        token == PAD or NULL <= token < FIRST_WORD or token in VOCABULARY.values()
+        for token in tokens.ids
+    )

@@ -17,9 +17,9 @@ from loopwright.model.pocket.tones import (
     TONE_CHANNELS,
     ToneDecoder,
     Tones,
+    decode_controls,
     note_hz,
     parted,
-    settled,
 )
 
 STEPS = 128
@@ -40,13 +40,17 @@ def tone(note: int, shares: dict[int, float], width: float = 0.0) -> Tones:
 
 def spectrum(sound: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:
     window = np.hanning(len(sound))
-    return np.fft.rfftfreq(len(sound), 1 / SAMPLE_RATE), np.abs(np.fft.rfft(sound.numpy() * window)) * 2 / window.sum()
+    return np.fft.rfftfreq(len(sound), 1 / SAMPLE_RATE), np.abs(
+        np.fft.rfft(sound.numpy() * window)
+    ) * 2 / window.sum()
 
 
 @pytest.mark.parametrize("note", [33, 57, 60, 81])
 def test_a_note_sounds_at_its_frequency_and_level(decoder: ToneDecoder, note: int) -> None:
     hz, amplitude = spectrum(decoder.sound(tone(note, {0: 1.0}))[0, 0])
-    assert hz[amplitude.argmax()] == pytest.approx(note_hz(note), abs=SAMPLE_RATE / (STEPS * FINE_HOP))
+    assert hz[amplitude.argmax()] == pytest.approx(
+        note_hz(note), abs=SAMPLE_RATE / (STEPS * FINE_HOP)
+    )
     assert amplitude.max() == pytest.approx(0.2, rel=0.15)
 
 
@@ -55,7 +59,9 @@ def test_harmonics_are_within_eight_cents(decoder: ToneDecoder) -> None:
         harmonic = HARMONIC_GROUPS[group]
         hz, amplitude = spectrum(decoder.sound(tone(48, {group: 1.0}))[0, 0])
         cents = 1200 * np.log2(hz[amplitude.argmax()] / (harmonic * note_hz(48)))
-        assert abs(cents) < 8 + 1200 * np.log2(1 + 0.5 * SAMPLE_RATE / (STEPS * FINE_HOP) / (harmonic * note_hz(48)))
+        assert abs(cents) < 8 + 1200 * np.log2(
+            1 + 0.5 * SAMPLE_RATE / (STEPS * FINE_HOP) / (harmonic * note_hz(48))
+        )
 
 
 def test_width_is_side_against_mid(decoder: ToneDecoder) -> None:
@@ -77,9 +83,9 @@ def test_what_is_not_present_is_silent(decoder: ToneDecoder) -> None:
     controls = torch.zeros(1, 8, CONTROLS)
     presence, *_ = parted(controls)
     presence[:] = -1
-    assert settled(controls).level.abs().max() == 0
+    assert decode_controls(controls).level.abs().max() == 0
     presence[..., 30] = 1
-    assert (settled(controls).level > 0).sum() == 8
+    assert (decode_controls(controls).level > 0).sum() == 8
 
 
 def test_latents_become_whole_frames(decoder: ToneDecoder) -> None:

@@ -14,25 +14,25 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from loopwright.errors import StorageFailed
-from loopwright.generation import Generation
+from loopwright.generation.result import Generation
+from loopwright.generation.service import Service
+from loopwright.generation.sources import takes_upload
 from loopwright.http.audio_json import audio_json
 from loopwright.http.body import JSON, read_body
-from loopwright.http.disconnect import unless_gone
+from loopwright.http.disconnect import cancel_on_disconnect
 from loopwright.http.openapi import AUDIO, OPTIONAL_AUDIO, generation_docs
-from loopwright.http.state import ServiceOf, SettingsOf, client_of, tell
+from loopwright.http.state import ServiceOf, SettingsOf, client_of, set_log_fields
 from loopwright.http.warnings_header import warnings_header
-from loopwright.request import (
+from loopwright.kinds.request import (
     GenerationRequest,
     GuidedLoopRequest,
     LoopRequest,
     RiffLoopRequest,
     StyleRequest,
 )
-from loopwright.request_edits import InpaintRequest, StackRequest, VariationRequest
-from loopwright.service import Service
+from loopwright.kinds.request_edits import InpaintRequest, StackRequest, VariationRequest
 from loopwright.settings import Settings
-from loopwright.sources import takes_upload
-from loopwright.storage import write_whole
+from loopwright.system.storage import write_whole
 
 log = structlog.get_logger()
 
@@ -51,7 +51,11 @@ async def style_transfer(request: Request, service: ServiceOf, settings: Setting
     return await _answer(StyleRequest, request, service, settings)
 
 
-@router.post("/loop", summary="Text (or audio) to a bar-exact loop", **generation_docs(LoopRequest, OPTIONAL_AUDIO))
+@router.post(
+    "/loop",
+    summary="Text (or audio) to a bar-exact loop",
+    **generation_docs(LoopRequest, OPTIONAL_AUDIO),
+)
 async def loop(request: Request, service: ServiceOf, settings: SettingsOf) -> Response:
     """A loop of exactly so many bars at a tempo, which the prompt names (`… 140bpm`) or `bpm` gives.
 
@@ -60,27 +64,37 @@ async def loop(request: Request, service: ServiceOf, settings: SettingsOf) -> Re
     return await _answer(LoopRequest, request, service, settings)
 
 
-@router.post("/loop-with-riff", summary="A loop from the riff library", **generation_docs(RiffLoopRequest))
+@router.post(
+    "/loop-with-riff", summary="A loop from the riff library", **generation_docs(RiffLoopRequest)
+)
 async def loop_with_riff(request: Request, service: ServiceOf, settings: SettingsOf) -> Response:
     """A riff in the key is chosen (the same seed chooses the same), stretched to the tempo, and used as the style source."""
     return await _answer(RiffLoopRequest, request, service, settings)
 
 
 @router.post(
-    "/loop-guided", summary="A loop that keeps parts of its source", **generation_docs(GuidedLoopRequest, AUDIO)
+    "/loop-guided",
+    summary="A loop that keeps parts of its source",
+    **generation_docs(GuidedLoopRequest, AUDIO),
 )
 async def loop_guided(request: Request, service: ServiceOf, settings: SettingsOf) -> Response:
     """Keeps the audio sent where the mask says and makes the rest new."""
     return await _answer(GuidedLoopRequest, request, service, settings)
 
 
-@router.post("/variation", summary="Versions near a loop", **generation_docs(VariationRequest, OPTIONAL_AUDIO))
+@router.post(
+    "/variation",
+    summary="Versions near a loop",
+    **generation_docs(VariationRequest, OPTIONAL_AUDIO),
+)
 async def variation(request: Request, service: ServiceOf, settings: SettingsOf) -> Response:
     """`n` loops near the audio sent, or near the earlier loop of `source_seed`."""
     return await _answer(VariationRequest, request, service, settings)
 
 
-@router.post("/inpaint", summary="Some of a loop made new", **generation_docs(InpaintRequest, AUDIO))
+@router.post(
+    "/inpaint", summary="Some of a loop made new", **generation_docs(InpaintRequest, AUDIO)
+)
 async def inpaint(request: Request, service: ServiceOf, settings: SettingsOf) -> Response:
     """The bars `from_bar` … `to_bar` (or `from_seconds` to `to_seconds`) of the audio sent are made new, the rest is kept."""
     return await _answer(InpaintRequest, request, service, settings)
@@ -92,27 +106,35 @@ async def stack(request: Request, service: ServiceOf, settings: SettingsOf) -> R
     body = await read_body(request, settings.max_body_bytes)
     asked, _, warnings = await body.take(StackRequest)
     work = service.generate_stack(asked, warnings, client=client_of(request))
-    generations = await unless_gone(request, work)
+    generations = await cancel_on_disconnect(request, work)
     return await _answered(request, generations, asked.return_format, settings)
 
 
-async def _answer(kind: type[GenerationRequest], request: Request, service: Service, settings: Settings) -> Response:
+async def _answer(
+    kind: type[GenerationRequest], request: Request, service: Service, settings: Settings
+) -> Response:
     body = await read_body(request, settings.max_body_bytes)
     asked, upload, warnings = await body.take(kind, takes_audio=takes_upload(kind))
     work = service.generate(asked, upload, warnings, client=client_of(request))
-    generations = await unless_gone(request, work)
+    generations = await cancel_on_disconnect(request, work)
     return await _answered(request, generations, asked.return_format, settings)
 
 
 async def _answered(
     request: Request, generations: Sequence[Generation], return_format: str, settings: Settings
 ) -> Response:
-    reply, encoding = await asyncio.to_thread(_reply, generations, return_format, settings.outputs_dir)
-    tell(request, **generations[0].summary(), count=len(generations), seconds_encoding=encoding)
+    reply, encoding = await asyncio.to_thread(
+        _reply, generations, return_format, settings.outputs_dir
+    )
+    set_log_fields(
+        request, **generations[0].summary(), count=len(generations), seconds_encoding=encoding
+    )
     return reply
 
 
-def _reply(generations: Sequence[Generation], return_format: str, keep_in: Path | None) -> tuple[Response, float]:
+def _reply(
+    generations: Sequence[Generation], return_format: str, keep_in: Path | None
+) -> tuple[Response, float]:
     """The reply, and the seconds it took to encode."""
     began = time.perf_counter()
     files = [generation.encoded() for generation in generations]
@@ -135,7 +157,11 @@ def _as_file(generations: Sequence[Generation], files: Sequence[bytes]) -> Respo
     name, content, media_type = first.file_name(), files[0], first.media_type
     if len(files) > 1:
         names = [generation.file_name() for generation in generations]
-        name, content, media_type = f"{Path(name).stem}_and_more.zip", _zipped(names, files), "application/zip"
+        name, content, media_type = (
+            f"{Path(name).stem}_and_more.zip",
+            _zipped(names, files),
+            "application/zip",
+        )
     headers = {**_headers(generations), "Content-Disposition": f'attachment; filename="{name}"'}
     return Response(content, media_type=media_type, headers=headers)
 
@@ -143,7 +169,9 @@ def _as_file(generations: Sequence[Generation], files: Sequence[bytes]) -> Respo
 def _headers(generations: Sequence[Generation]) -> dict[str, str]:
     """The first one's facts, and the warnings of all: a file has no other place for them."""
     headers = dict(generations[0].headers())
-    warnings = list(dict.fromkeys(warning for generation in generations for warning in generation.warnings))
+    warnings = list(
+        dict.fromkeys(warning for generation in generations for warning in generation.warnings)
+    )
     if warnings:
         headers["X-Warnings"] = warnings_header(warnings)
     return headers

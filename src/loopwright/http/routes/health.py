@@ -24,7 +24,12 @@ async def health(service: ServiceOf) -> JSONResponse:
     """
     status = service.model_status()
     body = _health(status, service.loaded_info()) | {"converting": service.is_converting()}
-    said = {**body, "model": str(service.models.active), "version": __version__, "queue_depth": service.queue_depth}
+    said = {
+        **body,
+        "model": str(service.models.active),
+        "version": __version__,
+        "queue_depth": service.queue_depth,
+    }
     return JSONResponse(said, 503 if status.state == "error" else 200)
 
 
@@ -38,7 +43,10 @@ async def live() -> dict[str, str]:
 async def ready(service: ServiceOf) -> JSONResponse:
     """200 when the model is loaded, else 503."""
     state = service.model_status().state
-    if state in {"ready", "absent"}:  # absent: unloaded on demand, and loaded again when it is needed
+    if state in {
+        "ready",
+        "absent",
+    }:  # absent: unloaded on demand, and loaded again when it is needed
         return JSONResponse({"status": "ready"})
     return JSONResponse({"status": state}, 503)
 

@@ -7,7 +7,7 @@ from fastapi import APIRouter
 from loopwright.engine.base import ModelInfo
 from loopwright.http.state import ServiceOf
 from loopwright.music.tempo import BARS
-from loopwright.plan import ModelLimits
+from loopwright.planning.plan import ModelLimits
 
 router = APIRouter(tags=["model"])
 
@@ -54,12 +54,25 @@ def _parameters(limits: ModelLimits) -> dict[str, object]:
     return {
         "bars": {"default": "auto", "options": sorted(BARS), "type": "int"},
         "cfg_scale": {"default": limits.default_cfg_scale, "range": "0-20", "type": "float"},
-        "loop_type": {"default": "auto", "options": ["drums", "instruments", "auto"], "type": "string"},
+        "loop_type": {
+            "default": "auto",
+            "options": ["drums", "instruments", "auto"],
+            "type": "string",
+        },
         "negative_prompt": {"required": False, "type": "string"},
         "prompt": {"required": True, "type": "string"},
         "return_format": {"default": "file", "options": ["file", "base64"], "type": "string"},
-        "sampler_type": {"default": limits.samplers[0], "options": list(limits.samplers), "type": "string"},
+        "sampler_type": {
+            "default": limits.samplers[0],
+            "options": list(limits.samplers),
+            "type": "string",
+        },
         "seed": {"default": -1, "note": "-1 for random", "type": "int"},
         "steps": {"default": limits.default_steps, "range": f"1-{limits.max_steps}", "type": "int"},
-        "style_strength": {"default": 0.8, "note": "For style transfer", "range": "0.1-1.0", "type": "float"},
+        "style_strength": {
+            "default": 0.8,
+            "note": "For style transfer",
+            "range": "0.1-1.0",
+            "type": "float",
+        },
     }

@@ -13,11 +13,11 @@ from starlette.responses import JSONResponse
 from loopwright.engine.base import ModelKey
 from loopwright.engine.registry import ModelStatus
 from loopwright.errors import InvalidInput, LoopwrightError
+from loopwright.generation.models import Models, Prompts, unused_finetune_fields
 from loopwright.http.body import read_body
 from loopwright.http.openapi import ERRORS, body_docs
 from loopwright.http.state import ServiceOf, SettingsOf
-from loopwright.models import Models, Prompts, unused_finetune_fields
-from loopwright.request import ModelChoice, Prefer, PromptsRequest
+from loopwright.kinds.request import ModelChoice, Prefer, PromptsRequest
 
 router = APIRouter(tags=["models"])
 
@@ -62,7 +62,10 @@ async def switch(request: Request, service: ServiceOf, settings: SettingsOf) -> 
         "success": True,
         "model_type": info.key.type,
         "device": info.device,
-        "config": {"sample_rate": info.limits.sample_rate, "sample_size": info.limits.window_samples},
+        "config": {
+            "sample_rate": info.limits.sample_rate,
+            "sample_size": info.limits.window_samples,
+        },
         "cache_status": _cache_status(service.models),
         "message": f"{info.key} is loaded and active",
         "warnings": [*warnings, *unused_finetune_fields(choice)],
@@ -70,7 +73,9 @@ async def switch(request: Request, service: ServiceOf, settings: SettingsOf) -> 
 
 
 @router.post("/models/checkpoints", summary="The checkpoints of a repository", **CHOICE)
-async def checkpoints(request: Request, service: ServiceOf, settings: SettingsOf) -> dict[str, object]:
+async def checkpoints(
+    request: Request, service: ServiceOf, settings: SettingsOf
+) -> dict[str, object]:
     """`finetune_repo` names the repository. Where there is none, or none in it: 404 with a `hint`."""
     with _failing_with_no_checkpoints():
         body = await read_body(request, settings.max_body_bytes)
@@ -82,7 +87,12 @@ async def checkpoints(request: Request, service: ServiceOf, settings: SettingsOf
                 code="missing_parameter",
             )
         found = await asyncio.to_thread(service.models.checkpoints, choice.finetune_repo)
-    return {"success": True, "repo": choice.finetune_repo, "checkpoints": found, "count": len(found)}
+    return {
+        "success": True,
+        "repo": choice.finetune_repo,
+        "checkpoints": found,
+        "count": len(found),
+    }
 
 
 @contextmanager
@@ -117,12 +127,19 @@ async def prompts(
     responses=ERRORS,
     openapi_extra=body_docs(PromptsRequest),
 )
-async def prompts_of_body(request: Request, service: ServiceOf, settings: SettingsOf) -> dict[str, object]:
+async def prompts_of_body(
+    request: Request, service: ServiceOf, settings: SettingsOf
+) -> dict[str, object]:
     """As with GET. The fields may also be called `finetune_repo` and `finetune_checkpoint`."""
     body = await read_body(request, settings.max_body_bytes)
     asked, _, warnings = await body.take(PromptsRequest)
-    repo, checkpoint = asked.finetune_repo or asked.repo, asked.finetune_checkpoint or asked.checkpoint
-    found = await asyncio.to_thread(service.models.prompts, repo, checkpoint, asked.key, asked.prefer)
+    repo, checkpoint = (
+        asked.finetune_repo or asked.repo,
+        asked.finetune_checkpoint or asked.checkpoint,
+    )
+    found = await asyncio.to_thread(
+        service.models.prompts, repo, checkpoint, asked.key, asked.prefer
+    )
     return {**_prompts(service.models, found), "warnings": list(warnings)}
 
 

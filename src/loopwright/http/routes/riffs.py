@@ -12,7 +12,7 @@ from loopwright.errors import InvalidInput
 from loopwright.http.body import read_body
 from loopwright.http.openapi import AUDIO, ERRORS, body_docs
 from loopwright.http.state import ServiceOf, SettingsOf
-from loopwright.request import RiffUpload
+from loopwright.kinds.request import RiffUpload
 
 router = APIRouter(prefix="/riffs", tags=["riffs"])
 
@@ -25,7 +25,9 @@ async def available(service: ServiceOf) -> dict[str, object]:
     return {
         "available_keys": list(by_key),
         "total_keys": len(by_key),
-        "riff_details": {key: [riff.described() for riff in riffs] for key, riffs in by_key.items()},
+        "riff_details": {
+            key: [riff.described() for riff in riffs] for key, riffs in by_key.items()
+        },
         "skipped": dict(catalog.skipped),
     }
 
@@ -37,13 +39,25 @@ async def add(request: Request, service: ServiceOf, settings: SettingsOf) -> JSO
     asked, upload, warnings = await body.take(RiffUpload, takes_audio=True)
     if upload is None:
         raise InvalidInput(
-            "audio_file is missing; it must be an audio file", field="audio_file", code="missing_parameter"
+            "audio_file is missing; it must be an audio file",
+            field="audio_file",
+            code="missing_parameter",
         )
     bpm = None if asked.bpm is None else Fraction(str(asked.bpm))
     riff, notes = await asyncio.to_thread(
-        service.sources.riffs.add, upload.data, asked.filename or upload.name, asked.key, bpm, upload.field
+        service.sources.riffs.add,
+        upload.data,
+        asked.filename or upload.name,
+        asked.key,
+        bpm,
+        upload.field,
     )
-    said = {"success": True, "key": riff.key.name, **riff.described(), "warnings": [*warnings, *notes]}
+    said = {
+        "success": True,
+        "key": riff.key.name,
+        **riff.described(),
+        "warnings": [*warnings, *notes],
+    }
     return JSONResponse(said)
 
 

@@ -60,11 +60,11 @@ class BodyDecoder(nn.Module):
 
     def sound(self, controls: Tensor) -> Tensor:
         """controls: [rows, steps, 2 * BODIES] -> [rows, samples]."""
-        sound: Tensor = self.oscillators(settled(controls))
+        sound: Tensor = self.oscillators(decode_controls(controls))
         return sound
 
 
-def settled(controls: Tensor) -> Tensor:
+def decode_controls(controls: Tensor) -> Tensor:
     """What the network gives, as amplitudes. controls: [rows, steps, 2 * BODIES] -> [rows, steps, BODIES].
 
     Something rings where it is likelier than not; it is the oscillator that is the likeliest of near ones for a while.
@@ -78,7 +78,9 @@ def settled(controls: Tensor) -> Tensor:
 
 def _over_time(values: Tensor, steps: int) -> Tensor:
     """Means over so many steps: [rows, steps, numbers] -> the same shape."""
-    return F.avg_pool1d(values.transpose(1, 2), steps, 1, steps // 2, count_include_pad=False).transpose(1, 2)
+    return F.avg_pool1d(
+        values.transpose(1, 2), steps, 1, steps // 2, count_include_pad=False
+    ).transpose(1, 2)
 
 
 def _oscillators() -> Oscillators:

@@ -72,7 +72,12 @@ class Block(nn.Module):
     def forward(self, x: Tensor, condition: Tensor, turn: tuple[Tensor, Tensor]) -> Tensor:
         """x: [rows, patches, width], condition: [rows, CONDITION]."""
         modulation = self.modulation(condition)[:, None].chunk(6, -1)
-        x = x + (1 + modulation[2]) * self._attend(self.self_norm(x) * (1 + modulation[0]) + modulation[1], turn) * 0.5
+        x = (
+            x
+            + (1 + modulation[2])
+            * self._attend(self.self_norm(x) * (1 + modulation[0]) + modulation[1], turn)
+            * 0.5
+        )
         inner = self.inner_norm(x) * (1 + modulation[3]) + modulation[4]
         inner = inner + self.mix(inner.transpose(1, 2)).transpose(1, 2)
         out: Tensor = self.narrow(F.gelu(self.widen(inner), approximate="tanh"))
@@ -98,7 +103,15 @@ class Denoiser(nn.Module):
     white: Tensor
 
     def __init__(
-        self, words: int, channels: int, drum_channels: int, width: int, depth: int, heads: int, inner: int, patch: int
+        self,
+        words: int,
+        channels: int,
+        drum_channels: int,
+        width: int,
+        depth: int,
+        heads: int,
+        inner: int,
+        patch: int,
     ) -> None:
         super().__init__()
         self.patch = patch
@@ -108,19 +121,26 @@ class Denoiser(nn.Module):
         seen = sum(self.moved_parts)
         self.input = nn.Linear(patch * (seen + POSITION_CHANNELS), width)
         self.words = nn.Embedding(words, width)
-        self.time = nn.Sequential(nn.Linear(2 * TIME_FEATURES, width), nn.SiLU(), nn.Linear(width, width))
-        self.tempo = nn.Sequential(nn.Linear(2 * TEMPO_FEATURES, width), nn.SiLU(), nn.Linear(width, width))
+        self.time = nn.Sequential(
+            nn.Linear(2 * TIME_FEATURES, width), nn.SiLU(), nn.Linear(width, width)
+        )
+        self.tempo = nn.Sequential(
+            nn.Linear(2 * TEMPO_FEATURES, width), nn.SiLU(), nn.Linear(width, width)
+        )
         self.said = nn.Sequential(nn.Linear(width, width), nn.SiLU(), nn.Linear(width, width))
         self.condition = nn.Linear(width, CONDITION)
         self.blocks = nn.ModuleList([Block(width, heads, inner) for _ in range(depth)])
         self.norm = nn.LayerNorm(width)
         self.output = nn.Linear(width, patch * seen)
         pitches = torch.arange(NOTES_WITH_ROOM) + LOWEST_NOTE - MOST_DOWN
-        self.register_buffer("white", torch.isin(pitches % NO_ROOT, torch.tensor(WHITE_KEYS)), persistent=False)
+        self.register_buffer(
+            "white", torch.isin(pitches % NO_ROOT, torch.tensor(WHITE_KEYS)), persistent=False
+        )
 
     def forward(self, x: Tensor, t: Tensor, tokens: Tensor, bpm: Tensor, loudest: Tensor) -> Tensor:
         """The velocity. x: [rows, frames, channels], frames a multiple of the patch; t: [rows]; tokens: [rows, MAX_TOKENS];
-        bpm: [rows]; loudest: what a note is at most, []. Unbounded, a note may grow from step to step."""
+        bpm: [rows]; loudest: what a note is at most, []. Unbounded, a note may grow from step to step.
+        """
         drums, notes, timbre = torch.split(self.clean(x, t, tokens, bpm), self.parts, -1)
         clean = torch.cat([drums, torch.minimum(notes.clamp(min=0), loudest), timbre], -1)
         return velocity_to(clean, x, t)
@@ -160,9 +180,19 @@ class Denoiser(nn.Module):
     def _condition(self, t: Tensor, tokens: Tensor, bpm: Tensor) -> Tensor:
         """Time, tempo and the sum of the words, [rows, width]."""
         said = (self.words(tokens) * (tokens != PAD)[..., None]).sum(1)
-        frequencies = torch.exp(torch.linspace(0, math.log(HIGHEST_TIME_FREQUENCY), TIME_FEATURES, device=t.device))
-        octaves = torch.log2(bpm / 60)[:, None] * torch.arange(1, TEMPO_FEATURES + 1, device=t.device) * (math.pi / 2)
-        total: Tensor = self.time(_waves(t[:, None] * frequencies)) + self.tempo(_waves(octaves)) + self.said(said)
+        frequencies = torch.exp(
+            torch.linspace(0, math.log(HIGHEST_TIME_FREQUENCY), TIME_FEATURES, device=t.device)
+        )
+        octaves = (
+            torch.log2(bpm / 60)[:, None]
+            * torch.arange(1, TEMPO_FEATURES + 1, device=t.device)
+            * (math.pi / 2)
+        )
+        total: Tensor = (
+            self.time(_waves(t[:, None] * frequencies))
+            + self.tempo(_waves(octaves))
+            + self.said(said)
+        )
         return total
 
 

@@ -53,17 +53,26 @@ class DrumDecoder(nn.Module):
         """latents: [rows, frames, channels] -> mid and side, [rows, 2, frames * HOP]. generator: of the noise."""
         coarse = self.up(self.coarse(self.input(latents)))
         fine = coarse.reshape(coarse.shape[0], FINE_PER_LATENT * coarse.shape[1], -1)
-        noise, spectrum = torch.split(self.output(self.norm(self.fine(fine))), [NOISE, SPECTRUM], -1)
+        noise, spectrum = torch.split(
+            self.output(self.norm(self.fine(fine))), [NOISE, SPECTRUM], -1
+        )
         bodies = self.bodies(latents)
         return self._noise(noise, generator) + self._spectrum(spectrum) + _as_mid(bodies)
 
     def _noise(self, log_gain: Tensor, generator: torch.Generator) -> Tensor:
         """[rows, fine frames, NOISE] -> [rows, 2, samples]: noise shaped in bands, mid and side."""
         rows, fine, _ = log_gain.shape
-        gain = torch.exp(log_gain.clamp(-10, 2)).reshape(rows, fine, 2, 4, NOISE_BANDS) @ self.bands * NOISE_GAIN
+        gain = (
+            torch.exp(log_gain.clamp(-10, 2)).reshape(rows, fine, 2, 4, NOISE_BANDS)
+            @ self.bands
+            * NOISE_GAIN
+        )
         # drawn frame by frame, both parts together: fewer frames have the noise of the first of more
         parts = torch.randn((rows, fine, 2, *gain.shape[2:]), generator=generator).to(gain)
-        noise = torch.fft.irfft(torch.complex(parts[:, :, 0], parts[:, :, 1]) * gain, n=NOISE_FFT) * self.noise_window
+        noise = (
+            torch.fft.irfft(torch.complex(parts[:, :, 0], parts[:, :, 1]) * gain, n=NOISE_FFT)
+            * self.noise_window
+        )
         pieces = noise.permute(0, 2, 1, 3, 4).reshape(rows * 2, fine * 4, NOISE_FFT)
         return (overlap_add(pieces, NOISE_HOP) / HANN_OVERLAP_GAIN).reshape(rows, 2, -1)
 
@@ -73,7 +82,9 @@ class DrumDecoder(nn.Module):
         settings = settings.reshape(rows, fine * 2, 2, 2, SPECTRUM_BINS)
         spectrum = torch.polar(torch.exp(settings[:, :, :, 0].clamp(max=5.0)), settings[:, :, :, 1])
         turned = spectrum.reshape(rows, -1, TURNS, 2, SPECTRUM_BINS) * self.turns[:, None]
-        pieces = torch.fft.irfft(turned.reshape(spectrum.shape), n=SPECTRUM_FFT) * self.spectrum_window
+        pieces = (
+            torch.fft.irfft(turned.reshape(spectrum.shape), n=SPECTRUM_FFT) * self.spectrum_window
+        )
         mid, side = (overlap_add(pieces[:, :, channel], SPECTRUM_HOP) for channel in range(2))
         return torch.stack([mid, side], 1) / HANN_OVERLAP_GAIN * SPECTRUM_GAIN
 

@@ -8,7 +8,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from loopwright.model.pocket.layers import FINE_HOP, FINE_PER_LATENT, HOP, SAMPLE_RATE, blocks, frames, mel_bands
+from loopwright.model.pocket.layers import (
+    FINE_HOP,
+    FINE_PER_LATENT,
+    HOP,
+    SAMPLE_RATE,
+    blocks,
+    frames,
+    mel_bands,
+)
 from loopwright.model.pocket.tones import LOWEST_NOTE, NOTES, ROLLS, TIMBRE_CHANNELS, note_hz
 
 MEL_BANDS = 96
@@ -17,7 +25,9 @@ TRANSIENT_HOP = FINE_HOP // 4
 PITCH_BANDS, PITCH_BANDS_PER_OCTAVE, LOWEST_PITCH_HZ = 168, 24, 65.4
 LOW_BINS = 41
 """Bins of the 1024-sample spectrum, up to 1.7 kHz, whose phase is a feature too."""
-FEATURES = MEL_BANDS + PITCH_BANDS + 4 * TRANSIENT_BANDS + 2 * LOW_BINS + MEL_BANDS + PITCH_BANDS // 2
+FEATURES = (
+    MEL_BANDS + PITCH_BANDS + 4 * TRANSIENT_BANDS + 2 * LOW_BINS + MEL_BANDS + PITCH_BANDS // 2
+)
 
 LONG_FFT = 16384
 """372 ms: tells a semitone from the next down to 46 Hz."""
@@ -86,7 +96,9 @@ class LongFeatures(nn.Module):
 
     def forward(self, audio: Tensor) -> Tensor:
         """audio: [rows, 2, samples] -> [rows, samples // HOP, 2 * LONG_BANDS]: levels, and how far bands stand out."""
-        spectrum = torch.fft.rfft(frames(audio.mean(1), LONG_FFT, HOP) * self.window).abs() * GAIN_LONG
+        spectrum = (
+            torch.fft.rfft(frames(audio.mean(1), LONG_FFT, HOP) * self.window).abs() * GAIN_LONG
+        )
         level = (_log(spectrum @ self.bands.T) + 3) / 1.5
         around = F.avg_pool1d(level, 25, 1, 12, count_include_pad=False)
         return torch.cat([level, level - around], -1)
@@ -123,11 +135,13 @@ class Encoder(nn.Module):
     def joined(self, heard: Tensor) -> Tensor:
         """What the fine half of the network makes of them: [rows, frames, coarse width]."""
         fine = self.fine(self.input(heard))
-        joined: Tensor = self.down(fine.reshape(fine.shape[0], fine.shape[1] // FINE_PER_LATENT, -1))
+        joined: Tensor = self.down(
+            fine.reshape(fine.shape[0], fine.shape[1] // FINE_PER_LATENT, -1)
+        )
         return joined
 
 
-class Listener(Encoder):
+class PocketEncoder(Encoder):
     """The encoder that ships: it tells drums from tones, and which notes the tones are.
 
     Every note is looked at by the same small network, at its own harmonics; the wider network hears what they found and
@@ -150,12 +164,16 @@ class Listener(Encoder):
         """audio: [rows, 2, samples] -> latents, [rows, frames, channels]: of drums, notes, timbre."""
         heard = self.heard(audio)
         looks = self.look(self.long(audio), heard[..., MEL_BANDS : MEL_BANDS + PITCH_BANDS])
-        hidden = self.norm(self.coarse(self.joined(heard) + self.tell(self.found(looks).flatten(-2))))
+        hidden = self.norm(
+            self.coarse(self.joined(heard) + self.tell(self.found(looks).flatten(-2)))
+        )
         told = self.told(hidden).reshape(*hidden.shape[:-1], NOTES, TOLD)
         decided = F.gelu(self.decide(torch.cat([looks, told], -1)), approximate="tanh")
         notes = self.loud(decided).transpose(-1, -2).flatten(-2)
         output = self.output(hidden)
-        return torch.cat([output[..., : self.drum_channels], notes, output[..., self.drum_channels :]], -1)
+        return torch.cat(
+            [output[..., : self.drum_channels], notes, output[..., self.drum_channels :]], -1
+        )
 
 
 class HarmonicView(nn.Module):
@@ -176,7 +194,9 @@ class HarmonicView(nn.Module):
         quick = _bands_at(QUICK_HARMONICS, above, PITCH_BANDS_PER_OCTAVE, around=0)
         for name, bands, count in (("near", near, LONG_BANDS), ("quick", quick, PITCH_BANDS)):
             self.register_buffer(name, bands.clamp(0, count - 1), persistent=False)
-            self.register_buffer(f"{name}_there", ((bands >= 0) & (bands < count)).float(), persistent=False)
+            self.register_buffer(
+                f"{name}_there", ((bands >= 0) & (bands < count)).float(), persistent=False
+            )
         self.look = nn.Linear(2 * near.shape[1] + FINE_PER_LATENT * quick.shape[1], width)
         self.which = nn.Parameter(torch.zeros(NOTES, width))
         self.over_time = nn.Conv1d(width, width, 5, padding=2, groups=width)
@@ -190,13 +210,22 @@ class HarmonicView(nn.Module):
         rows, frames, _ = long.shape
         level, above = torch.split(long, LONG_BANDS, -1)
         fine = quick[..., self.quick] * self.quick_there
-        of_frames = fine.reshape(rows, frames, FINE_PER_LATENT, NOTES, -1).transpose(2, 3).flatten(-2)
+        of_frames = (
+            fine.reshape(rows, frames, FINE_PER_LATENT, NOTES, -1).transpose(2, 3).flatten(-2)
+        )
         given = torch.cat(
-            [level[..., self.near] * self.near_there, above[..., self.near] * self.near_there, of_frames], -1
+            [
+                level[..., self.near] * self.near_there,
+                above[..., self.near] * self.near_there,
+                of_frames,
+            ],
+            -1,
         )
         looks = F.gelu(self.look(given) + self.which, approximate="tanh")
         by_note = looks.permute(0, 2, 3, 1).reshape(rows * NOTES, self.width, frames)
-        lasting = self.over_time(by_note).reshape(rows, NOTES, self.width, frames).permute(0, 3, 1, 2)
+        lasting = (
+            self.over_time(by_note).reshape(rows, NOTES, self.width, frames).permute(0, 3, 1, 2)
+        )
         thought: Tensor = looks + F.gelu(self.think(looks + lasting), approximate="tanh")
         return thought
 

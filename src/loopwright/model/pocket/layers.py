@@ -27,7 +27,9 @@ def overlap_add(pieces: Tensor, hop: int) -> Tensor:
     rows, count, size = pieces.shape
     overlap = size // hop
     parts = pieces.reshape(rows, count, overlap, hop)
-    total = sum((F.pad(parts[:, :, i], (0, 0, i, overlap - 1 - i)) for i in range(overlap)), torch.zeros(()))
+    total = sum(
+        (F.pad(parts[:, :, i], (0, 0, i, overlap - 1 - i)) for i in range(overlap)), torch.zeros(())
+    )
     start = (size - hop) // 2
     return total.reshape(rows, -1)[:, start : start + count * hop]
 
@@ -38,7 +40,9 @@ def mel_bands(fft_size: int, bands: int, lowest_hz: float) -> Tensor:
     lowest, highest = _mel(lowest_hz), _mel(SAMPLE_RATE / 2)
     edges = 700 * (10 ** (torch.linspace(lowest, highest, bands + 2) / 2595) - 1)
     low, centre, high = edges[:-2, None], edges[1:-1, None], edges[2:, None]
-    weights = torch.minimum((bins - low) / (centre - low), (high - bins) / (high - centre)).clamp(min=0)
+    weights = torch.minimum((bins - low) / (centre - low), (high - bins) / (high - centre)).clamp(
+        min=0
+    )
     for band in range(bands):  # a band narrower than a bin takes the nearest bin
         if weights[band].sum() < 1e-3:
             weights[band, (bins - edges[band + 1]).abs().argmin()] = 1.0

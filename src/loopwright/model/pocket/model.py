@@ -17,11 +17,18 @@ from loopwright.model.base import Conditioning, Decoding, Encoding, Gaussian, La
 from loopwright.model.checkpoint import load_strictly, read_tensors
 from loopwright.model.pocket.denoiser import Denoiser, velocity_to
 from loopwright.model.pocket.drums import DrumDecoder
-from loopwright.model.pocket.encoder import Listener
+from loopwright.model.pocket.encoder import PocketEncoder
 from loopwright.model.pocket.layers import HOP, SAMPLE_RATE
 from loopwright.model.pocket.playing import Playing
 from loopwright.model.pocket.tokens import NOTHING, Tokens, tokenize
-from loopwright.model.pocket.tones import LOUDEST_NOTE, LOWEST_NOTE, NOTES, ROLL_CHANNELS, ROLLS, ToneDecoder
+from loopwright.model.pocket.tones import (
+    LOUDEST_NOTE,
+    LOWEST_NOTE,
+    NOTES,
+    ROLL_CHANNELS,
+    ROLLS,
+    ToneDecoder,
+)
 
 HIGHEST_BASS_NOTE = 47
 """The MIDI number of the highest note that basses had in training: B2; chords begin above it."""
@@ -60,9 +67,11 @@ class PocketModel(nn.Module):
         self.playing = Playing(self.vocabulary, frozenset(config["pitched"]))
         self.drum_channels: int = config["denoiser"]["drum_channels"]
         channels = config["denoiser"]["channels"]
-        self.spec = LatentSpec(SAMPLE_RATE, config["window_samples"], channels, HOP, "rectified_flow")
+        self.spec = LatentSpec(
+            SAMPLE_RATE, config["window_samples"], channels, HOP, "rectified_flow"
+        )
         self.denoiser = Denoiser(**config["denoiser"])
-        self.encoder = Listener(self.drum_channels)
+        self.encoder = PocketEncoder(self.drum_channels)
         self.drums = DrumDecoder(self.drum_channels)
         self.tones = ToneDecoder()
         self.register_buffer("latent_mean", torch.zeros(channels))
@@ -102,12 +111,19 @@ class PocketModel(nn.Module):
     def denoise(self, x: Tensor, t: Tensor, conditioning: Sequence[Conditioning]) -> Tensor:
         """The velocity, noise minus data. x: [rows, channels, frames], t: [rows] -> [rows, channels, frames]."""
         own = [one for one in conditioning if isinstance(one, PocketConditioning)]
-        tokens, bpm = torch.stack([one.tokens for one in own]), torch.stack([one.bpm for one in own])
+        tokens, bpm = (
+            torch.stack([one.tokens for one in own]),
+            torch.stack([one.bpm for one in own]),
+        )
         frames = x.shape[-1]
         whole = F.pad(x, (0, -frames % self.denoiser.patch)).transpose(1, 2)
-        velocity: Tensor = self.denoiser(whole, t, tokens, bpm, self.loudest_note).transpose(1, 2)[..., :frames]
+        velocity: Tensor = self.denoiser(whole, t, tokens, bpm, self.loudest_note).transpose(1, 2)[
+            ..., :frames
+        ]
         to_silence = velocity_to(self.latent_silence[:, None], x, t)
-        return torch.where(torch.stack([one.silent for one in own])[..., None], to_silence, velocity)
+        return torch.where(
+            torch.stack([one.silent for one in own])[..., None], to_silence, velocity
+        )
 
     def encode(self, audio: Tensor, frames: int) -> Encoding:
         """At once: it takes a few hundredths of a second. The encoder is sure of its latents."""
@@ -121,7 +137,10 @@ class PocketModel(nn.Module):
         """At once, as far as it is wanted; the generator gives the noise of the drums."""
         wanted = latents[:, : -(-samples // HOP) + MARGIN]
         codec = wanted.T[None] * self.latent_spread + self.latent_mean
-        about_drums, about_tones = codec[..., : self.drum_channels], codec[..., self.drum_channels :]
+        about_drums, about_tones = (
+            codec[..., : self.drum_channels],
+            codec[..., self.drum_channels :],
+        )
         mid, side = (self.drums(about_drums, generator) + self.tones(about_tones))[0]
         yield torch.stack([mid + side, mid - side])[:, :samples]
 

@@ -22,17 +22,28 @@ class Oscillators(nn.Module):
 
     def __init__(self, frequencies: Tensor, phases: Tensor) -> None:
         super().__init__()
-        for name, value in (("frequencies", frequencies), ("waves", _waves(frequencies)), ("phases", phases)):
+        for name, value in (
+            ("frequencies", frequencies),
+            ("waves", _waves(frequencies)),
+            ("phases", phases),
+        ):
             self.register_buffer(name, value, persistent=False)
 
     def forward(self, amplitude: Tensor) -> Tensor:
         """amplitude: [rows, steps, oscillators], steps of FINE_HOP samples -> [rows, samples]."""
         centres = (
-            torch.arange(amplitude.shape[1], dtype=torch.float64, device=amplitude.device) * FINE_HOP + FINE_HOP / 2
+            torch.arange(amplitude.shape[1], dtype=torch.float64, device=amplitude.device)
+            * FINE_HOP
+            + FINE_HOP / 2
         )
         # in double precision, since an hour of phase in single would be off by whole turns
-        angle = torch.remainder(centres[:, None] * self.frequencies, 2 * math.pi).to(amplitude.dtype) + self.phases
-        pieces = torch.cat([amplitude * torch.sin(angle), amplitude * torch.cos(angle)], -1) @ self.waves
+        angle = (
+            torch.remainder(centres[:, None] * self.frequencies, 2 * math.pi).to(amplitude.dtype)
+            + self.phases
+        )
+        pieces = (
+            torch.cat([amplitude * torch.sin(angle), amplitude * torch.cos(angle)], -1) @ self.waves
+        )
         return overlap_add(pieces, FINE_HOP)
 
 
@@ -45,5 +56,7 @@ def _waves(frequencies: Tensor) -> Tensor:
     """Cosines then sines of the oscillators around a step's centre, under a triangle: [2 * oscillators, 2 * FINE_HOP]."""
     offset = torch.arange(2 * FINE_HOP) - (FINE_HOP - 0.5)
     angle = frequencies[:, None] * offset
-    waves: Tensor = (torch.cat([torch.cos(angle), torch.sin(angle)]) * (1 - offset.abs() / FINE_HOP)).float()
+    waves: Tensor = (
+        torch.cat([torch.cos(angle), torch.sin(angle)]) * (1 - offset.abs() / FINE_HOP)
+    ).float()
     return waves

@@ -73,4 +73,7 @@ class Playing:
             return [self.tokens["drums"]] if named == {self.tokens["snare"]} else []
         if drums and pitched:
             return [self.tokens["drums"], self.tokens["chords"]]
-        return [self.tokens["drums"]] * drums + [self.tokens["chords"], self.tokens["bass"]] * pitched
+        return [self.tokens["drums"]] * drums + [
+            self.tokens["chords"],
+            self.tokens["bass"],
+        ] * pitched

@@ -74,7 +74,9 @@ class Tokens:
 
     def without_ids(self, ids: Collection[int]) -> Tokens:
         """Return these without some of their own."""
-        return replace(self, ids=_padded(one for one in self.ids if one not in ids and one not in (PAD, NULL)))
+        return replace(
+            self, ids=_padded(one for one in self.ids if one not in ids and one not in (PAD, NULL))
+        )
 
 
 NOTHING = Tokens((NULL,) + (PAD,) * (MAX_TOKENS - 1))
@@ -138,7 +140,9 @@ def _key_in(text: str, prompt: str) -> tuple[int, int, int] | None:
     return None
 
 
-def _read(word: str, written: str, vocabulary: Mapping[str, int]) -> Iterator[tuple[str, int | None]]:
+def _read(
+    word: str, written: str, vocabulary: Mapping[str, int]
+) -> Iterator[tuple[str, int | None]]:
     """Yield a word with its token or, where it has none, the parts that hyphens join with theirs.
 
     word: folded; written: as it stands in the prompt. Parts that say nothing are left out; a word

@@ -85,13 +85,17 @@ class ToneDecoder(nn.Module):
 
     def forward(self, latents: Tensor) -> Tensor:
         """latents: [rows, frames, TONE_CHANNELS] -> mid and side, [rows, 2, frames * HOP]."""
-        return self.sound(settled(self.controls(latents)))
+        return self.sound(decode_controls(self.controls(latents)))
 
     def controls(self, latents: Tensor) -> Tensor:
         """latents: [rows, frames, TONE_CHANNELS] -> [rows, steps, CONTROLS], steps of FINE_HOP samples."""
         rows, frames, _ = latents.shape
         timbre = self.output(self.norm(self.network(self.input(latents)))).reshape(rows, -1, TIMBRE)
-        roll = latents[..., :ROLL_CHANNELS].reshape(rows, frames * ROLLS, NOTES).clamp(max=LOUDEST_NOTE)
+        roll = (
+            latents[..., :ROLL_CHANNELS]
+            .reshape(rows, frames * ROLLS, NOTES)
+            .clamp(max=LOUDEST_NOTE)
+        )
         notes = self.notes(roll.transpose(1, 2).reshape(rows * NOTES, 1, frames * ROLLS))
         notes = notes.reshape(rows, NOTES, 2, FINE_PER_LATENT // ROLLS, frames * ROLLS)
         by_step = notes.permute(0, 4, 3, 2, 1).reshape(rows, frames * FINE_PER_LATENT, 2 * NOTES)
@@ -114,21 +118,25 @@ class ToneDecoder(nn.Module):
         return power
 
 
-def settled(controls: Tensor) -> Tones:
+def decode_controls(controls: Tensor) -> Tones:
     """What the network gives, as what sounds. [rows, steps, CONTROLS].
 
     A note sounds if its presence is above zero and it is not drowned by the loudest of its time: what a denoiser leaves over.
     """
     presence, level, share, width = parted(controls)
     sounding = torch.exp(level.clamp(QUIETEST, LOUDEST)) * (presence > 0)
-    loudest = F.max_pool1d(sounding.amax(-1)[:, None], DROWNING_STEPS, 1, DROWNING_STEPS // 2)[:, 0, :, None]
+    loudest = F.max_pool1d(sounding.amax(-1)[:, None], DROWNING_STEPS, 1, DROWNING_STEPS // 2)[
+        :, 0, :, None
+    ]
     sounding = sounding * (sounding > DROWNED * loudest)
     return Tones(sounding, torch.exp(share.clamp(-8, 0.2)), torch.sigmoid(width))
 
 
 def parted(controls: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """[..., CONTROLS] -> presence logits and log levels [..., NOTES], log shares [..., REGISTERS, GROUPS], widths' logits."""
-    presence, level, share, width = torch.split(controls, [NOTES, NOTES, REGISTERS * GROUPS, REGISTERS], -1)
+    presence, level, share, width = torch.split(
+        controls, [NOTES, NOTES, REGISTERS * GROUPS, REGISTERS], -1
+    )
     return presence, level, share.reshape(*share.shape[:-1], REGISTERS, GROUPS), width
 
 
@@ -152,7 +160,9 @@ def _oscillators() -> tuple[Oscillators, Oscillators]:
     steps = torch.arange(OSCILLATORS, dtype=torch.float64) / OSCILLATORS_PER_OCTAVE
     frequencies = radians(note_hz(LOWEST_NOTE) * 2**steps)
     phases = torch.rand(2, OSCILLATORS, generator=torch.Generator().manual_seed(1)) * (2 * math.pi)
-    return Oscillators(frequencies, phases[0]), Oscillators(frequencies * 2 ** (SIDE_DETUNE_CENTS / 1200), phases[1])
+    return Oscillators(frequencies, phases[0]), Oscillators(
+        frequencies * 2 ** (SIDE_DETUNE_CENTS / 1200), phases[1]
+    )
 
 
 def _spread() -> Tensor:

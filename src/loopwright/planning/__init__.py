@@ -1,0 +1,1 @@
+"""What will be done for a request: everything decided, nothing computed."""

@@ -1,0 +1,1 @@
+"""Processes, files and log lines: what the operating system is asked for."""

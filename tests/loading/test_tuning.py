@@ -1,0 +1,64 @@
+"""What is best is tried, kept, and believed as long as it makes sense."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from loopwright.loading.tuning import Tuning
+
+
+def taking(seconds: float, calls: list[float]) -> Callable[[], None]:
+    def run() -> None:
+        calls.append(seconds)
+        time.sleep(seconds)
+
+    return run
+
+
+def test_the_quickest_for_its_work_is_found_and_kept(tmp_path: Path) -> None:
+    calls: list[float] = []
+    candidates = {"slow": taking(0.02, calls), "quick": taking(0.03, calls)}
+    work = {"slow": 1, "quick": 8}
+    assert Tuning(tmp_path / "found.json").quickest("what", candidates, work) == "quick"
+    calls.clear()
+    assert Tuning(tmp_path / "found.json").quickest("what", candidates, work) == "quick"
+    assert not calls
+    assert (
+        Tuning(tmp_path / "found.json").quickest("what", {"slow": candidates["slow"]}, work)
+        == "slow"
+    )
+
+
+@pytest.mark.parametrize("damage", ["", "nonsense", "[]", '{"what": 3}'])
+def test_a_damaged_file_is_made_anew(tmp_path: Path, damage: str) -> None:
+    file = tmp_path / "found.json"
+    file.write_text(damage)
+    assert Tuning(file).quickest("what", {"only": lambda: None}, {"only": 1}) == "only"
+    assert Tuning(file).knows("what")
+    assert Tuning(file).known("what", "") == "only"
+    assert Tuning(file).known("what", 7) == 7
+
+
+@pytest.mark.parametrize(("per_batch", "most", "best"), [(1.0, 8, 8), (1.0, 4, 4), (0.0, 8, 1)])
+def test_a_batch_grows_while_it_pays(per_batch: float, most: int, best: int) -> None:
+    """A forward takes 4 ms for the batch, or 4 ms for every row."""
+
+    def evaluate(rows: int) -> torch.Tensor:
+        time.sleep(0.004 if per_batch else 0.004 * rows)
+        return torch.zeros(rows, 2)
+
+    assert Tuning(None).batch("rows", evaluate, most, torch.equal) == best
+
+
+def test_a_batch_in_which_a_row_comes_out_otherwise_is_not_used() -> None:
+    def evaluate(rows: int) -> torch.Tensor:
+        time.sleep(0.002)
+        return torch.full((rows, 2), 1.0 if rows < 4 else 1 + 1e-7)
+
+    assert Tuning(None).batch("rows", evaluate, 8, torch.equal) == 2
+    assert Tuning(None).batch("rows", evaluate, 8, torch.allclose) == 8

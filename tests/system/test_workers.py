@@ -1,0 +1,141 @@
+"""Whatever happens in a worker, the server goes on."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from loopwright.errors import InvalidInput, TooLarge, WorkerFailed
+from loopwright.system.workers import NICENESS, Workers, give_way
+
+
+def add(a: int, b: int) -> int:
+    return a + b
+
+
+def crash() -> None:
+    os.abort()
+
+
+def take_long() -> None:
+    time.sleep(60)
+
+
+def be_greedy() -> int:
+    return len(bytearray(8_000_000_000))
+
+
+def complain() -> None:
+    raise InvalidInput("this is wrong", field="that")
+
+
+def say_who_and_take_long(file: str) -> None:
+    beside = Path(f"{file}.part")
+    beside.write_text(str(os.getpid()))
+    beside.rename(file)
+    time.sleep(60)
+
+
+def process() -> int:
+    return os.getpid()
+
+
+@pytest.fixture(scope="module")
+def workers() -> Iterator[Workers]:
+    workers = Workers(2)
+    yield workers
+    workers.close()
+
+
+def test_results_come_back(workers: Workers) -> None:
+    assert workers.call(20, add, 1, b=2) == 3
+
+
+def test_errors_come_back_as_they_are(workers: Workers) -> None:
+    with pytest.raises(InvalidInput, match="this is wrong") as caught:
+        workers.call(20, complain)
+    assert caught.value.field == "that"
+
+
+def test_a_crash_is_one_calls_alone(workers: Workers) -> None:
+    with pytest.raises(WorkerFailed, match="died"):
+        workers.call(20, crash)
+    assert workers.call(20, add, 1, 1) == 2
+
+
+def test_what_takes_too_long_is_ended(workers: Workers) -> None:
+    workers.call(20, add, 1, 1)
+    began = time.monotonic()
+    with pytest.raises(WorkerFailed, match=r"longer than 0\.3 seconds"):
+        workers.call(0.3, take_long)
+    assert time.monotonic() - began < 3
+    assert workers.call(20, add, 1, 1) == 2
+
+
+def test_memory_is_limited(workers: Workers) -> None:
+    with pytest.raises(TooLarge, match="more memory"):
+        workers.call(20, be_greedy)
+
+
+def test_many_calls_share_few_processes(workers: Workers) -> None:
+    with ThreadPoolExecutor(8) as threads:
+        processes = set(threads.map(lambda _: workers.call(20, process), range(24)))
+    assert 1 <= len(processes) <= 2
+
+
+@pytest.mark.skipif(not hasattr(os, "nice"), reason="this system has no nice")
+def test_a_process_that_gives_way() -> None:
+    one = Workers(1)
+    before = one.call(30, os.nice, 0)
+    one.call(30, give_way)
+    assert one.call(30, os.nice, 0) == min(before + NICENESS, 19)
+    assert os.nice(0) == before
+    one.close()
+
+
+@pytest.mark.skipif(
+    not Path("/proc/self/status").exists(), reason="looks at processes as Linux shows them"
+)
+def test_a_process_ends_with_its_server_even_amid_a_call(tmp_path: Path) -> None:
+    server = tmp_path / "server.py"
+    server.write_text(
+        "import sys\n"
+        "from loopwright.system.workers import run_in_process\n"
+        "from tests.system.test_workers import say_who_and_take_long\n"
+        "if __name__ == '__main__':\n"
+        "    run_in_process(60, say_who_and_take_long, sys.argv[1])\n"
+    )
+    said = tmp_path / "pid"
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    with subprocess.Popen([sys.executable, server, said], env=environment) as process:
+        until(said.exists)
+        process.kill()
+    until(lambda: not is_running(int(said.read_text())))
+
+
+def is_running(pid: int) -> bool:
+    """Whether there is such a process; one that only waits to be buried counts as gone."""
+    status = Path(f"/proc/{pid}/status")
+    return status.exists() and "State:\tZ" not in status.read_text()
+
+
+def until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 120
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_closing_ends_the_processes() -> None:
+    workers = Workers(1)
+    number = workers.call(20, process)
+    workers.close()
+    with pytest.raises(ProcessLookupError):
+        os.kill(number, 0)
