@@ -136,7 +136,7 @@ def _count_lines(counts: Counts, name: str, text: str) -> None:
     counts.long_lines += [
         f"{name}:{at}" for at, line in enumerate(lines, 1) if len(line) > LINE_LENGTH
     ]
-    code = set()
+    code = set[int]()
     for token in tokenize.generate_tokens(io.StringIO(text).readline):
         if token.type == tokenize.COMMENT:
             counts.comments += not token.string.startswith(("# fmt", "# type", "# noqa"))
@@ -152,10 +152,6 @@ def _count_lines(counts: Counts, name: str, text: str) -> None:
 
 
 def _count_tree(counts: Counts, name: str, tree: ast.Module) -> None:
-    documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
-    docstrings = {
-        id(node.body[0]) for node in ast.walk(tree) if isinstance(node, documented) and node.body
-    }
     for node in ast.walk(tree):
         match node:
             case ast.FunctionDef() | ast.AsyncFunctionDef():
