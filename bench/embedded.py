@@ -19,13 +19,13 @@ from bench.results import Embedded, Load, Pair
 from bench.scenarios import BARS, LOOP_SAMPLES, PROMPT, SAMPLE_RATE
 from bench.server import REPLY_SECONDS, Server, serving
 from loopwright.engine.base import Audio, Engine, ModelKey, Task
+from loopwright.kinds.planner import plan_loop
 from loopwright.kinds.request import LoopRequest
 from loopwright.loading.backend import BackendOptions
 from loopwright.loading.hub import Hub
 from loopwright.loading.loader import Loader
 from loopwright.loading.selection import POCKET
 from loopwright.planning.plan import GenerationPlan
-from loopwright.planning.planner import plan_loop
 
 Say = Callable[[str], None]
 

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from loopwright.engine.base import ModelKey
 from loopwright.generation.postprocess import ProcessedAudio
 from loopwright.generation.result import Generation
+from loopwright.kinds.planner import plan_request, with_source
 from loopwright.kinds.request import (
     REPLY_FIELDS,
     GenerationRequest,
@@ -25,7 +26,6 @@ from loopwright.kinds.request import (
 )
 from loopwright.kinds.request_edits import InpaintRequest, VariationRequest
 from loopwright.planning.plan import GenerationPlan, RiffUse, Source
-from loopwright.planning.planner import plan_request, with_source
 from loopwright.serving.active_run import Timings
 from tests.fakes import LIMITS, info
 

@@ -23,9 +23,9 @@ from bench.scenarios import (
 )
 from safetensors import safe_open
 
+from loopwright.kinds.planner import plan_audio, plan_loop, plan_style
 from loopwright.kinds.request import GenerationRequest, LoopRequest, StyleRequest
 from loopwright.planning.plan import GenerationPlan, ModelLimits
-from loopwright.planning.planner import plan_audio, plan_loop, plan_style
 from tests.model.golden import GOLDEN, MODELS
 
 LIMITS = ModelLimits(44_100, 524_288, ("pingpong",), 8, 100, 6.0)

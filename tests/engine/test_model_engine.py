@@ -11,11 +11,11 @@ from torch import Tensor
 
 from loopwright.engine.base import ModelInfo, ModelKey
 from loopwright.engine.model_engine import ModelEngine
+from loopwright.kinds.planner import plan_audio, with_source
 from loopwright.kinds.request import GenerationRequest
 from loopwright.model.base import TextPrompt
 from loopwright.model.stable_audio import StableAudioModel, load_folder
 from loopwright.planning.plan import GenerationPlan, ModelLimits, Source
-from loopwright.planning.planner import plan_audio, with_source
 from tests.loading.test_loader import carry_out
 from tests.model.golden import GOLDEN, drained, relative_error
 

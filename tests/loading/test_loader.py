@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 
 from loopwright.engine.base import Audio, Engine, ModelInfo, ModelKey, Task
 from loopwright.errors import CheckpointError, InvalidInput
+from loopwright.kinds.planner import plan_audio, plan_loop
 from loopwright.kinds.request import GenerationRequest, LoopRequest
 from loopwright.loading.backend import BackendOptions
 from loopwright.loading.finetunes import BASE_CONFIG_FILE
@@ -20,7 +21,6 @@ from loopwright.loading.hub import Hub
 from loopwright.loading.loader import Loader
 from loopwright.model.text import T5TextEncoder
 from loopwright.planning.plan import GenerationPlan
-from loopwright.planning.planner import plan_audio, plan_loop
 from tests.hub_server import HubServer
 from tests.tiny import make_model_folder, make_text_encoder
 

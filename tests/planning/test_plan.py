@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loopwright.errors import Impossible, InvalidInput
+from loopwright.kinds.planner import plan_audio, plan_loop, plan_style
 from loopwright.kinds.request import GenerationRequest, LoopRequest, StyleRequest
 from loopwright.planning.plan import ModelLimits
-from loopwright.planning.planner import plan_audio, plan_loop, plan_style
 from tests.fakes import LIMITS
 
 

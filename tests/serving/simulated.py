@@ -5,9 +5,9 @@ from __future__ import annotations
 import functools
 from dataclasses import dataclass, field
 
+from loopwright.kinds.planner import plan_loop
 from loopwright.kinds.request import LoopRequest
 from loopwright.planning.plan import GenerationPlan
-from loopwright.planning.planner import plan_loop
 from loopwright.serving.active_run import ActiveRun
 from loopwright.serving.fairness import Owner
 from loopwright.serving.scheduler import evaluate

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from loopwright.engine.base import Audio, Batching
 from loopwright.errors import Cancelled
+from loopwright.kinds.planner import plan_loop
 from loopwright.kinds.request import LoopRequest
 from loopwright.planning.plan import GenerationPlan
-from loopwright.planning.planner import plan_loop
 from loopwright.serving.active_run import Progress
 from loopwright.serving.scheduler import Scheduler
 from tests.fakes import LIMITS, FakeEngine

@@ -11,11 +11,12 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from loopwright.audio.types import Format
 from loopwright.errors import InvalidInput, shown
 from loopwright.generation.assemble import assemble
 from loopwright.generation.result import Generation
 from loopwright.generation.sources import Upload
-from loopwright.kinds.request import Format, GenerationRequest, LoopRequest
+from loopwright.kinds.request import GenerationRequest, LoopRequest
 from loopwright.music.tempo import bpm_number
 from loopwright.serving.active_run import Progress as Done
 from loopwright.settings import Settings

@@ -22,10 +22,10 @@ from loopwright.generation.models import Models, unused_finetune_fields
 from loopwright.generation.postprocess import postprocess, score
 from loopwright.generation.result import Generation, Redrawn
 from loopwright.generation.sources import Sources, Upload
+from loopwright.kinds.planner import plan_request, redrawn_plans
 from loopwright.kinds.request import MAX_SEED, GenerationRequest, LoopRequest
 from loopwright.kinds.request_edits import StackRequest, VariationRequest
 from loopwright.planning.plan import GenerationPlan, ModelLimits
-from loopwright.planning.planner import plan_request, redrawn_plans
 from loopwright.serving.active_run import Progress, Rendered
 from loopwright.serving.fairness import Owner
 from loopwright.serving.scheduler import Scheduler

@@ -12,6 +12,7 @@ import numpy as np
 
 from loopwright.audio.decode import FORMATS, Decoded, decode
 from loopwright.errors import InvalidInput, NotAudio, WorkerFailed
+from loopwright.kinds.planner import with_source
 from loopwright.kinds.request import (
     GenerationRequest,
     GuidedLoopRequest,
@@ -22,7 +23,6 @@ from loopwright.kinds.request import (
 from loopwright.kinds.request_edits import InpaintRequest, VariationRequest
 from loopwright.library.riffs import RiffLibrary
 from loopwright.planning.plan import GenerationPlan, ModelLimits, RiffUse, Source
-from loopwright.planning.planner import with_source
 from loopwright.system.workers import Workers
 
 DECODE_SECONDS = 30.0

@@ -21,6 +21,7 @@ from pydantic import (
     WithJsonSchema,
 )
 
+from loopwright.audio.types import Format
 from loopwright.errors import InvalidInput, shown
 from loopwright.music.key import Key, parse_key
 from loopwright.music.prompt import LoopType
@@ -34,7 +35,6 @@ MAX_KEY_CHARACTERS = 40
 MAX_STEPS = 10_000
 MAX_VARIATIONS = 8
 
-Format = Literal["wav", "flac", "mp3", "ogg"]
 Prefer = Literal["active", "finetune", "recent"]
 
 KEY_ALLOWED = "a musical key such as A, F#m, Bb major or gsharp"

@@ -13,7 +13,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from loopwright.kinds.request import Format
+from loopwright.audio.types import Format
 from loopwright.music.key import Key
 from loopwright.music.prompt import LoopType, Words
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from loopwright.engine.base import Engine, ModelKey, Precision
+from loopwright.kinds.planner import plan_audio, plan_loop, with_source
 from loopwright.kinds.request import GenerationRequest, LoopRequest
 from loopwright.loading.backend import BackendOptions
 from loopwright.loading.hub import Hub
@@ -25,7 +26,6 @@ from loopwright.loading.openvino.model import (
 from loopwright.model.base import Row, TextPrompt
 from loopwright.model.stable_audio import StableAudioModel
 from loopwright.planning.plan import GenerationPlan, Source
-from loopwright.planning.planner import plan_audio, plan_loop, with_source
 from tests.loading.test_loader import carry_out
 from tests.model.golden import drained, relative_error
 from tests.tiny import make_model_folder
