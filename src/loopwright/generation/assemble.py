@@ -57,18 +57,21 @@ def assemble(settings: Settings, *, at_once: bool = True) -> Service:
 
 
 def check(settings: Settings) -> None:
-    """Raises InvalidInput for what can be told to be wrong before anything is started."""
+    """Raise InvalidInput for settings that are wrong whatever the machine does later."""
     backend_options(settings)
     select_model(settings.model, make_hub(settings))
 
 
 def backend_options(settings: Settings) -> BackendOptions:
-    """What the model is to be computed by. Raises InvalidInput for what does not go together, or is not installed."""
+    """Return what was set about the backend.
+
+    Raises InvalidInput for what does not go together, or is not installed.
+    """
     return BackendOptions(settings.engine, settings.precision, settings.device)
 
 
 def make_sources(settings: Settings) -> Sources:
-    """The worker processes, the riff library, and what uploads may be."""
+    """Make the worker processes and the riff library, with the limits on uploads."""
     workers = Workers()
     cache = settings.cache_dir.expanduser() / "riffs"
     riffs = RiffLibrary(
@@ -78,7 +81,7 @@ def make_sources(settings: Settings) -> Sources:
 
 
 def make_hub(settings: Settings) -> Hub:
-    """The way to the Hugging Face hub, as far as the settings allow it."""
+    """Make the client of the Hugging Face hub, as far as the settings allow it."""
     allowed = {name.strip() for name in settings.allowed_repos.split(",") if name.strip()} | {
         settings.model
     }

@@ -26,7 +26,7 @@ class BackendOptions:
     """What was set about the backend.
 
     Args:
-        engine: The library that computes; auto: OpenVINO on a CPU where it is installed, else torch.
+        engine: The library that computes; auto: OpenVINO on a CPU if installed, else torch.
         precision: Of the networks; auto: the quickest of the engine and device.
         device: Where the model runs; auto: a GPU where there is one.
 

@@ -1,4 +1,4 @@
-"""The files of a finetune in its repository: its checkpoints, the configuration of each, prompts."""
+"""The files of a finetune in its repository: checkpoints, the configuration of each, prompts."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def check_checkpoint_name(name: str) -> None:
 
 
 def checkpoints_among(files: Collection[str]) -> list[str]:
-    """List the files that are checkpoints: Lightning's ``.ckpt``, or safetensors where there are none.
+    """List the files that are checkpoints: Lightning's ``.ckpt``, else safetensors.
 
     A ``model.safetensors`` is a whole model of its own, not a finetune's checkpoint.
     """
@@ -56,8 +56,8 @@ def config_for(checkpoint: str, files: Collection[str]) -> str | None:
     # checkpoints of all steps of a training share a configuration: acid_v1_step9 has acid_v1's
     version = _VERSION.match(stem)
     if version:
-        for kind in ("base_model_config", "model_config", "config"):
-            candidates.append(f"{version[0]}_{kind}.json")
+        kinds = ("base_model_config", "model_config", "config")
+        candidates += [f"{version[0]}_{kind}.json" for kind in kinds]
     candidates += [BASE_CONFIG_FILE, CONFIG_FILE]
     return next((name for name in candidates if name in files), None)
 

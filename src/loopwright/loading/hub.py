@@ -1,4 +1,4 @@
-"""The Hugging Face hub: names checked first, files downloaded or found in its cache, errors explained.
+"""The Hugging Face hub: names checked, files downloaded or found in its cache, errors explained.
 
 Knows: repositories, files, tokens. Does not know: what is in the files. Downloads, the cache and
 offline mode (``HF_HUB_OFFLINE=1``) are the huggingface_hub library's own.

@@ -85,20 +85,34 @@ class Loader:
         import torch
 
         from loopwright.engine.model_engine import ModelEngine
+        from loopwright.model.sampling import SAMPLERS
 
         model, backend = loaded.model, loaded.backend
         max_batch_size = loaded.max_batch_size
         if max_batch_size is None:
             tuning = Tuning.open(self.cache, backend, loaded.architecture)
             max_batch_size = find_max_batch_size(model, backend, tuning)
+        spec = model.spec
+        defaults = family.defaults[spec.objective]
+        limits = ModelLimits(
+            spec.sample_rate,
+            spec.frames * spec.hop,
+            SAMPLERS[spec.objective],
+            defaults.steps,
+            defaults.max_steps,
+            defaults.cfg_scale,
+            # latent guidance is defined for rectified flows only
+            supports_inpainting=spec.objective != "v",
+            default_bpm=None if defaults.bpm is None else Fraction(defaults.bpm),
+        )
         is_folder = Path(key.source).is_absolute()
         info = ModelInfo(
             key=key,
             name=Path(key.source).name if is_folder else str(key),
             device=backend.device,
-            objective=model.spec.objective,
-            latent_channels=model.spec.channels,
-            limits=_limits(family, loaded),
+            objective=spec.objective,
+            latent_channels=spec.channels,
+            limits=limits,
             memory_bytes=loaded.memory_bytes,
             cuda_available=torch.cuda.is_available(),
             limitations=family.limitations,
@@ -107,20 +121,3 @@ class Loader:
         )
         batching = Batching(max_batch_size, overlaps=backend.device == "cuda")
         return ModelEngine(model, info, batching)
-
-
-def _limits(family: ModelFamily, loaded: LoadedModel) -> ModelLimits:
-    from loopwright.model.sampling import SAMPLERS
-
-    spec = loaded.model.spec
-    defaults = family.defaults[spec.objective]
-    return ModelLimits(
-        spec.sample_rate,
-        spec.frames * spec.hop,
-        SAMPLERS[spec.objective],
-        defaults.steps,
-        defaults.max_steps,
-        defaults.cfg_scale,
-        supports_inpainting=spec.objective != "v",
-        default_bpm=None if defaults.bpm is None else Fraction(defaults.bpm),
-    )

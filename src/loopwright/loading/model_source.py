@@ -71,7 +71,7 @@ class ModelSource:
         return config
 
     def load(self, device: torch.device) -> StableAudioModel:
-        """Load the model in torch, in float32. Raises CheckpointError that says what does not fit."""
+        """Load the model in torch, in float32. Raises CheckpointError where parts do not fit."""
         from loopwright.model.checkpoint import read_tensors
         from loopwright.model.finetune import apply_finetune
         from loopwright.model.stable_audio import load_stable_audio
@@ -125,7 +125,7 @@ def find_source(request: LoadRequest) -> ModelSource:
 
 
 def _find_finetune(hub: Repositories, repo: str, checkpoint: str) -> tuple[Path | None, Path]:
-    """Return the configuration that belongs to a finetune, if it has its own, and its checkpoint."""
+    """Return the configuration of a finetune, if it has its own, and its checkpoint."""
     hub.check_name(repo, "finetune_repo")
     files = hub.files(repo)
     if checkpoint not in files:

@@ -182,7 +182,7 @@ def _graphs_needed(tuning: Tuning) -> tuple[str, ...]:
 def _openvino_model(
     config: ModelConfig, folder: Path, graphs: Graphs, *, autoencoder_in_torch: bool
 ) -> OpenVinoModel:
-    """Make a model of graphs; its autoencoder by torch on a core per tile, or by OpenVINO on all."""
+    """Make a model of graphs, its autoencoder in torch with a core per tile, or as graphs too."""
     import torch
 
     from loopwright.loading.openvino.model import (
@@ -202,7 +202,7 @@ def _openvino_model(
 def measure_openvino(
     config: ModelConfig, folder: Path, backend: Backend, threads: int, cache: Path
 ) -> None:
-    """Measure which autoencoder, tile size and batch size are quickest, and keep that in the cache."""
+    """Measure the quickest autoencoder, tile size and batch size, and keep them in the cache."""
     import torch
 
     from loopwright.loading.openvino.model import Graphs

@@ -1,7 +1,7 @@
 """What a family of models declares, so that one row of ``loading/families`` adds it.
 
-Knows: the words between a family and its loader. Does not know: any family. Imports no torch, so that
-a server can describe a model before it has imported what computes it.
+Knows: the words between a family and its loader. Does not know: any family. Imports no torch, so
+that a server can describe a model before it has imported what computes it.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class Repositories(Protocol):
     """
 
     def check_name(self, repo: str, field: str = "model") -> None:
-        """Raise InvalidInput for a name that is no repository's, or not allowed; names ``field``."""
+        """Raise InvalidInput, which names ``field``, for no repository or one not allowed."""
         ...
 
     def is_cached(self, repo: str, file: str) -> bool:

@@ -23,7 +23,6 @@ from loopwright.model.family import Precision
 from loopwright.system.workers import check_may_start, give_way, run_in_process
 
 if TYPE_CHECKING:
-
     from loopwright.loading.openvino.graphs import Graph
     from loopwright.model.autoencoder import Autoencoder
 

@@ -77,9 +77,9 @@ def conditions(model: StableAudioModel, config: ModelConfig) -> Graph:
 
 
 def keys_values(model: StableAudioModel, config: ModelConfig) -> Graph:
-    """Build cross-attention's keys and values: context [b, m, c] -> [layers, 2, b, heads, m, width].
+    """Build cross-attention's keys and values.
 
-    The last size is the width of a head.
+    Its input is context [b, m, c]; its output [layers, 2, b, heads, m, width of a head].
     """
     tokens, width = config.conditioning.tokens, config.conditioning.width
     context = torch.randn(2, tokens, width)
@@ -121,7 +121,7 @@ def encode_fine(model: StableAudioModel, config: ModelConfig) -> Graph:
 
 
 def encode_coarse(model: StableAudioModel, config: ModelConfig) -> Graph:
-    """Build the encoder's coarse part: [1, c, p] -> mean and standard deviation [1, channels, f]."""
+    """Build the encoder's coarse part: [1, c, p] -> mean and deviation, [1, channels, f] each."""
     with torch.inference_mode():
         fine = model.autoencoder.encode_fine(torch.randn(1, 2, 4 * config.spec.hop))
     function = _Call(model.autoencoder.encode_coarse, model.autoencoder.encoder)

@@ -5,7 +5,6 @@ Knows: compiled graphs, and tensors in and out of them. Does not know: how graph
 
 from __future__ import annotations
 
-from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -117,24 +116,28 @@ class OpenVinoModel(StableAudio):
         self._keys_values = graphs.compile(KEYS_VALUES)
 
     def read(self, text: str) -> tuple[Tensor, Tensor]:
-        """See ``StableAudio``, and so for all that follow."""
+        """Return a text's hidden states and which tokens are words; see ``StableAudio.read``."""
         tokens = self._tokenizer.encode(text)
         ids, mask = torch.tensor([tokens.ids]), torch.tensor([tokens.attention_mask])
         (states,) = self._text(ids, mask)
         return states, mask.bool()
 
-    def characters_read(self, text: str) -> int:  # noqa: D102
+    def characters_read(self, text: str) -> int:
+        """Return how many characters of a text are read before it is cut off."""
         return characters_read(self._tokenizer.encode(text), text)
 
-    def conditions(self, states: Tensor, mask: Tensor, seconds_total: float) -> Conditions:  # noqa: D102
+    def conditions(self, states: Tensor, mask: Tensor, seconds_total: float) -> Conditions:
+        """Condition on texts and a length; see ``StableAudio.conditions``."""
         seconds = torch.tensor(seconds_total)
         context, mask, global_cond = self._conditions(states, mask.float(), seconds)
         return Conditions(context, mask.bool(), global_cond)
 
-    def keys_values(self, context: Tensor) -> Tensor:  # noqa: D102
+    def keys_values(self, context: Tensor) -> Tensor:
+        """Compute cross-attention's keys and values; see ``StableAudio.keys_values``."""
         return self._keys_values(context)[0]
 
-    def predict(self, x: Tensor, t: Tensor, keys_values: Tensor, global_cond: Tensor) -> Tensor:  # noqa: D102
+    def predict(self, x: Tensor, t: Tensor, keys_values: Tensor, global_cond: Tensor) -> Tensor:
+        """Evaluate the denoiser once; see ``StableAudio.predict``."""
         return self._denoiser(x, t, keys_values, global_cond)[0]
 
 
@@ -146,36 +149,29 @@ class OpenVinoAutoencoder:
 
     def __init__(self, graphs: Graphs) -> None:
         self._graphs = graphs
+        self._compiled: dict[str, Network] = {}
 
     def encode_fine(self, audio: Tensor) -> Tensor:
-        """See ``AutoencoderNetworks``, and so for all that follow."""
-        return self._encode_fine(audio)[0]
+        """Compute the encoder's fine part; see ``AutoencoderNetworks``."""
+        return self._network("encode_fine")(audio)[0]
 
-    def encode_coarse(self, fine: Tensor) -> tuple[Tensor, Tensor]:  # noqa: D102
-        mean, std = self._encode_coarse(fine)
+    def encode_coarse(self, fine: Tensor) -> tuple[Tensor, Tensor]:
+        """Compute the encoder's coarse part; see ``AutoencoderNetworks``."""
+        mean, std = self._network("encode_coarse")(fine)
         return mean, std
 
-    def decode_coarse(self, latents: Tensor) -> Tensor:  # noqa: D102
-        return self._decode_coarse(latents)[0]
+    def decode_coarse(self, latents: Tensor) -> Tensor:
+        """Compute the decoder's coarse part; see ``AutoencoderNetworks``."""
+        return self._network("decode_coarse")(latents)[0]
 
-    def decode_fine(self, coarse: Tensor) -> Tensor:  # noqa: D102
-        return self._decode_fine(coarse)[0]
+    def decode_fine(self, coarse: Tensor) -> Tensor:
+        """Compute the decoder's fine part; see ``AutoencoderNetworks``."""
+        return self._network("decode_fine")(coarse)[0]
 
-    @cached_property
-    def _encode_fine(self) -> Network:
-        return self._graphs.compile("encode_fine")
-
-    @cached_property
-    def _encode_coarse(self) -> Network:
-        return self._graphs.compile("encode_coarse")
-
-    @cached_property
-    def _decode_coarse(self) -> Network:
-        return self._graphs.compile("decode_coarse")
-
-    @cached_property
-    def _decode_fine(self) -> Network:
-        return self._graphs.compile("decode_fine")
+    def _network(self, name: str) -> Network:
+        if name not in self._compiled:
+            self._compiled[name] = self._graphs.compile(name)
+        return self._compiled[name]
 
 
 def torch_autoencoder(config: AutoencoderConfig, folder: Path) -> Autoencoder:
