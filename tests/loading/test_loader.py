@@ -219,6 +219,6 @@ def test_the_end_of_a_long_text_is_said_to_be_cut_off(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
 def test_a_device_that_is_not_there() -> None:
+    loader = Loader(Hub(()), BackendOptions(device="cuda"), 0, ModelKey("pocket"))
     with pytest.raises(InvalidInput, match="device must be one this machine has"):
-        loader = Loader(Hub(()), BackendOptions(device="cuda"), 0, ModelKey("pocket"))
         loader.load(ModelKey("pocket"))
