@@ -24,7 +24,7 @@ from loopwright.kinds.request import LoopRequest
 from loopwright.loading.backend import BackendOptions
 from loopwright.loading.hub import Hub
 from loopwright.loading.loader import Loader
-from loopwright.loading.selection import POCKET
+from loopwright.model.pocket.family import POCKET
 from loopwright.planning.plan import GenerationPlan
 
 Say = Callable[[str], None]
@@ -57,7 +57,7 @@ def embedded(folder: Path, threads: int, rounds: int, say: Say) -> Embedded:
     """Measure it all; in each round the numbers of clients, then pairs."""
     loads, pairs = list[Load](), list[Pair]()
     alone = Alone(bare_engine(threads), ThreadPoolExecutor(1))
-    with alone.thread, serving(POCKET, (), threads, folder / POCKET) as server:
+    with alone.thread, serving(POCKET.name, (), threads, folder / POCKET.name) as server:
         for seed in range(WARM_UPS):
             _pair(server, alone, seed, engine_first=False)
         for number in range(1, rounds + 1):
@@ -74,7 +74,8 @@ def embedded(folder: Path, threads: int, rounds: int, say: Say) -> Embedded:
 
 def bare_engine(threads: int) -> Engine:
     """The engine the server has, in this process, with nothing around it."""
-    return Loader(Hub(()), BackendOptions(), threads, ModelKey(POCKET))(ModelKey(POCKET))
+    key = ModelKey(POCKET.name)
+    return Loader(Hub(()), BackendOptions(), threads, key).load(key)
 
 
 def carry_out(engine: Engine, plan: GenerationPlan) -> Audio:

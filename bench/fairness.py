@@ -23,7 +23,7 @@ from bench.figures import figure
 from bench.report import cell, table
 from bench.scenarios import PROMPT
 from bench.server import REPLY_SECONDS, serving
-from loopwright.loading.selection import POCKET
+from loopwright.model.pocket.family import POCKET
 
 HERE = Path(__file__).parent
 ENDPOINT = "/generate/loop"
@@ -61,7 +61,7 @@ def main() -> None:
     """Measure, and write the page."""
     given = _arguments()
     with (
-        serving(POCKET, (), given.threads, CACHE / "fairness") as server,
+        serving(POCKET.name, (), given.threads, CACHE / "fairness") as server,
         # one for all, since making one takes longer than lies between arrivals
         httpx.Client(base_url=server.url, timeout=REPLY_SECONDS) as connection,
     ):

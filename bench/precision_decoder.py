@@ -19,7 +19,7 @@ from torch import Tensor
 from bench.distance import mel_distance, snr
 from bench.precision_runs import PROMPTS, SECONDS_TOTAL, Models, decoded, estimated
 from bench.scenarios import SAMPLE_RATE
-from loopwright.loading.openvino.conversion import HAS_PRECISIONS, graph_file
+from loopwright.loading.openvino.conversion import QUANTISED, graph_file
 from loopwright.loading.openvino.model import Graphs, Network, OpenVinoAutoencoder, OpenVinoModel
 from loopwright.model.autoencoder import decoder_split
 from loopwright.model.base import TextPrompt
@@ -70,7 +70,7 @@ class Int8Decoder(OpenVinoAutoencoder):
 
 def quantise(models: Models, file: Path) -> list[Heard]:
     """Make the graph in int8, leave it in a file, and listen to what it makes of other latents."""
-    model = models.with_int8(HAS_PRECISIONS)
+    model = models.with_int8(QUANTISED)
     latents = [
         estimated(model, TextPrompt(prompt, None, SECONDS_TOTAL), seed, NO_CFG, steps=1)[-1]
         for seed, prompt in enumerate(PROMPTS[: CALIBRATED_ON + HEARD_ON])
@@ -93,7 +93,7 @@ def tile_times(models: Models, file: Path) -> list[Tile]:
     """How long tiles take each way: turn by turn, the median of some."""
     networks = {F32: graph_file(models.folder, FINE, "f32"), INT8: file}
     compiled = {name: _compiled(one, models.threads) for name, one in networks.items()}
-    model, tile_pool = models.with_int8(HAS_PRECISIONS), TilePool(models.threads)
+    model, tile_pool = models.with_int8(QUANTISED), TilePool(models.threads)
     latents = torch.randn(models.config.spec.channels, models.config.spec.frames)
     found = []
     for frames in TILE_FRAMES:

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from bench.distance import Audio, mel_distance, relative_error, snr
 from bench.seams import GUIDANCE, STEPS, STYLES, TEMPI
-from loopwright.loading.openvino.model import CHANNELS_A_SCALE
+from loopwright.loading.openvino.model import CHANNELS_PER_SCALE
 from loopwright.model.base import TextPrompt
 from loopwright.model.guidance import guided
 from loopwright.model.pocket.layers import SAMPLE_RATE
@@ -55,8 +55,8 @@ def rounded(x: Tensor) -> Tensor:
 def rounded_by_groups(x: Tensor) -> Tensor:
     """The same with a scale for some channels at a time; x: [..., channels]."""
     channels = x.shape[-1]
-    padded = F.pad(x, (0, -channels % CHANNELS_A_SCALE))
-    groups = rounded(padded.reshape(*padded.shape[:-1], -1, CHANNELS_A_SCALE))
+    padded = F.pad(x, (0, -channels % CHANNELS_PER_SCALE))
+    groups = rounded(padded.reshape(*padded.shape[:-1], -1, CHANNELS_PER_SCALE))
     return groups.flatten(-2)[..., :channels]
 
 

@@ -18,10 +18,10 @@ from bench.scenarios import NEGATIVE_PROMPT, SAMPLE_RATE, STEPS
 from loopwright.loading.model_source import ModelSource
 from loopwright.loading.openvino.conversion import (
     DENOISER,
-    HAS_PRECISIONS,
     KEYS_VALUES,
+    QUANTISED,
     TEXT,
-    converted,
+    convert,
 )
 from loopwright.loading.openvino.model import Graphs, Network, OpenVinoModel, torch_autoencoder
 from loopwright.model.base import Sampler, TextPrompt
@@ -47,7 +47,7 @@ GUIDANCE = 6.0
 NOTHING: frozenset[str] = frozenset()
 READING = frozenset({TEXT, KEYS_VALUES})
 VARIANTS: Mapping[str, frozenset[str]] = {
-    "all in int8": HAS_PRECISIONS,
+    "all in int8": QUANTISED,
     "denoiser in int8, the rest in f32": frozenset({DENOISER}),
     "text and its keys and values in int8, the rest in f32": READING,
 }
@@ -93,12 +93,12 @@ class MixedGraphs(Graphs):
         self._other = Graphs(folder, "int8", threads)
         self._int8, self._known = int8, known
 
-    def compiled(self, name: str) -> Network:
+    def compile(self, name: str) -> Network:
         """See ``Graphs``."""
         in_int8 = name in self._int8
         if (name, in_int8) not in self._known:
             self._known[name, in_int8] = (
-                self._other.compiled(name) if in_int8 else super().compiled(name)
+                self._other.compile(name) if in_int8 else super().compile(name)
             )
         return self._known[name, in_int8]
 
@@ -107,8 +107,8 @@ class Models:
     """The model with any graphs in int8, its autoencoder always the same one, in torch."""
 
     def __init__(self, source: ModelSource, cache: Path, threads: int) -> None:
-        self.folder = converted(source, cache, "f32")
-        converted(source, cache, "int8")  # into the same folder
+        self.folder = convert(source, cache, "f32")
+        convert(source, cache, "int8")  # into the same folder
         self.config, self.threads = source.read_config(), threads
         self._autoencoder = torch_autoencoder(self.config.autoencoder, self.folder)
         self._tile_pool, self._known = TilePool(threads), dict[tuple[str, bool], Network]()
@@ -184,7 +184,7 @@ def difference(name: str, one: Made, reference: Made) -> Difference:
 
 def differences(models: Models, prompts: int, seeds: int, parts: int) -> Iterator[Difference]:
     """All runs, as they end. parts: of how many prompts the parts alone, and guidance, are measured; they take one seed."""
-    exact, int8 = models.with_int8(NOTHING), models.with_int8(HAS_PRECISIONS)
+    exact, int8 = models.with_int8(NOTHING), models.with_int8(QUANTISED)
     for number, prompt in enumerate(PROMPTS[:prompts]):
         first = made(exact, prompt, 0)
         for name, in_int8 in VARIANTS.items():

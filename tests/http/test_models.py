@@ -81,7 +81,7 @@ async def client(hub_server: HubServer, tmp_path: Path) -> AsyncIterator[Client]
     hub_server.repos["someone/broken"] = {"x.ckpt": b"", "prompts.json": b"[1, 2"}
     hub = Hub({REPO, "someone/gone", "someone/plain", "someone/broken"})
     async with connected(
-        Loader(hub, BackendOptions(engine="torch"), 0, base), hub=hub, key=base
+        Loader(hub, BackendOptions(engine="torch"), 0, base).load, hub=hub, key=base
     ) as client:
         await client.get("/model/info")
         yield client

@@ -8,11 +8,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from loopwright.loading.accelerate import MOST_ROWS_CPU, Compiled, accelerated, most_rows, padded
+from loopwright.loading.accelerate import Compiled, accelerate, padded
 from loopwright.model.stable_audio import load_folder
 from tests.model.golden import GOLDEN, golden, no_text, relative_error
-
-CPU = torch.device("cpu")
 
 
 def inputs(rows: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -74,7 +72,8 @@ def test_what_cannot_be_compiled_is_computed_as_it_is() -> None:
 @torch.inference_mode()
 def test_half_precision_stays_near() -> None:
     exact = golden("saos-tiny").model
-    half = accelerated(load_folder(GOLDEN / "saos-tiny", no_text), CPU, "f16")
+    half = load_folder(GOLDEN / "saos-tiny", no_text)
+    accelerate(half, torch.device("cpu"), "f16")
     assert {parameter.dtype for parameter in half.denoiser.parameters()} == {torch.float16}
     x, t, pairs, global_cond = inputs(2)
     made = half.predict(x, t, pairs, global_cond)
@@ -89,7 +88,3 @@ def test_half_precision_stays_near() -> None:
         )
         < 0.05
     )
-
-
-def test_memory_is_no_limit_on_a_cpu() -> None:
-    assert most_rows(CPU, lambda rows: pytest.fail("nothing needs to be tried")) == MOST_ROWS_CPU

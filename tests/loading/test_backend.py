@@ -7,7 +7,8 @@ import torch
 
 from loopwright.errors import InvalidInput
 from loopwright.loading import backend
-from loopwright.loading.backend import Backend, BackendOptions, choose_backend
+from loopwright.loading.backend import BackendOptions, choose_backend
+from loopwright.model.family import Backend
 
 no_gpu = pytest.mark.skipif(
     torch.cuda.is_available() or torch.backends.mps.is_available(),
@@ -17,7 +18,7 @@ no_gpu = pytest.mark.skipif(
 
 @no_gpu
 @pytest.mark.parametrize(
-    ("wishes", "chosen"),
+    ("options", "chosen"),
     [
         (BackendOptions(), Backend("openvino", "cpu", "int8")),
         (BackendOptions(precision="f32"), Backend("openvino", "cpu", "f32")),
@@ -25,15 +26,15 @@ no_gpu = pytest.mark.skipif(
         (BackendOptions(engine="openvino", device="cpu"), Backend("openvino", "cpu", "int8")),
     ],
 )
-def test_what_wishes_come_to(wishes: BackendOptions, chosen: Backend) -> None:
-    assert choose_backend(wishes) == chosen
+def test_what_options_come_to(options: BackendOptions, chosen: Backend) -> None:
+    assert choose_backend(options) == chosen
 
 
-def test_wishes_that_any_engine_fulfils() -> None:
-    assert BackendOptions().is_open
-    assert BackendOptions(device="cpu").is_open
-    assert not BackendOptions(engine="openvino").is_open
-    assert not BackendOptions(precision="f32").is_open
+def test_options_that_any_engine_fulfils() -> None:
+    assert BackendOptions().allows_any
+    assert BackendOptions(device="cpu").allows_any
+    assert not BackendOptions(engine="openvino").allows_any
+    assert not BackendOptions(precision="f32").allows_any
 
 
 @no_gpu
@@ -60,7 +61,7 @@ def test_a_gpu_takes_half_precision(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @no_gpu
 @pytest.mark.parametrize(
-    ("wishes", "field", "said"),
+    ("options", "field", "said"),
     [
         (
             {"engine": "torch", "precision": "int8"},
@@ -80,7 +81,7 @@ def test_a_gpu_takes_half_precision(monkeypatch: pytest.MonkeyPatch) -> None:
         ),
     ],
 )
-def test_what_cannot_be(wishes: dict[str, str], field: str, said: str) -> None:
+def test_what_cannot_be(options: dict[str, str], field: str, said: str) -> None:
     with pytest.raises(InvalidInput, match=said) as refused:
-        choose_backend(BackendOptions(**wishes))  # type: ignore[arg-type]
+        choose_backend(BackendOptions(**options))  # type: ignore[arg-type]
     assert refused.value.field == field

@@ -11,6 +11,7 @@ import pytest
 from loopwright.errors import InvalidInput, LoopwrightError, ModelUnavailable, NotFound
 from loopwright.loading import hub as module
 from loopwright.loading.hub import Hub
+from loopwright.loading.model_source import fetch_model, fetch_text_encoder, is_cached
 from tests.hub_server import TOKEN, HubServer
 from tests.tiny import make_model_folder, make_text_encoder
 
@@ -31,29 +32,29 @@ def published(hub_server: HubServer, tmp_path: Path) -> HubServer:
 
 def test_a_model_is_downloaded_once(published: HubServer) -> None:
     hub = Hub({REPO})
-    assert not hub.is_cached(REPO)
-    files = hub.fetch_model(REPO)
+    assert not is_cached(hub, REPO)
+    files = fetch_model(hub, REPO)
     assert files.config.name == "model_config.json"
     assert files.weights.stat().st_size > 1_000_000
-    assert hub.is_cached(REPO)
+    assert is_cached(hub, REPO)
     count = len(published.downloads)
-    assert hub.fetch_model(REPO) == files
+    assert fetch_model(hub, REPO) == files
     assert len(published.downloads) == count == 2
 
 
 def test_a_ckpt_is_taken_where_there_are_no_safetensors(published: HubServer) -> None:
     published.repos[REPO]["model.ckpt"] = published.repos[REPO].pop("model.safetensors")
-    assert Hub({REPO}).fetch_model(REPO).weights.name == "model.ckpt"
+    assert fetch_model(Hub({REPO}), REPO).weights.name == "model.ckpt"
 
 
 def test_offline_it_works_from_the_cache(
     published: HubServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hub = Hub({REPO})
-    files = hub.fetch_model(REPO)
+    files = fetch_model(hub, REPO)
     count = len(published.downloads)
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
-    assert hub.fetch_model(REPO) == files
+    assert fetch_model(hub, REPO) == files
     assert len(published.downloads) == count
     with pytest.raises(ModelUnavailable, match="HF_HUB_OFFLINE forbids"):
         hub.fetch(REPO, "other.ckpt")
@@ -63,10 +64,10 @@ def test_a_download_that_broke_off_does_not_count_as_complete(published: HubServ
     published.broken.add("model.safetensors")
     hub = Hub({REPO})
     with pytest.raises(LoopwrightError):
-        hub.fetch_model(REPO)
-    assert not hub.is_cached(REPO)
+        fetch_model(hub, REPO)
+    assert not is_cached(hub, REPO)
     published.broken.clear()
-    assert hub.fetch_model(REPO).weights.read_bytes() == published.repos[REPO]["model.safetensors"]
+    assert fetch_model(hub, REPO).weights.read_bytes() == published.repos[REPO]["model.safetensors"]
 
 
 @pytest.mark.parametrize(
@@ -81,19 +82,19 @@ def test_a_licence_is_explained(
 ) -> None:
     getattr(published, trouble).add(REPO)
     with pytest.raises(ModelUnavailable, match=part) as caught:
-        Hub({REPO}, token).fetch_model(REPO)
+        fetch_model(Hub({REPO}, token), REPO)
     assert f"{published.url}/{REPO}" in caught.value.message
 
 
 def test_the_token_opens_a_gated_model(published: HubServer) -> None:
     published.gated.add(REPO)
-    assert Hub({REPO}, TOKEN).fetch_model(REPO).config.is_file()
+    assert fetch_model(Hub({REPO}, TOKEN), REPO).config.is_file()
 
 
 @pytest.mark.usefixtures("hub_server")
 def test_an_unknown_repository() -> None:
     with pytest.raises(NotFound, match="there is no repository someone/gone") as caught:
-        Hub({"*"}).fetch_model("someone/gone")
+        fetch_model(Hub({"*"}), "someone/gone")
     assert "hint" in caught.value.details
 
 
@@ -112,7 +113,7 @@ def test_a_hub_that_cannot_be_reached(monkeypatch: pytest.MonkeyPatch) -> None:
         "http://127.0.0.1:9/{repo_id}/resolve/{revision}/{filename}",
     )
     with pytest.raises(ModelUnavailable, match=r"127\.0\.0\.1:9 cannot be reached"):
-        Hub({REPO}).fetch_model(REPO)
+        fetch_model(Hub({REPO}), REPO)
 
 
 def test_a_full_disk(published: HubServer, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -121,7 +122,7 @@ def test_a_full_disk(published: HubServer, monkeypatch: pytest.MonkeyPatch) -> N
 
     monkeypatch.setattr(module, "hf_hub_download", full)
     with pytest.raises(ModelUnavailable, match="is full; make room"):
-        Hub({REPO}).fetch_model(REPO)
+        fetch_model(Hub({REPO}), REPO)
     assert published.downloads == []
 
 
@@ -136,7 +137,7 @@ def test_names_are_checked_before_anything_is_touched(hub_server: HubServer, nam
 
 def test_only_allowed_repositories(published: HubServer) -> None:
     with pytest.raises(InvalidInput, match="must be a repository this server allows") as caught:
-        Hub({"stabilityai/stable-audio-open-small"}).fetch_model(REPO)
+        fetch_model(Hub({"stabilityai/stable-audio-open-small"}), REPO)
     assert caught.value.code == "repo_not_allowed"
     assert published.downloads == []
 
@@ -144,10 +145,10 @@ def test_only_allowed_repositories(published: HubServer) -> None:
 def test_a_text_encoder_is_fetched_whole(hub_server: HubServer, tmp_path: Path) -> None:
     make_text_encoder(tmp_path)
     hub_server.publish("t5-small", tmp_path)
-    folder = Hub(()).fetch_text_encoder("t5-small")
+    folder = fetch_text_encoder(Hub(()), "t5-small")
     assert (folder / "tokenizer.json").is_file()
     del hub_server.repos["t5-small"]["model.safetensors"]
     hub_server.publish("t5-large", tmp_path)
     del hub_server.repos["t5-large"]["model.safetensors"]
     with pytest.raises(ModelUnavailable, match=r"model\.safetensors is missing"):
-        Hub(()).fetch_text_encoder("t5-large")
+        fetch_text_encoder(Hub(()), "t5-large")

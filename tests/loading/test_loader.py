@@ -29,17 +29,17 @@ TORCH = BackendOptions(engine="torch")
 
 
 def load(source: str, *allowed: str) -> Engine:
-    return Loader(Hub(allowed), TORCH, 0, ModelKey("pocket"))(ModelKey(source))
+    return Loader(Hub(allowed), TORCH, 0, ModelKey("pocket")).load(ModelKey(source))
 
 
 def carry_out(engine: Engine, plan: GenerationPlan) -> Audio:
     run = engine.start(plan)
-    wants, evaluated = next(run.steps), 0
+    pending, evaluated = next(run.steps), 0
     while True:
-        evaluated += not isinstance(wants, Task)
-        answer = wants.do() if isinstance(wants, Task) else engine.forward(wants)
+        evaluated += not isinstance(pending, Task)
+        answer = pending.do() if isinstance(pending, Task) else engine.forward(pending)
         try:
-            wants = run.steps.send(answer)
+            pending = run.steps.send(answer)
         except StopIteration as end:
             assert evaluated == run.evaluations
             audio: Audio = end.value
@@ -140,7 +140,7 @@ def with_objective(base: Path, objective: str) -> str:
 
 
 def load_finetune(base: str) -> ModelInfo:
-    return Loader(Hub({FINETUNE.source, base}), TORCH, 0, ModelKey(base))(FINETUNE).info
+    return Loader(Hub({FINETUNE.source, base}), TORCH, 0, ModelKey(base)).load(FINETUNE).info
 
 
 def test_a_finetune_without_a_configuration_is_a_rectified_flow(
@@ -219,5 +219,6 @@ def test_the_end_of_a_long_text_is_said_to_be_cut_off(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
 def test_a_device_that_is_not_there() -> None:
+    loader = Loader(Hub(()), BackendOptions(device="cuda"), 0, ModelKey("pocket"))
     with pytest.raises(InvalidInput, match="device must be one this machine has"):
-        Loader(Hub(()), BackendOptions(device="cuda"), 0, ModelKey("pocket"))(ModelKey("pocket"))
+        loader.load(ModelKey("pocket"))

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from loopwright.loading.tuning import Tuning
+from loopwright.loading.tuning import MAX_BATCH_CPU, Tuning, memory_limit
 
 
 def taking(seconds: float, calls: list[float]) -> Callable[[], None]:
@@ -39,9 +39,9 @@ def test_a_damaged_file_is_made_anew(tmp_path: Path, damage: str) -> None:
     file = tmp_path / "found.json"
     file.write_text(damage)
     assert Tuning(file).quickest("what", {"only": lambda: None}, {"only": 1}) == "only"
-    assert Tuning(file).knows("what")
-    assert Tuning(file).known("what", "") == "only"
-    assert Tuning(file).known("what", 7) == 7
+    assert Tuning(file).has("what")
+    assert Tuning(file).get("what", "") == "only"
+    assert Tuning(file).get("what", 7) == 7
 
 
 @pytest.mark.parametrize(("per_batch", "most", "best"), [(1.0, 8, 8), (1.0, 4, 4), (0.0, 8, 1)])
@@ -52,7 +52,7 @@ def test_a_batch_grows_while_it_pays(per_batch: float, most: int, best: int) -> 
         time.sleep(0.004 if per_batch else 0.004 * rows)
         return torch.zeros(rows, 2)
 
-    assert Tuning(None).batch("rows", evaluate, most, torch.equal) == best
+    assert Tuning(None).batch_size("rows", evaluate, most, torch.equal) == best
 
 
 def test_a_batch_in_which_a_row_comes_out_otherwise_is_not_used() -> None:
@@ -60,5 +60,10 @@ def test_a_batch_in_which_a_row_comes_out_otherwise_is_not_used() -> None:
         time.sleep(0.002)
         return torch.full((rows, 2), 1.0 if rows < 4 else 1 + 1e-7)
 
-    assert Tuning(None).batch("rows", evaluate, 8, torch.equal) == 2
-    assert Tuning(None).batch("rows", evaluate, 8, torch.allclose) == 8
+    assert Tuning(None).batch_size("rows", evaluate, 8, torch.equal) == 2
+    assert Tuning(None).batch_size("rows", evaluate, 8, torch.allclose) == 8
+
+
+def test_memory_is_no_limit_on_a_cpu() -> None:
+    limit = memory_limit(torch.device("cpu"), lambda rows: pytest.fail("nothing is measured"))
+    assert limit == MAX_BATCH_CPU

@@ -13,15 +13,13 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from loopwright.model.family import EngineName, Precision
 from loopwright.planning.plan import GenerationPlan, ModelLimits
 
 if TYPE_CHECKING:  # torch takes a second to import; the service must not wait for it
     import torch
 
     from loopwright.model.base import Row
-
-EngineName = Literal["torch", "openvino"]
-Precision = Literal["f32", "f16", "int8"]
 
 Audio = NDArray[np.float32]
 """[2, samples], full scale is ±1."""

@@ -11,9 +11,10 @@ from loopwright.generation.service import Service
 from loopwright.generation.sources import Sources
 from loopwright.library.riffs import RiffLibrary
 from loopwright.loading.backend import BackendOptions
+from loopwright.loading.families import family_of
 from loopwright.loading.hub import Hub
-from loopwright.loading.loader import Loader, limitations
-from loopwright.loading.selection import POCKET, choose
+from loopwright.loading.loader import Loader
+from loopwright.loading.selection import select_model
 from loopwright.serving.scheduler import Scheduler
 from loopwright.settings import BASE_REPO, Settings
 from loopwright.system.workers import Workers
@@ -34,39 +35,43 @@ def assemble(settings: Settings, *, at_once: bool = True) -> Service:
     Raises:
         InvalidInput: there can be no such model.
     """
-    wishes, hub = backend_options(settings), make_hub(settings)
-    choice = choose(settings.model, hub)
-    say = log.warning if choice.key.source == POCKET else log.info
-    say("model chosen", model=str(choice.key), because=choice.reason)
-    for sentence in limitations(choice.key):
-        log.warning("limitation", model=str(choice.key), cannot=sentence)
-    base = choice.key if choice.key.source != POCKET else ModelKey(BASE_REPO)
-    loader = Loader(hub, wishes, settings.threads, base, settings.cache_dir.expanduser())
+    options, hub = backend_options(settings), make_hub(settings)
+    selection = select_model(settings.model, hub)
+    key, family = selection.key, family_of(selection.key.source)
+    say = log.warning if family.limitations else log.info
+    say("model chosen", model=str(key), because=selection.reason)
+    for sentence in family.limitations:
+        log.warning("limitation", model=str(key), cannot=sentence)
+    base = key if family.takes_finetunes else ModelKey(BASE_REPO)
+    loader = Loader(hub, options, settings.threads, base, settings.cache_dir.expanduser())
     registry = Registry(
-        loader.at_once if at_once else loader,
+        loader.load_or_stopgap if at_once else loader.load,
         max_models=settings.max_models,
         memory_budget=round(settings.model_memory_gb * GIGABYTE)
         if settings.model_memory_gb
         else None,
     )
-    models = Models(registry, hub, choice.key)
+    models = Models(registry, hub, key)
     most = settings.queue_size + 1  # one is being made, the others wait
     return Service(models, Scheduler(), make_sources(settings), most)
 
 
 def check(settings: Settings) -> None:
-    """Raises InvalidInput for what can be told to be wrong before anything is started."""
+    """Raise InvalidInput for settings that are wrong whatever the machine does later."""
     backend_options(settings)
-    choose(settings.model, make_hub(settings))
+    select_model(settings.model, make_hub(settings))
 
 
 def backend_options(settings: Settings) -> BackendOptions:
-    """What the model is to be computed by. Raises InvalidInput for what does not go together, or is not installed."""
+    """Return what was set about the backend.
+
+    Raises InvalidInput for what does not go together, or is not installed.
+    """
     return BackendOptions(settings.engine, settings.precision, settings.device)
 
 
 def make_sources(settings: Settings) -> Sources:
-    """The worker processes, the riff library, and what uploads may be."""
+    """Make the worker processes and the riff library, with the limits on uploads."""
     workers = Workers()
     cache = settings.cache_dir.expanduser() / "riffs"
     riffs = RiffLibrary(
@@ -76,7 +81,7 @@ def make_sources(settings: Settings) -> Sources:
 
 
 def make_hub(settings: Settings) -> Hub:
-    """The way to the Hugging Face hub, as far as the settings allow it."""
+    """Make the client of the Hugging Face hub, as far as the settings allow it."""
     allowed = {name.strip() for name in settings.allowed_repos.split(",") if name.strip()} | {
         settings.model
     }

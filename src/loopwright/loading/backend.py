@@ -1,4 +1,4 @@
-"""What computes a model, where, and in which numbers: from what was set and what this machine has.
+"""What computes a model, where, and in which numbers: from the settings and this machine.
 
 Knows: which engines, devices and precisions go together. Does not know: models.
 """
@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Literal
 
-from loopwright.engine.base import EngineName, Precision
 from loopwright.errors import InvalidInput, shown
+from loopwright.model.family import Backend, Device, Precision
 
 PRECISIONS: dict[str, tuple[Precision, ...]] = {
     "openvino": ("int8", "f32"),
@@ -18,12 +18,21 @@ PRECISIONS: dict[str, tuple[Precision, ...]] = {
     "torch on cuda": ("f16", "f32"),
     "torch on mps": ("f16", "f32"),
 }
-"""Those that each can do, its default first."""
+"""The precisions of each engine on each device, the default first."""
 
 
 @dataclass(frozen=True)
 class BackendOptions:
-    """What was set. Raises InvalidInput at once for what can be on no machine, or not with what is installed on this one."""
+    """What was set about the backend.
+
+    Args:
+        engine: The library that computes; auto: OpenVINO on a CPU if installed, else torch.
+        precision: Of the networks; auto: the quickest of the engine and device.
+        device: Where the model runs; auto: a GPU where there is one.
+
+    Raises:
+        InvalidInput: no machine can do this, or what is installed on this one cannot.
+    """
 
     engine: Literal["auto", "torch", "openvino"] = "auto"
     precision: Literal["auto", "f32", "f16", "int8"] = "auto"
@@ -32,66 +41,63 @@ class BackendOptions:
     def __post_init__(self) -> None:
         if self.engine == "openvino" and not has_openvino():
             raise InvalidInput(
-                "engine openvino is not installed; install it with pip install 'loopwright[openvino]', or set engine to torch",
+                "engine openvino is not installed; install it with "
+                "pip install 'loopwright[openvino]', or set engine to torch",
                 field="engine",
             )
         if self.engine == "openvino" and self.device not in {"auto", "cpu"}:
             raise InvalidInput(
-                f"engine openvino computes on the CPU: device must be auto or cpu, got {shown(self.device)}",
+                "engine openvino computes on the CPU: device must be auto or cpu, "
+                f"got {shown(self.device)}",
                 field="device",
             )
 
     @property
-    def is_open(self) -> bool:
-        """Whether any engine in any precision will do."""
+    def allows_any(self) -> bool:
+        """Whether neither an engine nor a precision was set."""
         return self.engine == "auto" and self.precision == "auto"
 
 
-@dataclass(frozen=True)
-class Backend:
-    """What was chosen. device: of torch's tensors."""
+def choose_backend(options: BackendOptions) -> Backend:
+    """Return the backend that the options mean on this machine.
 
-    engine: EngineName
-    device: Literal["cpu", "cuda", "mps"]
-    precision: Precision
-
-
-def choose_backend(wishes: BackendOptions) -> Backend:
-    """What the wishes come to here. Raises InvalidInput for a device that is not there or a precision it cannot do."""
-    device = pick_device("cpu" if wishes.engine == "openvino" else wishes.device)
-    uses_openvino = wishes.engine == "openvino" or (
-        wishes.engine == "auto" and device == "cpu" and has_openvino()
+    Raises:
+        InvalidInput: the device is not there, or cannot compute in the precision.
+    """
+    device = pick_device("cpu" if options.engine == "openvino" else options.device)
+    uses_openvino = options.engine == "openvino" or (
+        options.engine == "auto" and device == "cpu" and has_openvino()
     )
     where = "openvino" if uses_openvino else f"torch on {device}"
-    fitting = PRECISIONS[where]
-    if wishes.precision != "auto" and wishes.precision not in fitting:
+    precisions = PRECISIONS[where]
+    if options.precision != "auto" and options.precision not in precisions:
+        allowed = " or ".join(sorted(precisions))
         raise InvalidInput(
-            f"precision must be {' or '.join(sorted(fitting))} with {where}, got {shown(wishes.precision)}",
+            f"precision must be {allowed} with {where}, got {shown(options.precision)}",
             field="precision",
         )
-    precision = fitting[0] if wishes.precision == "auto" else wishes.precision
+    precision = precisions[0] if options.precision == "auto" else options.precision
     return Backend("openvino" if uses_openvino else "torch", device, precision)
 
 
 def has_openvino() -> bool:
-    """Whether the extra is installed."""
+    """Return whether the extra ``openvino`` is installed."""
     return find_spec("openvino") is not None and find_spec("nncf") is not None
 
 
-def pick_device(setting: str) -> Literal["cpu", "cuda", "mps"]:
-    """The device a setting means here. Raises InvalidInput for one this machine does not have."""
+def pick_device(setting: str) -> Device:
+    """Return the device a setting means. Raises InvalidInput where this machine lacks it."""
     import torch
 
-    has: dict[Literal["cuda", "mps", "cpu"], bool] = {
-        "cuda": torch.cuda.is_available(),
-        "mps": torch.backends.mps.is_available(),
-        "cpu": True,
-    }
-    there = [name for name, is_there in has.items() if is_there]
-    for name in there:
-        if setting in {"auto", name}:
-            return name
+    devices: list[Device] = ["cpu"]
+    if torch.backends.mps.is_available():
+        devices.insert(0, "mps")
+    if torch.cuda.is_available():
+        devices.insert(0, "cuda")
+    for device in devices:
+        if setting in {"auto", device}:
+            return device
     raise InvalidInput(
-        f"device must be one this machine has ({', '.join(there)}), got {shown(setting)}",
+        f"device must be one this machine has ({', '.join(devices)}), got {shown(setting)}",
         field="device",
     )

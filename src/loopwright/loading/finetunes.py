@@ -1,4 +1,4 @@
-"""The files of a finetune in its repository: which checkpoints there are, which configuration belongs to one, its prompts."""
+"""The files of a finetune in its repository: checkpoints, the configuration of each, prompts."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from collections.abc import Collection
 from pathlib import Path, PurePosixPath
 
 from loopwright.errors import CheckpointError, InvalidInput, shown
-from loopwright.model.files import WEIGHT_FILES
+from loopwright.model.files import CONFIG_FILE, WEIGHT_FILES
 
 BASE_CONFIG_FILE = "base_model_config.json"
-"""What the base model was trained with before it was distilled, and its finetunes are trained with."""
+"""The base's configuration before it was distilled, which its finetunes are trained with."""
 
 PROMPTS_FILE = "prompts.json"
 MAX_PROMPTS_BYTES = 1_000_000
@@ -23,7 +23,7 @@ _VERSION = re.compile(r".*?_v\d+", re.IGNORECASE)
 
 
 def check_checkpoint_name(name: str) -> None:
-    """Raise InvalidInput for what can be no checkpoint file in a repository."""
+    """Raise InvalidInput where this cannot be the name of a checkpoint in a repository."""
     if not _CHECKPOINT.fullmatch(name):
         raise InvalidInput(
             f"finetune_checkpoint must be a file of the repository that ends in "
@@ -33,7 +33,7 @@ def check_checkpoint_name(name: str) -> None:
 
 
 def checkpoints_among(files: Collection[str]) -> list[str]:
-    """List the files that are checkpoints: Lightning's ``.ckpt``, or safetensors where there are none.
+    """List the files that are checkpoints: Lightning's ``.ckpt``, else safetensors.
 
     A ``model.safetensors`` is a whole model of its own, not a finetune's checkpoint.
     """
@@ -52,23 +52,23 @@ def config_for(checkpoint: str, files: Collection[str]) -> str | None:
     ``base_model_config.json``.
     """
     stem = PurePosixPath(checkpoint).stem
+    candidates = [f"{stem}_model_config.json"]
+    # checkpoints of all steps of a training share a configuration: acid_v1_step9 has acid_v1's
     version = _VERSION.match(stem)
-    prefixes = [f"{stem}_model_config"]
     if version:
-        prefixes += [
-            f"{version[0]}_{kind}" for kind in ("base_model_config", "model_config", "config")
-        ]
-    candidates = [*(f"{prefix}.json" for prefix in prefixes), BASE_CONFIG_FILE, "model_config.json"]
+        kinds = ("base_model_config", "model_config", "config")
+        candidates += [f"{version[0]}_{kind}.json" for kind in kinds]
+    candidates += [BASE_CONFIG_FILE, CONFIG_FILE]
     return next((name for name in candidates if name in files), None)
 
 
 def no_prompts() -> dict[str, object]:
-    """Return what clients read where a model suggests no prompts."""
+    """Return the content of a ``prompts.json`` without prompts."""
     return {"version": 1, "dice": {kind: [] for kind in PROMPT_KINDS}}
 
 
 def read_prompts(path: Path) -> dict[str, object]:
-    """Read the prompts that a finetune suggests: all of its file, and an empty list per kind it lacks.
+    """Read the prompts that a finetune suggests, with an empty list per kind that its file lacks.
 
     Raises:
         CheckpointError: the file is too large, or is not JSON that holds prompts.

@@ -7,10 +7,12 @@ from pathlib import Path
 
 from loopwright.engine.base import ModelKey
 from loopwright.errors import InvalidInput, shown
+from loopwright.loading.families import family_of
 from loopwright.loading.hub import Hub
+from loopwright.loading.model_source import is_cached
+from loopwright.model.files import CONFIG_FILE
+from loopwright.model.pocket.family import POCKET
 from loopwright.settings import BASE_REPO
-
-POCKET = "pocket"
 
 
 @dataclass(frozen=True)
@@ -21,31 +23,36 @@ class ModelSelection:
     reason: str
 
 
-def choose(setting: str, hub: Hub) -> ModelSelection:
-    """The model that the setting ``model`` means. Raises InvalidInput for a name that cannot be any model."""
+def select_model(setting: str, hub: Hub) -> ModelSelection:
+    """Return the model that the setting ``model`` means.
+
+    Raises:
+        InvalidInput: it cannot be the name of any model.
+    """
     if setting == "auto":
-        return _choose_by_what_is_there(hub)
-    if setting == POCKET:
-        return ModelSelection(ModelKey(POCKET), "it was asked for")
+        return _select_automatically(hub)
+    if family_of(setting).is_built_in:
+        return ModelSelection(ModelKey(setting), "it was asked for")
     folder = Path(setting).expanduser()
-    if (folder / "model_config.json").is_file():
+    if (folder / CONFIG_FILE).is_file():
         return ModelSelection(ModelKey(str(folder.resolve())), "the folder holds a model")
     if folder.exists() or setting.startswith((".", "/", "~")):
         raise InvalidInput(
-            f"model must be a folder with model_config.json, got {shown(setting)}, which has none",
+            f"model must be a folder with {CONFIG_FILE}, got {shown(setting)}, which has none",
             field="model",
         )
     hub.check_name(setting)
     return ModelSelection(ModelKey(setting), "it was asked for")
 
 
-def _choose_by_what_is_there(hub: Hub) -> ModelSelection:
-    if hub.is_cached(BASE_REPO):
+def _select_automatically(hub: Hub) -> ModelSelection:
+    """Prefer the big model where it can be had without asking anybody for a token."""
+    if is_cached(hub, BASE_REPO):
         return ModelSelection(ModelKey(BASE_REPO), "its weights are in the hub's cache")
     if hub.has_token:
         return ModelSelection(
             ModelKey(BASE_REPO), "HF_TOKEN is set, so its weights can be downloaded"
         )
     return ModelSelection(
-        ModelKey(POCKET), f"{BASE_REPO} is not in the hub's cache and HF_TOKEN is not set"
+        ModelKey(POCKET.name), f"{BASE_REPO} is not in the hub's cache and HF_TOKEN is not set"
     )

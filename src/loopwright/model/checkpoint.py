@@ -49,6 +49,11 @@ def load_strictly(module: nn.Module, tensors: dict[str, Tensor]) -> None:
     module.load_state_dict({name: tensors.pop(name).float() for name in wanted}, assign=True)
 
 
+def weight_bytes(module: nn.Module) -> int:
+    """Return the bytes that a module's tensors take."""
+    return sum(tensor.nbytes for tensor in module.state_dict().values())
+
+
 def _read_safetensors(path: Path) -> Tensors:
     try:
         return MappedTensors(path)

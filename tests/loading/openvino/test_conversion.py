@@ -15,8 +15,7 @@ import pytest
 
 from loopwright.errors import CheckpointError
 from loopwright.loading.model_source import ModelSource
-from loopwright.loading.openvino import conversion
-from loopwright.loading.openvino.conversion import converted, graph_file
+from loopwright.loading.openvino.conversion import convert, graph_file, graphs_folder
 from loopwright.loading.openvino.pages import release_pages
 from tests.tiny import make_model_folder
 
@@ -40,7 +39,7 @@ def times(folder: Path) -> dict[str, int]:
 
 def test_two_processes_at_once_make_each_graph_once(source: ModelSource, cache: Path) -> None:
     context = multiprocessing.get_context("spawn")
-    both = [context.Process(target=converted, args=(source, cache, "f32")) for _ in range(2)]
+    both = [context.Process(target=convert, args=(source, cache, "f32")) for _ in range(2)]
     for one in both:
         one.start()
     for one in both:
@@ -54,41 +53,41 @@ def test_two_processes_at_once_make_each_graph_once(source: ModelSource, cache: 
 def test_what_is_there_is_not_made_again_and_what_is_missing_is(
     source: ModelSource, cache: Path
 ) -> None:
-    folder = converted(source, cache, "f32")
+    folder = convert(source, cache, "f32")
     first = times(folder)
     graph_file(folder, "decode_fine", "f32").unlink()
-    assert converted(source, cache, "f32") == folder
+    assert convert(source, cache, "f32") == folder
     again = times(folder)
     assert {name for name in first if again[name] != first[name]} == {"decode_fine.xml"}
 
 
 def test_only_what_is_asked_for_is_made(source: ModelSource, tmp_path: Path) -> None:
-    folder = converted(source, tmp_path, "f32", ["conditions"])
+    folder = convert(source, tmp_path, "f32", ["conditions"])
     assert set(times(folder)) == {"conditions.xml"}
 
 
 def test_other_weights_go_into_another_folder(source: ModelSource, tmp_path: Path) -> None:
     cache = tmp_path / "cache"
-    before = conversion._key(source, cache)
-    assert conversion._key(source, cache) == before
+    before = graphs_folder(source, cache)
+    assert graphs_folder(source, cache) == before
     moved = tmp_path / "moved"
     shutil.copytree(source.config.parent, moved)
     elsewhere = ModelSource(
         moved / "model_config.json", moved / "model.safetensors", moved / "text_encoder"
     )
-    assert conversion._key(elsewhere, cache) == before  # it is the bytes that count
+    assert graphs_folder(elsewhere, cache) == before  # it is the bytes that count
     content = bytearray((moved / "model.safetensors").read_bytes())
     content[-1] ^= 1
     (moved / "model.safetensors").write_bytes(content)
     os.utime(moved / "model.safetensors", ns=(1, 1))
-    assert conversion._key(elsewhere, cache) != before
+    assert graphs_folder(elsewhere, cache) != before
 
 
 def test_a_model_that_does_not_fit_is_refused_by_name(source: ModelSource, tmp_path: Path) -> None:
     (tmp_path / "bad.safetensors").write_bytes(b"nonsense")
     source = replace(source, weights=tmp_path / "bad.safetensors")
     with pytest.raises(CheckpointError, match="not a whole safetensors file"):
-        converted(source, tmp_path / "cache", "f32")
+        convert(source, tmp_path / "cache", "f32")
 
 
 def test_a_script_without_a_main_guard_is_told_so(source: ModelSource, tmp_path: Path) -> None:
@@ -96,9 +95,9 @@ def test_a_script_without_a_main_guard_is_told_so(source: ModelSource, tmp_path:
     script.write_text(
         "from pathlib import Path\n"
         "from loopwright.loading.model_source import ModelSource\n"
-        "from loopwright.loading.openvino.conversion import converted\n"
+        "from loopwright.loading.openvino.conversion import convert\n"
         f"parts = [Path(part) for part in {[str(source.config), str(source.weights), str(source.text_encoder)]!r}]\n"
-        f"converted(ModelSource(*parts), Path({str(tmp_path / 'cache')!r}), 'f32')\n"
+        f"convert(ModelSource(*parts), Path({str(tmp_path / 'cache')!r}), 'f32')\n"
     )
     done = subprocess.run(
         [sys.executable, script], capture_output=True, text=True, timeout=60, check=False

@@ -9,14 +9,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from loopwright.engine.base import Engine, ModelKey, Precision
+from loopwright.engine.base import Engine, ModelKey
 from loopwright.kinds.planner import plan_audio, plan_loop, with_source
 from loopwright.kinds.request import GenerationRequest, LoopRequest
 from loopwright.loading.backend import BackendOptions
 from loopwright.loading.hub import Hub
 from loopwright.loading.loader import Loader
 from loopwright.loading.model_source import ModelSource
-from loopwright.loading.openvino.conversion import converted
+from loopwright.loading.openvino.conversion import convert
 from loopwright.loading.openvino.model import (
     Graphs,
     OpenVinoAutoencoder,
@@ -24,6 +24,7 @@ from loopwright.loading.openvino.model import (
     torch_autoencoder,
 )
 from loopwright.model.base import Row, TextPrompt
+from loopwright.model.family import Precision
 from loopwright.model.stable_audio import StableAudioModel
 from loopwright.planning.plan import GenerationPlan, Source
 from tests.loading.test_loader import carry_out
@@ -55,7 +56,7 @@ def in_torch(source: ModelSource) -> StableAudioModel:
 
 
 def in_openvino(source: ModelSource, cache: Path, precision: Precision = "f32") -> OpenVinoModel:
-    config, folder = source.read_config(), converted(source, cache, precision)
+    config, folder = source.read_config(), convert(source, cache, precision)
     graphs = Graphs(folder, precision, 2)
     return OpenVinoModel(config, folder, graphs, OpenVinoAutoencoder(graphs))
 
@@ -87,7 +88,7 @@ def test_the_autoencoder_both_ways(
     source: ModelSource, cache: Path, in_torch: StableAudioModel
 ) -> None:
     ours, spec = in_openvino(source, cache), in_torch.spec
-    folder = converted(source, cache, "f32")
+    folder = convert(source, cache, "f32")
     ours.tile_frames = 3
     latents, audio = noise(spec.channels, spec.frames), 0.1 * noise(2, spec.frames * spec.hop // 2)
     for autoencoder in (
@@ -124,9 +125,9 @@ def test_int8_is_near_and_a_row_is_the_same_in_any_company(
     assert relative_error(alone, together) < 1e-5
 
 
-def engine(source: ModelSource, cache: Path, wishes: BackendOptions) -> Engine:
+def engine(source: ModelSource, cache: Path, options: BackendOptions) -> Engine:
     folder = str(source.config.parent)
-    return Loader(Hub(()), wishes, 2, ModelKey(folder), cache)(ModelKey(folder))
+    return Loader(Hub(()), options, 2, ModelKey(folder), cache).load(ModelKey(folder))
 
 
 def plans(engine: Engine) -> list[GenerationPlan]:
@@ -164,11 +165,11 @@ def test_a_seed_gives_the_same_audio_in_any_company(source: ModelSource, cache: 
         return list(ours.forward([*others, *rows]))[len(others) :]
 
     run = ours.start(plan)
-    wants = next(run.steps)
+    pending = next(run.steps)
     while True:
-        answer = with_neighbours(wants) if isinstance(wants, tuple) else wants.do()
+        answer = with_neighbours(pending) if isinstance(pending, tuple) else pending.do()
         try:
-            wants = run.steps.send(answer)
+            pending = run.steps.send(answer)
         except StopIteration as end:
             company = end.value
             break

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from loopwright.engine.base import ModelKey, Stopgap
-from loopwright.loading import ready
+from loopwright.loading import stable_audio
 from loopwright.loading.backend import BackendOptions
 from loopwright.loading.hub import Hub
 from loopwright.loading.loader import Loader
@@ -26,14 +26,14 @@ class Waited(Exception):
     """The load went on to convert the model."""
 
 
-def loader(tmp_path: Path, **wishes: str) -> tuple[Loader, ModelKey]:
+def loader(tmp_path: Path, **options: str) -> tuple[Loader, ModelKey]:
     key = ModelKey(str(make_model_folder(tmp_path / "model")))
-    return Loader(Hub(()), BackendOptions(**wishes), 2, key, tmp_path / "cache"), key  # type: ignore[arg-type]
+    return Loader(Hub(()), BackendOptions(**options), 2, key, tmp_path / "cache"), key  # type: ignore[arg-type]
 
 
 def test_torch_serves_at_once_and_the_conversion_follows(tmp_path: Path) -> None:
     load, key = loader(tmp_path)
-    stopgap = load.at_once(key)
+    stopgap = load.load_or_stopgap(key)
     assert isinstance(stopgap, Stopgap)
     assert (stopgap.engine.info.engine, stopgap.engine.info.precision) == ("torch", "f32")
     assert not list((tmp_path / "cache").rglob("*.xml"))  # nothing was converted yet
@@ -42,33 +42,33 @@ def test_torch_serves_at_once_and_the_conversion_follows(tmp_path: Path) -> None
     assert (engine.info.engine, engine.info.precision) == ("openvino", "int8")
     assert engine.info.limits == stopgap.engine.info.limits
     assert carry_out(engine, plans(engine)[0]).any()
-    again = load.at_once(key)
+    again = load.load_or_stopgap(key)
     assert not isinstance(again, Stopgap)
     assert again.info.engine == "openvino"
 
 
 @pytest.mark.parametrize(
-    "wishes", [{"engine": "openvino"}, {"precision": "int8"}, {"precision": "f32"}]
+    "options", [{"engine": "openvino"}, {"precision": "int8"}, {"precision": "f32"}]
 )
 def test_what_was_asked_for_is_waited_for(
-    wishes: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    options: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def convert(*_: object, gives_way: bool) -> None:
-        assert not gives_way  # somebody waits
+    def convert(*_: object, low_priority: bool = False) -> None:
+        assert not low_priority  # somebody waits
         raise Waited
 
-    monkeypatch.setattr(ready, "with_openvino", convert)
-    load, key = loader(tmp_path, **wishes)
+    monkeypatch.setattr(stable_audio, "load_openvino", convert)
+    load, key = loader(tmp_path, **options)
     with pytest.raises(Waited):
-        load.at_once(key)
+        load.load_or_stopgap(key)
 
 
 def test_who_cannot_stay_waits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def convert(*_: object, gives_way: bool) -> None:
-        assert not gives_way
+    def convert(*_: object, low_priority: bool = False) -> None:
+        assert not low_priority
         raise Waited
 
-    monkeypatch.setattr(ready, "with_openvino", convert)
+    monkeypatch.setattr(stable_audio, "load_openvino", convert)
     load, key = loader(tmp_path)
     with pytest.raises(Waited):
-        load(key)
+        load.load(key)

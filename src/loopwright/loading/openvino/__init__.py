@@ -1,1 +1,1 @@
-"""Models of the stable-audio family computed by OpenVINO: converted once, kept in a cache, several times faster on a CPU."""
+"""Stable Audio models computed by OpenVINO: converted once, kept in a cache, quicker on a CPU."""

@@ -1,7 +1,8 @@
-"""Graphs in a cache folder: each made once for a checkpoint, by whoever needs it first, in a process of its own.
+"""Graphs in a cache folder: each made once per checkpoint, by the process that first needs it.
 
-The folder's name is a hash of the model's files, the library's version and ours. A graph is there when its ``.xml`` is: that is
-moved into place last. A lock on the folder keeps two processes from making the same.
+The folder's name is a hash of the model's files, OpenVINO's version and that of our graphs. A graph
+is there when its ``.xml`` is, which is moved into place last. A lock on the folder keeps two
+processes from making the same graphs.
 Knows: files, hashes, locks. Does not know: what is done with the graphs.
 """
 
@@ -17,13 +18,11 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from loopwright.engine.base import Precision
 from loopwright.loading.model_source import ModelSource
+from loopwright.model.family import Precision
 from loopwright.system.workers import check_may_start, give_way, run_in_process
 
 if TYPE_CHECKING:
-    import openvino
-
     from loopwright.loading.openvino.graphs import Graph
     from loopwright.model.autoencoder import Autoencoder
 
@@ -31,8 +30,8 @@ TEXT, KEYS_VALUES, DENOISER, CONDITIONS = "text", "keys_values", "denoiser", "co
 DECODE_FINE = "decode_fine"
 NETWORKS = (TEXT, CONDITIONS, KEYS_VALUES, DENOISER)
 AUTOENCODER = ("encode_fine", "encode_coarse", "decode_coarse", DECODE_FINE)
-HAS_PRECISIONS = frozenset({TEXT, KEYS_VALUES, DENOISER})
-"""Graphs of matrix products, whose weights can be whole numbers."""
+QUANTISED = frozenset({TEXT, KEYS_VALUES, DENOISER})
+"""Graphs of matrix products, whose weights can be int8; the others are always in f32."""
 
 TOKENIZER_FILE, AUTOENCODER_FILE = "tokenizer.json", "autoencoder.safetensors"
 CONVERSION_SECONDS = 1800.0
@@ -42,27 +41,34 @@ log = structlog.get_logger()
 
 
 def graph_file(folder: Path, name: str, precision: Precision) -> Path:
-    """Where a graph lies; those that there are in several precisions say theirs in their name."""
-    return folder / (f"{name}-{precision}.xml" if name in HAS_PRECISIONS else f"{name}.xml")
+    """Return where a graph lies; the name of a quantised graph holds its precision."""
+    return folder / (f"{name}-{precision}.xml" if name in QUANTISED else f"{name}.xml")
 
 
 def graphs_folder(source: ModelSource, cache: Path) -> Path:
     """Return where the graphs of a model lie, or will."""
-    return cache / "openvino" / _key(source, cache)
+    import openvino
+
+    from loopwright.loading.openvino.graphs import GRAPHS_VERSION
+
+    digest = hashlib.sha256(f"{openvino.__version__} {GRAPHS_VERSION}".encode())
+    for file in source.files():
+        digest.update(f"{file.name} {_file_hash(file, cache / 'openvino' / 'hashes')}".encode())
+    return cache / "openvino" / digest.hexdigest()[: 2 * HASH_BYTES]
 
 
-def missing(folder: Path, precision: Precision, names: Collection[str]) -> list[str]:
+def missing_graphs(folder: Path, precision: Precision, names: Collection[str]) -> list[str]:
     """Return those of the graphs that are not there yet."""
     return [name for name in names if not graph_file(folder, name, precision).is_file()]
 
 
-def converted(
+def convert(
     source: ModelSource,
     cache: Path,
     precision: Precision,
     names: Collection[str] = (*NETWORKS, *AUTOENCODER),
     *,
-    gives_way: bool = False,
+    low_priority: bool = False,
 ) -> Path:
     """Return the folder with the graphs of a model, after making those that are missing.
 
@@ -71,50 +77,49 @@ def converted(
     Args:
         source: The model's files.
         cache: The folder for what can be made again.
-        precision: Of the graphs that there are in several.
+        precision: Of the quantised graphs.
         names: The graphs that are needed.
-        gives_way: Whether other processes go first.
+        low_priority: Whether other processes go first.
 
     Raises:
         CheckpointError: the files are no model.
         WorkerFailed: the process that converts was ended, or took too long.
     """
     folder = graphs_folder(source, cache)
-    if missing(folder, precision, names):
-        from filelock import FileLock
+    if not missing_graphs(folder, precision, names):
+        return folder
+    from filelock import FileLock
 
-        check_may_start()
-        folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder / "lock"):
-            to_make = missing(folder, precision, names)
-            if to_make:
-                log.info(
-                    "converting the model for OpenVINO; once for each checkpoint",
-                    graphs=len(to_make),
-                )
-                # in a process, so that the memory it takes does not stay with the server
-                run_in_process(
-                    CONVERSION_SECONDS,
-                    make,
-                    source,
-                    folder,
-                    to_make,
-                    precision,
-                    gives_way=gives_way,
-                )
+    check_may_start()
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder / "lock"):
+        # again: another process may have made them while this one waited for the lock
+        missing = missing_graphs(folder, precision, names)
+        if missing:
+            log.info("converting the model for OpenVINO, once per checkpoint", graphs=len(missing))
+            # in a process, so that the memory it takes does not stay with the server
+            run_in_process(
+                CONVERSION_SECONDS,
+                make_graphs,
+                source,
+                folder,
+                missing,
+                precision,
+                low_priority=low_priority,
+            )
     return folder
 
 
-def make(
+def make_graphs(
     source: ModelSource,
     folder: Path,
     names: list[str],
     precision: Precision,
     *,
-    gives_way: bool = False,
+    low_priority: bool = False,
 ) -> None:
-    """Make graphs, here and now. Takes twice the memory of the model in torch."""
-    if gives_way:
+    """Make graphs in this process. Takes twice the memory of the model in torch."""
+    if low_priority:
         give_way()
     import torch
 
@@ -131,26 +136,22 @@ def make(
             graph = graphs.text(encoder, config.conditioning.text.tokens)
         else:
             graph = graphs.NETWORKS[name](model, config)
-        _save(
-            graph,
-            graph_file(folder, name, precision),
-            precision if name in HAS_PRECISIONS else "f32",
-        )
+        file = graph_file(folder, name, precision)
+        _save_graph(graph, file, in_int8=precision == "int8" and name in QUANTISED)
 
 
 def _save_autoencoder(autoencoder: Autoencoder, file: Path) -> None:
-    """Its weights as torch takes them, folded already, so that they can be mapped instead of copied."""
+    """Save the weights as torch takes them, weight norm folded, so that they can be mapped."""
     from safetensors.torch import save_file
 
     if not file.is_file():
-        beside = file.with_suffix(f".{os.getpid()}")
-        save_file(
-            {name: tensor.contiguous() for name, tensor in autoencoder.state_dict().items()}, beside
-        )
-        beside.replace(file)
+        tensors = {name: tensor.contiguous() for name, tensor in autoencoder.state_dict().items()}
+        temporary = file.with_suffix(f".{os.getpid()}")
+        save_file(tensors, temporary)
+        temporary.replace(file)
 
 
-def _save(graph: Graph, file: Path, precision: Precision) -> None:
+def _save_graph(graph: Graph, file: Path, *, in_int8: bool) -> None:
     """Convert a graph and put it into place, its ``.xml`` last."""
     import openvino
     from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
@@ -159,41 +160,29 @@ def _save(graph: Graph, file: Path, precision: Precision) -> None:
     traced = TorchScriptPythonDecoder(
         graph.function, example_input=graph.examples, trace_kwargs={"check_trace": False}
     )
-    made: openvino.Model = openvino.convert_model(
+    converted = openvino.convert_model(
         traced, example_input=graph.examples, input=[list(size) for size in graph.sizes]
     )
-    if precision == "int8":
-        made = _with_int8_weights(made)
-    beside = Path(tempfile.mkdtemp(dir=file.parent))
+    if in_int8:
+        import nncf
+
+        # symmetric: whole numbers with one scale per row of a matrix and no zero point
+        converted = nncf.compress_weights(converted, mode=nncf.CompressWeightsMode.INT8_SYM)
+    temporary = Path(tempfile.mkdtemp(dir=file.parent))
     try:
-        openvino.save_model(made, beside / file.name, compress_to_fp16=False)
+        openvino.save_model(converted, temporary / file.name, compress_to_fp16=False)
         for suffix in (".bin", ".xml"):
-            (beside / file.name).with_suffix(suffix).replace(file.with_suffix(suffix))
+            saved = (temporary / file.name).with_suffix(suffix)
+            saved.replace(file.with_suffix(suffix))
     finally:
-        shutil.rmtree(beside)
-
-
-def _with_int8_weights(made: openvino.Model) -> openvino.Model:
-    """Weights of matrix products as whole numbers, with a scale a row."""
-    import nncf
-
-    quantised: openvino.Model = nncf.compress_weights(made, mode=nncf.CompressWeightsMode.INT8_SYM)
-    return quantised
-
-
-def _key(source: ModelSource, cache: Path) -> str:
-    import openvino
-
-    from loopwright.loading.openvino.graphs import GRAPHS_VERSION
-
-    digest = hashlib.sha256(f"{openvino.__version__} {GRAPHS_VERSION}".encode())
-    for file in source.files():
-        digest.update(f"{file.name} {_file_hash(file, cache / 'openvino' / 'hashes')}".encode())
-    return digest.hexdigest()[: 2 * HASH_BYTES]
+        shutil.rmtree(temporary)
 
 
 def _file_hash(file: Path, remembered: Path) -> str:
-    """The hash of a file's bytes. Remembered as long as the file is not touched: gigabytes take seconds."""
+    """Return the hash of a file's bytes, in hexadecimal.
+
+    It is remembered as long as the file is not touched, since gigabytes take seconds.
+    """
     stat = file.stat()
     identity = f"{file.resolve()} {stat.st_size} {stat.st_mtime_ns} {stat.st_ino}"
     note = remembered / hashlib.sha256(identity.encode()).hexdigest()[: 2 * HASH_BYTES]

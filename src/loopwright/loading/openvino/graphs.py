@@ -1,7 +1,8 @@
 """The networks of a model as OpenVINO graphs.
 
-Knows: which network becomes which graph, and what shapes it takes (-1: any). Does not know: files, caches, devices.
-Shapes: b rows, n tokens of a text, m context tokens, f latent frames, p positions at an autoencoder's cut, s samples.
+Knows: which network becomes which graph, and what shapes it takes (-1: any). Does not know: files,
+caches, devices. Shapes: b rows, n tokens of a text, m context tokens, f latent frames, p positions
+at an autoencoder's split, s samples.
 """
 
 from __future__ import annotations
@@ -26,7 +27,13 @@ GRAPHS_VERSION = 1
 
 @dataclass(frozen=True)
 class Graph:
-    """function: what is computed, from tensors shaped as the examples. sizes: those of each input, -1 for any."""
+    """A function to be traced into a graph.
+
+    Args:
+        function: What is computed.
+        examples: Inputs that it is traced with.
+        sizes: The shape of each input, -1 for any size.
+    """
 
     function: nn.Module
     examples: tuple[Tensor, ...]
@@ -34,7 +41,7 @@ class Graph:
 
 
 class _Call(nn.Module):
-    """A function as a module, with the modules whose weights it uses."""
+    """A function as a module, since only modules are traced, with the modules it calls."""
 
     def __init__(self, function: Callable[..., Any], *used: nn.Module) -> None:
         super().__init__()
@@ -42,45 +49,54 @@ class _Call(nn.Module):
         self.function = function
 
     def forward(self, *inputs: Tensor) -> Any:
-        """What the function returns."""
+        """Call the function."""
         return self.function(*inputs)
 
 
 def text(encoder: T5TextEncoder, tokens: int) -> Graph:
-    """ids, mask: [1, n] -> hidden states [1, n, width]."""
+    """Build the text encoder: ids, mask [1, n] -> hidden states [1, n, width]."""
     ids = torch.ones(1, tokens, dtype=torch.long)
     return Graph(_Call(encoder.states, encoder.module), (ids, ids), ([1, tokens], [1, tokens]))
 
 
 def conditions(model: StableAudioModel, config: ModelConfig) -> Graph:
-    """states [b, n, width], mask [b, n], seconds_total [] -> context [b, m, c], its mask [b, m], global_cond [b, width]."""
+    """Build the conditioner.
+
+    Its inputs are states [b, n, width], mask [b, n], seconds_total []; its outputs context
+    [b, m, c], the context's mask [b, m], global_cond [b, width].
+    """
     tokens, width = config.conditioning.text.tokens, config.conditioning.text.hidden_width
 
-    def said(states: Tensor, mask: Tensor, seconds_total: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def call(states: Tensor, mask: Tensor, seconds_total: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         numbers = {"seconds_start": torch.zeros_like(seconds_total), "seconds_total": seconds_total}
-        all_of_it = model.conditioner(states, mask, numbers)
-        return all_of_it.context, all_of_it.mask, all_of_it.global_cond
+        conditions = model.conditioner(states, mask, numbers)
+        return conditions.context, conditions.mask, conditions.global_cond
 
     examples = torch.randn(2, tokens, width), torch.ones(2, tokens), torch.tensor(11.0)
-    return Graph(_Call(said, model.conditioner), examples, ([-1, tokens, width], [-1, tokens], []))
+    return Graph(_Call(call, model.conditioner), examples, ([-1, tokens, width], [-1, tokens], []))
 
 
 def keys_values(model: StableAudioModel, config: ModelConfig) -> Graph:
-    """context [b, m, c] -> [layers, 2, b, heads, m, head width]."""
-    tokens = config.conditioning.tokens
-    context = torch.randn(2, tokens, config.conditioning.width)
-    return Graph(
-        _Call(model.denoiser.keys_values, model.denoiser), (context,), ([-1, *context.shape[1:]],)
-    )
+    """Build cross-attention's keys and values.
+
+    Its input is context [b, m, c]; its output [layers, 2, b, heads, m, width of a head].
+    """
+    tokens, width = config.conditioning.tokens, config.conditioning.width
+    context = torch.randn(2, tokens, width)
+    function = _Call(model.denoiser.keys_values, model.denoiser)
+    return Graph(function, (context,), ([-1, tokens, width],))
 
 
 def denoiser(model: StableAudioModel, config: ModelConfig) -> Graph:
-    """x [b, channels, f], t [b], keys_values [layers, 2, b, …], global_cond [b, width] -> x's shape."""
+    """Build the denoiser.
+
+    Its inputs are x [b, channels, f], t [b], keys_values [layers, 2, b, …], global_cond [b, width];
+    its output has x's shape.
+    """
     spec = config.spec
+    context = torch.randn(2, config.conditioning.tokens, config.conditioning.width)
     with torch.inference_mode():
-        pairs = model.denoiser.keys_values(
-            torch.randn(2, config.conditioning.tokens, config.conditioning.width)
-        )
+        pairs = model.denoiser.keys_values(context)
     examples = (
         torch.randn(2, spec.channels, spec.frames),
         torch.tensor([0.9, 0.3]),
@@ -98,45 +114,37 @@ def denoiser(model: StableAudioModel, config: ModelConfig) -> Graph:
 
 
 def encode_fine(model: StableAudioModel, config: ModelConfig) -> Graph:
-    """audio [1, 2, s] -> [1, c, p]."""
+    """Build the encoder's fine part: audio [1, 2, s] -> [1, c, p]."""
     audio = torch.randn(1, 2, 4 * config.spec.hop)
-    return Graph(
-        _Call(model.autoencoder.encode_fine, model.autoencoder.encoder), (audio,), ([1, 2, -1],)
-    )
+    function = _Call(model.autoencoder.encode_fine, model.autoencoder.encoder)
+    return Graph(function, (audio,), ([1, 2, -1],))
 
 
 def encode_coarse(model: StableAudioModel, config: ModelConfig) -> Graph:
-    """[1, c, p] -> mean and standard deviation, [1, channels, f] each."""
+    """Build the encoder's coarse part: [1, c, p] -> mean and deviation, [1, channels, f] each."""
     with torch.inference_mode():
         fine = model.autoencoder.encode_fine(torch.randn(1, 2, 4 * config.spec.hop))
-    return Graph(
-        _Call(model.autoencoder.encode_coarse, model.autoencoder.encoder),
-        (fine.clone(),),
-        ([1, fine.shape[1], -1],),
-    )
+    function = _Call(model.autoencoder.encode_coarse, model.autoencoder.encoder)
+    # a clone made outside inference mode is an ordinary tensor, which can be traced
+    return Graph(function, (fine.clone(),), ([1, fine.shape[1], -1],))
 
 
 def decode_coarse(model: StableAudioModel, config: ModelConfig) -> Graph:
-    """latents [1, channels, f] -> [1, c, p]."""
+    """Build the decoder's coarse part: latents [1, channels, f] -> [1, c, p]."""
     latents = torch.randn(1, config.spec.channels, 4)
-    return Graph(
-        _Call(model.autoencoder.decode_coarse, model.autoencoder.decoder),
-        (latents,),
-        ([1, config.spec.channels, -1],),
-    )
+    function = _Call(model.autoencoder.decode_coarse, model.autoencoder.decoder)
+    return Graph(function, (latents,), ([1, config.spec.channels, -1],))
 
 
 def decode_fine(model: StableAudioModel, config: ModelConfig) -> Graph:
-    """[1, c, p] -> audio, [1, 2, s]."""
+    """Build the decoder's fine part: [1, c, p] -> audio [1, 2, s]."""
     with torch.inference_mode():
         coarse = model.autoencoder.decode_coarse(torch.randn(1, config.spec.channels, 4))
-    width, positions = coarse.shape[1], decoder_split(config.autoencoder.decoder).positions
-    example = torch.randn(1, width, 4 * positions)
-    return Graph(
-        _Call(model.autoencoder.decode_fine, model.autoencoder.decoder),
-        (example,),
-        ([1, width, -1],),
-    )
+    channels = coarse.shape[1]
+    positions = decoder_split(config.autoencoder.decoder).positions
+    example = torch.randn(1, channels, 4 * positions)
+    function = _Call(model.autoencoder.decode_fine, model.autoencoder.decoder)
+    return Graph(function, (example,), ([1, channels, -1],))
 
 
 NETWORKS: dict[str, Callable[[StableAudioModel, ModelConfig], Graph]] = {
@@ -148,4 +156,4 @@ NETWORKS: dict[str, Callable[[StableAudioModel, ModelConfig], Graph]] = {
     "decode_coarse": decode_coarse,
     "decode_fine": decode_fine,
 }
-"""All networks but the text encoder, which is another model."""
+"""Builders of all graphs but the text encoder's, which takes no model."""

@@ -18,6 +18,7 @@ from loopwright.model.checkpoint import load_strictly, read_tensors
 from loopwright.model.pocket.denoiser import Denoiser, velocity_to
 from loopwright.model.pocket.drums import DrumDecoder
 from loopwright.model.pocket.encoder import PocketEncoder
+from loopwright.model.pocket.family import DEFAULT_BPM
 from loopwright.model.pocket.layers import HOP, SAMPLE_RATE
 from loopwright.model.pocket.playing import Playing
 from loopwright.model.pocket.tokens import NOTHING, Tokens, tokenize
@@ -32,9 +33,6 @@ from loopwright.model.pocket.tones import (
 
 HIGHEST_BASS_NOTE = 47
 """The MIDI number of the highest note that basses had in training: B2; chords begin above it."""
-
-DEFAULT_BPM = 120
-"""The tempo of what is made where none is named."""
 
 MARGIN = 20
 """Latent frames after the last one wanted that may still change it: the networks' and the longest window's reach."""
