@@ -16,8 +16,7 @@ from torch import nn
 
 from loopwright.errors import CheckpointError
 from loopwright.model.checkpoint import load_strictly, read_tensors
-from loopwright.model.stable_audio import load_folder
-from tests.model.golden import GOLDEN, no_text
+from tests.model.golden import GOLDEN, load_folder, no_text
 
 
 def folder_with(tmp_path: Path, *, weights: str = "model.safetensors") -> Path:

@@ -56,7 +56,7 @@ def test_the_stochastic_samplers_have_the_references_distribution(order: int) ->
 def test_rows_do_not_depend_on_their_neighbours() -> None:
     """One forward of two requests at different times is close to two forwards."""
     made = golden("saos-tiny")
-    positive, negative = made.model.guidance_pair(made.conditions(negative=True))
+    positive, negative = made.model.conditioning_pair(made.conditions(negative=True))
     x = made.vectors["dit.x"]
     with torch.inference_mode():
         both = made.model.denoise(

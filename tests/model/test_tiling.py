@@ -5,10 +5,11 @@ from __future__ import annotations
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tools.model_configs import stable_audio_open_small_config
 from torch import Tensor
 
 from loopwright.model.autoencoder import decoder_split, encoder_split
-from loopwright.model.config import AutoencoderConfig, parse_config, stable_audio_open_small_config
+from loopwright.model.config import AutoencoderConfig, parse_config
 from loopwright.model.stable_audio import StableAudioModel
 from loopwright.model.tile_pool import TilePool
 from loopwright.model.tiling import tiles
