@@ -41,7 +41,7 @@ SNAKE_EPS = 1e-9
 
 
 def fold_weight_norm(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Replace each direction (``weight_v`` [c, …]) and length (``weight_g`` [c, 1, 1]) by a ``weight``.
+    """Replace directions (``weight_v`` [c, …]) and lengths (``weight_g`` [c, 1, 1]) by weights.
 
     A pair that does not fit together is left as it is: the loader refuses it by name.
     """
@@ -74,7 +74,8 @@ class Snake(nn.Module):
         """Map x, [b, c, s] -> [b, c, s]."""
         # in place: these are the largest tensors of a run
         wave = (x * self.alpha.exp()[:, None]).sin_().square_()
-        return wave.mul_(1 / (self.beta.exp()[:, None] + SNAKE_EPS)).add_(x)
+        b = self.beta.exp()[:, None]
+        return wave.mul_(1 / (b + SNAKE_EPS)).add_(x)
 
 
 class ResidualUnit(nn.Module):
@@ -122,6 +123,7 @@ def encoder_level(channels: int, out_channels: int, stride: int) -> Level:
 
     The stride must be even.
     """
+    # this padding makes exactly s / stride samples of an even stride
     down = nn.Conv1d(channels, out_channels, 2 * stride, stride, padding=stride // 2)
     return Level(
         *(ResidualUnit(channels, dilation) for dilation in DILATIONS), Snake(channels), down
@@ -133,6 +135,7 @@ def decoder_level(channels: int, out_channels: int, stride: int) -> Level:
 
     The stride must be even.
     """
+    # this padding makes exactly s * stride samples of an even stride
     up = nn.ConvTranspose1d(channels, out_channels, 2 * stride, stride, padding=stride // 2)
     return Level(
         Snake(channels), up, *(ResidualUnit(out_channels, dilation) for dilation in DILATIONS)
@@ -227,6 +230,7 @@ def encoder_reach(strides: Sequence[int], reach: int) -> int:
         strides: Of the levels, from the audio's end.
         reach: How far the layers that follow look, in positions of the levels' output.
     """
+    # from the end back: each strided convolution has 2 * stride taps, centred on its stride samples
     for stride in reversed(strides):
         reach = reach * stride + stride // 2 + UNIT_REACH
     return reach
@@ -279,7 +283,8 @@ class Autoencoder(nn.Module):
         Returns:
             Mean and standard deviation of the latents, [b, channels, f] each.
         """
-        mean, spread = self.encoder.layers[self._encoder_cut :](fine).float().chunk(2, dim=1)
+        out: Tensor = self.encoder.layers[self._encoder_cut :](fine)
+        mean, spread = out.float().chunk(2, dim=1)
         return mean / self.scale, (F.softplus(spread) + MIN_STD) / self.scale
 
     def decode_coarse(self, latents: Tensor) -> Tensor:

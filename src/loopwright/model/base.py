@@ -110,7 +110,7 @@ Sampler = Generator[tuple[Tensor, float], Tensor, Tensor]
 """Yields (x [channels, frames], t), is sent the model's output for them, returns the latents."""
 
 Denoising = Generator[tuple[Row, ...], Sequence[Tensor], Tensor]
-"""Yields the rows to evaluate, is sent an output per row, returns the latents [channels, frames]."""
+"""Yields the rows to evaluate, is sent an output per row, returns latents [channels, frames]."""
 
 Encoding = Generator[None, None, Gaussian]
 """Returns the latents' distribution; yields between parts of the work, so others get a turn."""

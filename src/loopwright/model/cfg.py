@@ -29,6 +29,7 @@ def apply_cfg(
     x, t = next(sampler)
     while True:
         if cfg_scale == CFG_OFF:
+            # the negative output would count for nothing
             (output,) = yield (Row(x, t, positive),)
         else:
             positive_output, negative_output = yield Row(x, t, positive), Row(x, t, negative)

@@ -54,11 +54,11 @@ def load_strictly(module: nn.Module, tensors: dict[str, Tensor]) -> None:
         CheckpointError: Tensors are missing, unexpected or misshapen; it lists them.
     """
     expected = module.state_dict()
-    misshapen = [
-        f"{name} (is {list(tensors[name].shape)}, must be {list(tensor.shape)})"
-        for name, tensor in expected.items()
-        if name in tensors and tensors[name].shape != tensor.shape
-    ]
+    misshapen = []
+    for name in expected.keys() & tensors.keys():
+        shape, expected_shape = tensors[name].shape, expected[name].shape
+        if shape != expected_shape:
+            misshapen.append(f"{name} (is {list(shape)}, must be {list(expected_shape)})")
     problems = [
         *_listed("missing", expected.keys() - tensors.keys()),
         *_listed("unexpected", tensors.keys() - expected.keys()),

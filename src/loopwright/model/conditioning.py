@@ -91,13 +91,13 @@ class Conditioner(nn.Module):
             numbers: By name, [] each; the same for all texts.
         """
         batch = states.shape[0]
+        # padding counts as zeros: the denoiser is given no mask
         tokens = {self.text_name: self.text(states) * mask[..., None]}
         masks = {self.text_name: mask}
         for name, embed in self.numbers.items():
             tokens[name] = embed(numbers[name]).expand(batch, 1, -1)
             masks[name] = mask.new_ones(batch, 1)
-        return Conditions(
-            context=torch.cat([tokens[name] for name in self.context_names], dim=1),
-            mask=torch.cat([masks[name] for name in self.context_names], dim=1),
-            global_cond=torch.cat([tokens[name][:, 0] for name in self.global_names], dim=-1),
-        )
+        context = torch.cat([tokens[name] for name in self.context_names], dim=1)
+        context_mask = torch.cat([masks[name] for name in self.context_names], dim=1)
+        global_cond = torch.cat([tokens[name][:, 0] for name in self.global_names], dim=-1)
+        return Conditions(context, context_mask, global_cond)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import get_args
+from typing import cast, get_args
 
 from loopwright.model.base import LatentSpec, Objective
 from loopwright.model.config_section import Section
@@ -70,7 +70,7 @@ DENOISER_FIELDS = (
     "project_cond_tokens",
     "project_global_cond",
     "attn_kwargs",
-    "zero_init_branch_outputs",
+    "zero_init_branch_outputs",  # of training: the weights replace what it sets
 )
 
 ATTENTION_OPTIONS: Mapping[str, object] = {
@@ -278,12 +278,10 @@ def _parse_spec(root: Section, diffusion: Section, autoencoder: AutoencoderConfi
 
 def _parse_objective(diffusion: Section) -> Objective:
     name = diffusion.text("diffusion_objective", "v")
-    objectives: tuple[Objective, ...] = get_args(Objective)
-    # returns the literal instead of ``name``, so that its type is checked
-    for objective in objectives:
-        if name == objective:
-            return objective
-    raise diffusion.unsupported("diffusion_objective", f"one of {', '.join(objectives)}")
+    objectives = get_args(Objective)
+    if name not in objectives:
+        raise diffusion.unsupported("diffusion_objective", f"one of {', '.join(objectives)}")
+    return cast(Objective, name)
 
 
 def _parse_shift(diffusion: Section) -> tuple[int, int] | None:
@@ -368,6 +366,7 @@ def _parse_autoencoder(pretransform: Section) -> AutoencoderConfig:
     decoder = config.section("decoder")
     channels, hop = config.integer("latent_dim"), config.integer("downsampling_ratio")
     return AutoencoderConfig(
+        # the encoder gives a mean and a spread per channel
         encoder=_parse_oobleck(config.section("encoder"), "in_channels", 2 * channels, hop),
         decoder=_parse_oobleck(decoder, "out_channels", channels, hop),
         channels=channels,

@@ -46,7 +46,8 @@ def rotate(x: Tensor, angles: Tensor) -> Tensor:
         angles: [n, pairs]; channels after the pairs stay as they are.
     """
     pairs = angles.shape[-1]
-    real, imaginary = x[..., :pairs].float(), x[..., pairs : 2 * pairs].float()
+    real = x[..., :pairs].float()
+    imaginary = x[..., pairs : 2 * pairs].float()
     cos, sin = angles.cos(), angles.sin()
     turned_real = real * cos - imaginary * sin
     turned_imaginary = imaginary * cos + real * sin
@@ -257,6 +258,7 @@ class Transformer(nn.Module):
         angles = rotations(x.shape[1], self.head_width, x.device)
         for layer, pair in zip(self.layers, keys_values.unbind(), strict=True):
             x = layer(x, angles, pair.unbind())
+        # the first token is there to be looked at, and predicts nothing
         out: Tensor = self.project_out(x[:, 1:])
         return out
 
@@ -270,8 +272,10 @@ class TimeFeatures(nn.Module):
 
     def forward(self, t: Tensor) -> Tensor:
         """Embed times: [b] -> [b, TIME_FEATURES], in the weight's precision; angles are float32."""
-        angles = 2 * math.pi * t.float()[:, None] * self.weight.float().T
-        return torch.cat([angles.cos(), angles.sin()], dim=-1).to(self.weight.dtype)
+        frequencies = self.weight.float().T
+        angles = 2 * math.pi * t.float()[:, None] * frequencies
+        features = torch.cat([angles.cos(), angles.sin()], dim=-1)
+        return features.to(self.weight.dtype)
 
 
 def two_linear(width: int, out_width: int, bias: bool) -> nn.Sequential:

@@ -61,7 +61,8 @@ def dpmpp(x: Tensor, schedule: Schedule) -> Sampler:
         denoised = x - t * (yield x, t)
         h = _log_snr(t_next) - _log_snr(t)
         target = denoised
-        # h of the step to 0 is infinite: it goes to the estimate itself, at first order
+        # first order where an h is infinite: to t = 0 by this condition, and after pure noise
+        # because dividing by the previous h leaves nothing to add
         if previous is not None and t_next > 0:
             previous_denoised, previous_h = previous
             target = denoised + (denoised - previous_denoised) * (h / (2 * previous_h))
@@ -71,6 +72,7 @@ def dpmpp(x: Tensor, schedule: Schedule) -> Sampler:
 
 
 def _log_snr(t: float) -> float:
+    # infinite at the ends, where expm1(-h) of a step is exactly -1
     if t >= 1:
         return -math.inf
     return math.log((1 - t) / t) if t > 0 else math.inf

@@ -115,6 +115,7 @@ _ROWS = {row.name: row for row in SAMPLER_TABLE}
 
 def _names_for(objective: Objective) -> tuple[str, ...]:
     rows = [row for row in SAMPLER_TABLE if objective in row.objectives]
+    # a stable sort: all but the default keep the table's order
     rows.sort(key=lambda row: objective not in row.default_for)
     return tuple(row.name for row in rows)
 

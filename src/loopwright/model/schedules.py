@@ -33,6 +33,7 @@ def log_snr_times(steps: int, noise_level: float) -> Schedule:
     keep its audio.
     """
     level_log_snr = math.log((1 - noise_level) / noise_level + LOG_SNR_EPS)
+    # from pure noise, whose ratio is 0, the reference begins at a set one
     first = max(level_log_snr, LOWEST_LOG_SNR) if noise_level < 1 else FIRST_LOG_SNR
     times = torch.sigmoid(-torch.linspace(first, LAST_LOG_SNR, steps + 1))
     times[0], times[-1] = noise_level, 0

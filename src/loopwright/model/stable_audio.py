@@ -49,7 +49,7 @@ NAMES = (
 """What parts are called in checkpoints of stable-audio-tools, and here."""
 
 TEXTS_REMEMBERED = 64
-"""Texts whose hidden states are kept; the negative prompts of loop types are always the same two."""
+"""Texts whose hidden states are kept. Loop types have always the same two negative prompts."""
 
 DERIVED = "denoiser.transformer.rotary_pos_emb.inv_freq"
 """Stored in checkpoints, but computed from the configuration."""
@@ -113,6 +113,7 @@ class StableAudio(ABC):
         self.spec: LatentSpec = config.spec
         self._encoder_split = encoder_split(config.autoencoder.encoder)
         self._decoder_split = decoder_split(config.autoencoder.decoder)
+        # not a decorator of the method: a cache of the class would keep dropped models in memory
         self._read = lru_cache(TEXTS_REMEMBERED)(self.read)
 
     @abstractmethod
@@ -226,18 +227,23 @@ class StableAudio(ABC):
 
         size = self.tile_frames * split.positions
         pieces: list[Tensor] = []
-        for batch in self.tile_pool.each(
-            encode_tile, list(tiles(needed, size, split.fine_reach, whole))
-        ):
+        all_tiles = list(tiles(needed, size, split.fine_reach, whole))
+        for batch in self.tile_pool.each(encode_tile, all_tiles):
             pieces += batch
             yield  # so that other runs get a turn
         mean, std = self.autoencoder.encode_coarse(torch.cat(pieces, -1))
         return Gaussian(mean[0, :, :frames], std[0, :, :frames])
 
-    def decode(self, latents: Tensor, samples: int, generator: torch.Generator) -> Decoding:  # noqa: ARG002 - needs no noise
+    def decode(
+        self,
+        latents: Tensor,
+        samples: int,
+        generator: torch.Generator,  # noqa: ARG002 - this decoder needs no noise
+    ) -> Decoding:
         """Decode latents, some tiles at a time, as ``LatentModel`` says."""
         split = self._decoder_split
         needed = -(-samples // split.samples)
+        # beyond the limit no position reaches a sample that is asked for
         limit = min(needed + split.fine_reach, latents.shape[-1] * split.positions)
         frames = -(-limit // split.positions) + split.coarse_reach
         coarse = self.autoencoder.decode_coarse(latents[None, :, :frames])[..., :limit]
@@ -245,12 +251,12 @@ class StableAudio(ABC):
         def decode_tile(tile: Tile) -> Tensor:
             audio = self.autoencoder.decode_fine(coarse[..., tile.start : tile.stop])
             kept = audio[0, :, tile.kept(split.samples)]
+            # the last tile may end past the samples that are asked for
             return kept[:, : samples - tile.keep_from * split.samples]
 
         size = self.tile_frames * split.positions
-        for batch in self.tile_pool.each(
-            decode_tile, list(tiles(needed, size, split.fine_reach, limit))
-        ):
+        all_tiles = list(tiles(needed, size, split.fine_reach, limit))
+        for batch in self.tile_pool.each(decode_tile, all_tiles):
             yield torch.cat(batch, -1)
 
 

@@ -84,7 +84,7 @@ class T5TextEncoder:
         return characters_read(encoded.encodings[0], text)
 
     def states(self, ids: Tensor, mask: Tensor) -> Tensor:
-        """Return the hidden states of tokens: ids, mask: [texts, tokens] -> [texts, tokens, width]."""
+        """Encode tokens: ids and mask [texts, tokens] -> hidden states, [texts, tokens, width]."""
         states: Tensor = self.module(input_ids=ids, attention_mask=mask).last_hidden_state
         return states
 

@@ -44,5 +44,6 @@ def tiles(needed: int, size: int, margin: int, whole: int) -> Iterator[Tile]:
     """
     length = min(size + 2 * margin, whole)
     for keep_from in range(0, needed, size):
+        # at the ends the tile is moved inwards, where its margin would be outside
         start = min(max(keep_from - margin, 0), whole - length)
         yield Tile(start, start + length, keep_from, min(keep_from + size, needed))

@@ -27,7 +27,7 @@ Denoised = Generator[tuple[Tensor, float], Tensor, Tensor]
 
 
 def noised(start_noise: Tensor, source: Tensor | None, level: float) -> Tensor:
-    """Return the x to start from over times: the noise, or the source noised to a level in 0 … 1."""
+    """Return the x to start from: the noise, or the source noised to a level in 0 … 1."""
     if source is None:
         return start_noise
     alpha, sigma = alpha_sigma(level)
@@ -84,7 +84,7 @@ def dpmpp_2m(x: Tensor, sigmas: Schedule) -> Sampler:
     previous: tuple[Tensor, float] | None = None
     for sigma, lower in pairwise(sigmas):
         denoised = yield from _denoised(x, sigma)
-        if lower == 0:
+        if lower == 0:  # h would be infinite: the last step ends at the estimate
             return denoised
         h = math.log(sigma / lower)
         target = denoised
@@ -104,7 +104,7 @@ def dpmpp_2m_sde(x: Tensor, sigmas: Schedule, noise: Noise) -> Sampler:
     previous: tuple[Tensor, float] | None = None
     for sigma, lower in pairwise(sigmas):
         denoised = yield from _denoised(x, sigma)
-        if lower == 0:
+        if lower == 0:  # h would be infinite: the last step ends at the estimate
             return denoised
         h = math.log(sigma / lower)
         towards = -math.expm1(-2 * h)
@@ -122,11 +122,12 @@ def dpmpp_3m_sde(x: Tensor, sigmas: Schedule, noise: Noise) -> Sampler:
     earlier: list[tuple[Tensor, float]] = []
     for sigma, lower in pairwise(sigmas):
         denoised = yield from _denoised(x, sigma)
-        if lower == 0:
+        if lower == 0:  # h would be infinite: the last step ends at the estimate
             return denoised
         h = math.log(sigma / lower)
         towards = -math.expm1(-2 * h)
-        x = math.exp(-2 * h) * x + towards * denoised + _higher_orders(denoised, h, earlier)
+        x = math.exp(-2 * h) * x + towards * denoised
+        x = x + _higher_orders(denoised, h, earlier)
         x = x + noise() * (lower * math.sqrt(towards))
         earlier = [(denoised, h), *earlier[:1]]
     return x
@@ -162,4 +163,5 @@ def _denoised(x: Tensor, sigma: float) -> Denoised:
 
 def alpha_sigma(t: float) -> tuple[float, float]:
     """Return the shares of data and of noise at a time."""
-    return math.cos(t * math.pi / 2), math.sin(t * math.pi / 2)
+    angle = t * math.pi / 2
+    return math.cos(angle), math.sin(angle)
