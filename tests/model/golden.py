@@ -27,7 +27,10 @@ GOLDEN = Path(__file__).parent.parent / "golden"
 MODELS = ("saos-tiny", "sao1-tiny")
 INPUTS = re.compile(r"audio\.in|dit\.x|text\d\..*")
 STOCHASTIC = re.compile(r"gen\.dpmpp-[23]m-sde\..*")
-"""Their noise comes from another source than the reference's: compared as distributions, elsewhere."""
+"""Their noise comes from another source than the reference's.
+
+They are compared as distributions, elsewhere.
+"""
 
 SECONDS = 11.0
 
@@ -52,13 +55,13 @@ def load_folder(folder: Path, text_encoder: TextEncoder) -> StableAudioModel:
 
 
 def relative_error(ours: Tensor, theirs: Tensor) -> float:
-    """The largest difference, relative to the largest value."""
+    """Return the largest difference, relative to the largest value."""
     assert ours.shape == theirs.shape
     return float((ours.double() - theirs.double()).abs().max() / theirs.double().abs().max())
 
 
 def drive(model: LatentModel, denoising: Denoising) -> Tensor:
-    """Run to the end, one forward a step; the latents."""
+    """Run to the end, one forward per step, and return the latents."""
     rows = next(denoising)
     while True:
         try:
@@ -74,7 +77,7 @@ def evaluate(model: LatentModel, rows: tuple[Row, ...]) -> tuple[Tensor, ...]:
 
 
 def drained(encoding: Encoding) -> Gaussian:
-    """What an encoding returns."""
+    """Run an encoding to its end, and return its distribution."""
     while True:
         try:
             next(encoding)
@@ -101,7 +104,7 @@ class Golden:
 
     @torch.inference_mode()
     def make(self, name: str) -> Tensor:
-        """What we get for a vector, with its batch dimension."""
+        """Compute what corresponds to a vector, with its batch dimension."""
         kind, _, rest = name.partition(".")
         match kind:
             case "number":
@@ -131,7 +134,10 @@ class Golden:
 
     @torch.inference_mode()
     def run(self, rest: str) -> Tensor:
-        """A whole sampling run: ``SAMPLER.[strengthX.]cfgC[neg].stepsN.seedS``, [1, channels, frames]."""
+        """Make the latents of a whole run, [1, channels, frames].
+
+        ``rest`` is ``SAMPLER.[strengthX.]cfgC[neg].stepsN.seedS``.
+        """
         found = re.fullmatch(
             r"([\w-]+)\.(?:strength([\d.]+)\.)?cfg(\d+)(neg)?\.steps(\d+)\.seed(\d+)", rest
         )
@@ -205,7 +211,7 @@ def evaluated_once(x: Tensor, t: float) -> Sampler:
 
 @cache
 def golden(name: str) -> Golden:
-    """Loaded once."""
+    """Load a model once."""
     return Golden(name)
 
 

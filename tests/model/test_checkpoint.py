@@ -81,7 +81,8 @@ def test_everything_that_does_not_fit_is_listed() -> None:
     with pytest.raises(CheckpointError) as caught:
         load_strictly(module, {"weight": torch.zeros(2, 3), "extra": torch.zeros(1)})
     assert caught.value.message == (
-        "the weights do not fit the model: missing bias; unexpected extra; misshapen weight (is [2, 3], must be [3, 2])"
+        "the weights do not fit the model: missing bias; unexpected extra; "
+        "misshapen weight (is [2, 3], must be [3, 2])"
     )
 
 

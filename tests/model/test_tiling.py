@@ -74,7 +74,8 @@ def test_any_tiles_encode_to_the_latents_of_the_whole(
             encoded = drained(made.encode(audio, frames))
         finally:
             made.tile_frames = StableAudioModel.tile_frames
-    # the encoder amplifies rounding a thousandfold (see test_golden), so other tiles differ by more than the decoder's
+    # the encoder amplifies rounding a thousandfold (see test_golden): tiles differ by more than the
+    # decoder's
     assert relative_error(encoded.mean, mean[0, :, :frames]) < 1e-4
 
 
