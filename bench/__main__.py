@@ -10,6 +10,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from tools.model_configs import stable_audio_open_small_config
+
 from bench import machine
 from bench.checkpoint import CACHE, cached_folder
 from bench.duel import fight
@@ -21,7 +23,7 @@ from bench.results import Results
 from bench.scenarios import SCENARIOS, STEPS, TEXT_LOOP, WHOLE_WINDOW, Scenario
 from bench.server import known_variants
 from bench.sides import OurSide, ReferenceSide, Setting, Side
-from loopwright.model.config import parse_config, stable_audio_open_small_config
+from loopwright.model.config import parse_config
 
 HERE = Path(__file__).parent
 EMBEDDED = "embedded"

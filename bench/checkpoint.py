@@ -16,9 +16,10 @@ from pathlib import Path
 
 import torch
 from safetensors.torch import save_file
+from tools.model_configs import stable_audio_open_small_config
 from torch import Tensor
 
-from loopwright.model.config import parse_config, stable_audio_open_small_config
+from loopwright.model.config import parse_config
 from loopwright.model.dit import rotations
 from loopwright.model.files import CONFIG_FILE, WEIGHT_FILES
 from loopwright.model.stable_audio import StableAudioModel

@@ -23,7 +23,7 @@ from loopwright.loading.openvino.conversion import QUANTISED, graph_file
 from loopwright.loading.openvino.model import Graphs, Network, OpenVinoAutoencoder, OpenVinoModel
 from loopwright.model.autoencoder import decoder_split
 from loopwright.model.base import TextPrompt
-from loopwright.model.guidance import NO_CFG
+from loopwright.model.cfg import CFG_OFF
 from loopwright.model.tile_pool import TilePool
 
 FINE = "decode_fine"
@@ -72,7 +72,7 @@ def quantise(models: Models, file: Path) -> list[Heard]:
     """Make the graph in int8, leave it in a file, and listen to what it makes of other latents."""
     model = models.with_int8(QUANTISED)
     latents = [
-        estimated(model, TextPrompt(prompt, None, SECONDS_TOTAL), seed, NO_CFG, steps=1)[-1]
+        estimated(model, TextPrompt(prompt, None, SECONDS_TOTAL), seed, CFG_OFF, steps=1)[-1]
         for seed, prompt in enumerate(PROMPTS[: CALIBRATED_ON + HEARD_ON])
     ]
     seen = [tile for one in latents[:CALIBRATED_ON] for tile in _tiles(model, models, one)]

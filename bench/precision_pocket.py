@@ -18,13 +18,13 @@ from tests.model.golden import drive
 from torch import Tensor, nn
 
 from bench.distance import Audio, mel_distance, relative_error, snr
-from bench.seams import GUIDANCE, STEPS, STYLES, TEMPI
+from bench.seams import CFG_SCALE, STEPS, STYLES, TEMPI
 from loopwright.loading.openvino.model import CHANNELS_PER_SCALE
 from loopwright.model.base import TextPrompt
-from loopwright.model.guidance import guided
+from loopwright.model.cfg import apply_cfg
 from loopwright.model.pocket.layers import SAMPLE_RATE
 from loopwright.model.pocket.model import PocketModel, load_pocket
-from loopwright.model.sampling import start
+from loopwright.model.sampling import start_sampler
 
 LOOPS, BARS, BEATS_A_BAR = 8, 4, 4
 MOST = 127
@@ -83,8 +83,8 @@ def make(model: PocketModel, prompt: str, seed: int, bpm: int) -> tuple[Tensor, 
         return torch.randn(model.spec.channels, model.spec.frames, generator=generator)
 
     text = TextPrompt(prompt, None, 12, bpm)
-    run = guided(
-        start("euler", model.spec, STEPS, noise(), noise), *model.condition(text), GUIDANCE
+    run = apply_cfg(
+        start_sampler("euler", model.spec, STEPS, noise(), noise), *model.condition(text), CFG_SCALE
     )
     latents = drive(model, run)
     samples = round(BARS * BEATS_A_BAR * 60 / bpm * SAMPLE_RATE)

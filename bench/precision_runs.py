@@ -25,8 +25,8 @@ from loopwright.loading.openvino.conversion import (
 )
 from loopwright.loading.openvino.model import Graphs, Network, OpenVinoModel, torch_autoencoder
 from loopwright.model.base import Sampler, TextPrompt
-from loopwright.model.guidance import NO_CFG, guided
-from loopwright.model.sampling import start
+from loopwright.model.cfg import CFG_OFF, apply_cfg
+from loopwright.model.sampling import start_sampler
 from loopwright.model.stable_audio import StableAudio
 from loopwright.model.tile_pool import TilePool
 
@@ -42,7 +42,7 @@ HEARD_SAMPLES = 2 * SAMPLE_RATE
 SECONDS_TOTAL = 7
 """What the model is told of the length: four bars at 140 bpm."""
 
-GUIDANCE = 6.0
+CFG_SCALE = 6.0
 
 NOTHING: frozenset[str] = frozenset()
 READING = frozenset({TEXT, KEYS_VALUES})
@@ -136,7 +136,7 @@ def watched(sampler: Sampler, estimates: list[Tensor]) -> Sampler:
 
 @torch.inference_mode()
 def estimated(
-    model: StableAudio, text: TextPrompt, seed: int, guidance: float, steps: int = STEPS
+    model: StableAudio, text: TextPrompt, seed: int, cfg_scale: float, steps: int = STEPS
 ) -> list[Tensor]:
     """The estimates of a whole run; the last is its result."""
     generator, shape = torch.Generator().manual_seed(seed), (model.spec.channels, model.spec.frames)
@@ -145,8 +145,8 @@ def estimated(
         return torch.randn(shape, generator=generator)
 
     estimates = list[Tensor]()
-    sampler = watched(start("pingpong", model.spec, steps, noise(), noise), estimates)
-    run = guided(sampler, *model.condition(text), guidance)
+    sampler = watched(start_sampler("pingpong", model.spec, steps, noise(), noise), estimates)
+    run = apply_cfg(sampler, *model.condition(text), cfg_scale)
     rows = next(run)
     while True:
         x, t = torch.stack([row.x for row in rows]), torch.tensor([row.t for row in rows])
@@ -164,10 +164,10 @@ def decoded(model: StableAudio, latents: Tensor) -> Audio:
     return audio
 
 
-def made(model: StableAudio, prompt: str, seed: int, guidance: float = NO_CFG) -> Made:
-    """A run and its audio; with guidance there is a negative prompt, too."""
-    negative = None if guidance == NO_CFG else NEGATIVE_PROMPT
-    estimates = estimated(model, TextPrompt(prompt, negative, SECONDS_TOTAL), seed, guidance)
+def made(model: StableAudio, prompt: str, seed: int, cfg_scale: float = CFG_OFF) -> Made:
+    """A run and its audio; with CFG there is a negative prompt, too."""
+    negative = None if cfg_scale == CFG_OFF else NEGATIVE_PROMPT
+    estimates = estimated(model, TextPrompt(prompt, negative, SECONDS_TOTAL), seed, cfg_scale)
     return Made(estimates, decoded(model, estimates[-1]))
 
 
@@ -196,5 +196,5 @@ def differences(models: Models, prompts: int, seeds: int, parts: int) -> Iterato
             yield difference(ALL, made(int8, prompt, seed), take)
         if number < parts:
             yield difference(
-                GUIDED, made(int8, prompt, 0, GUIDANCE), made(exact, prompt, 0, GUIDANCE)
+                GUIDED, made(int8, prompt, 0, CFG_SCALE), made(exact, prompt, 0, CFG_SCALE)
             )

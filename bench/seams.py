@@ -19,7 +19,7 @@ from torch import Tensor
 
 from loopwright.audio.seam import flux_at, join, measure_seam, spectral_flux, tail_samples
 from loopwright.model.base import Sampler, TextPrompt
-from loopwright.model.guidance import guided
+from loopwright.model.cfg import apply_cfg
 from loopwright.model.pocket.layers import HOP, SAMPLE_RATE
 from loopwright.model.pocket.model import PocketModel, load_pocket
 from loopwright.model.schedules import log_snr_times
@@ -33,7 +33,7 @@ STYLES = (
     "techno drums with acid bass",
 )
 TEMPI = (90, 100, 110, 120, 124, 130, 140, 174)
-BARS, LOOPS, STEPS, GUIDANCE = 4, 40, 12, 2.0
+BARS, LOOPS, STEPS, CFG_SCALE = 4, 40, 12, 2.0
 
 Audio = NDArray[np.float32]
 
@@ -57,7 +57,9 @@ def make(
     """A whole window of audio."""
     generator = torch.Generator().manual_seed(seed)
     noise = wrap(torch.randn(model.spec.channels, model.spec.frames, generator=generator))
-    run = guided(euler(noise, wrap), *model.condition(TextPrompt(prompt, None, 12, bpm)), GUIDANCE)
+    run = apply_cfg(
+        euler(noise, wrap), *model.condition(TextPrompt(prompt, None, 12, bpm)), CFG_SCALE
+    )
     latents = drive(model, run)
     return next(iter(model.decode(latents, model.spec.window_samples, generator))).numpy()
 

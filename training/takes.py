@@ -19,8 +19,8 @@ from tests.model.golden import drained, drive
 from torch import Tensor
 
 from loopwright.model.base import LatentModel, TextPrompt
+from loopwright.model.cfg import apply_cfg
 from loopwright.model.flow_samplers import euler
-from loopwright.model.guidance import guided
 from loopwright.model.inpainting import guide_latents
 from loopwright.model.pocket.layers import HOP, SAMPLE_RATE
 from loopwright.model.pocket.model import load_pocket, load_pocket_from
@@ -30,7 +30,7 @@ from training.stage import STATE
 
 FRAMES = 172
 """8 s."""
-STEPS, GUIDANCE = 12, 2.0
+STEPS, CFG_SCALE = 12, 2.0
 
 DRUM_STYLES = (
     ("aggressive techno drums", (128, 140)), ("minimal techno drum loop", (124, 132)), ("house drum loop", (118, 126)),
@@ -203,7 +203,7 @@ def made(model: LatentModel, take: Take, sources: NDArray[np.float32]) -> Tensor
     if take.keeps and latents is not None:
         first_bar = (torch.arange(x.shape[1]) < 240 / take.bpm * SAMPLE_RATE / HOP).float()
         sampler = guide_latents(sampler, latents, first_bar, KEEP_STRENGTH)
-    return drive(model, guided(sampler, *model.condition(text), GUIDANCE))
+    return drive(model, apply_cfg(sampler, *model.condition(text), CFG_SCALE))
 
 
 def decoded(model: LatentModel, latents: Tensor) -> NDArray[np.float32]:

@@ -7,11 +7,12 @@ from collections.abc import Callable
 
 import pytest
 import torch
+from tools.model_configs import stable_audio_open_small_config
 from torch.utils.flop_counter import FlopCounterMode
 
 from bench import flops
 from loopwright.model.autoencoder import Autoencoder
-from loopwright.model.config import ModelConfig, parse_config, stable_audio_open_small_config
+from loopwright.model.config import ModelConfig, parse_config
 from loopwright.model.dit import DiffusionTransformer
 from tests.model.golden import GOLDEN, MODELS
 

@@ -14,10 +14,10 @@ from loopwright.engine.model_engine import ModelEngine
 from loopwright.kinds.planner import plan_audio, with_source
 from loopwright.kinds.request import GenerationRequest
 from loopwright.model.base import TextPrompt
-from loopwright.model.stable_audio import StableAudioModel, load_folder
+from loopwright.model.stable_audio import StableAudioModel
 from loopwright.planning.plan import GenerationPlan, ModelLimits, Source
 from tests.loading.test_loader import carry_out
-from tests.model.golden import GOLDEN, drained, relative_error
+from tests.model.golden import GOLDEN, drained, load_folder, relative_error
 
 LIMITS = ModelLimits(44100, 16384, ("pingpong",), 8, 100, 6.0)
 INFO = ModelInfo(ModelKey("tiny"), "tiny", "cpu", "rf_denoiser", 16, LIMITS, 1)
@@ -147,6 +147,6 @@ def test_condition_gives_what_the_conditioner_says() -> None:
     with torch.inference_mode():
         positive, negative = model.condition(TextPrompt("drums", "melody", 1.0))
         states, masks = zip(reader(["drums"]), reader(["melody"]), strict=True)
-        theirs = model.guidance_pair(model.conditions(torch.cat(states), torch.cat(masks), 1.0))
+        theirs = model.conditioning_pair(model.conditions(torch.cat(states), torch.cat(masks), 1.0))
     assert torch.equal(positive.keys_values, theirs[0].keys_values)  # type: ignore[attr-defined]
     assert torch.equal(negative.keys_values, theirs[1].keys_values)  # type: ignore[attr-defined]

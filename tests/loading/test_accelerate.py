@@ -9,13 +9,12 @@ import torch
 from torch import Tensor
 
 from loopwright.loading.accelerate import Compiled, accelerate, padded
-from loopwright.model.stable_audio import load_folder
-from tests.model.golden import GOLDEN, golden, no_text, relative_error
+from tests.model.golden import GOLDEN, golden, load_folder, no_text, relative_error
 
 
 def inputs(rows: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     made = golden("saos-tiny")
-    positive, _ = made.model.guidance_pair(made.conditions(negative=True))
+    positive, _ = made.model.conditioning_pair(made.conditions(negative=True))
     x = torch.randn(
         rows,
         made.model.spec.channels,

@@ -19,6 +19,7 @@ from loopwright.loading.backend import BackendOptions
 from loopwright.loading.finetunes import BASE_CONFIG_FILE
 from loopwright.loading.hub import Hub
 from loopwright.loading.loader import Loader
+from loopwright.model.sampling import SAMPLERS
 from loopwright.model.text import T5TextEncoder
 from loopwright.planning.plan import GenerationPlan
 from tests.hub_server import HubServer
@@ -58,7 +59,7 @@ def drums(engine: Engine, **fields: object) -> GenerationPlan:
     )
 
 
-@pytest.mark.parametrize("sampler", ["euler", "dpmpp", "rk4", "pingpong"])
+@pytest.mark.parametrize("sampler", SAMPLERS["rectified_flow"])
 def test_pocket_with_every_sampler(pocket: Engine, sampler: str) -> None:
     audio = carry_out(pocket, drums(pocket, sampler_type=sampler, steps=4))
     assert audio.shape == (2, 302400 + 3528)

@@ -15,16 +15,22 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from loopwright.model.base import Denoising, Encoding, Gaussian, LatentModel, Row, Sampler
+from loopwright.model.cfg import apply_cfg
+from loopwright.model.checkpoint import read_tensors
 from loopwright.model.conditioning import Conditions
-from loopwright.model.guidance import guided
-from loopwright.model.sampling import start
-from loopwright.model.stable_audio import load_folder
+from loopwright.model.files import files_in
+from loopwright.model.sampling import start_sampler
+from loopwright.model.stable_audio import StableAudioModel, load_stable_audio, read_config
+from loopwright.model.text import TextEncoder
 
 GOLDEN = Path(__file__).parent.parent / "golden"
 MODELS = ("saos-tiny", "sao1-tiny")
 INPUTS = re.compile(r"audio\.in|dit\.x|text\d\..*")
 STOCHASTIC = re.compile(r"gen\.dpmpp-[23]m-sde\..*")
-"""Their noise comes from another source than the reference's: compared as distributions, elsewhere."""
+"""Their noise comes from another source than the reference's.
+
+They are compared as distributions, elsewhere.
+"""
 
 SECONDS = 11.0
 
@@ -42,14 +48,20 @@ class NoText:
 no_text = NoText()
 
 
+def load_folder(folder: Path, text_encoder: TextEncoder) -> StableAudioModel:
+    """Load a model from a folder of stable-audio-tools."""
+    files = files_in(folder)
+    return load_stable_audio(read_config(files.config), read_tensors(files.weights), text_encoder)
+
+
 def relative_error(ours: Tensor, theirs: Tensor) -> float:
-    """The largest difference, relative to the largest value."""
+    """Return the largest difference, relative to the largest value."""
     assert ours.shape == theirs.shape
     return float((ours.double() - theirs.double()).abs().max() / theirs.double().abs().max())
 
 
 def drive(model: LatentModel, denoising: Denoising) -> Tensor:
-    """Run to the end, one forward a step; the latents."""
+    """Run to the end, one forward per step, and return the latents."""
     rows = next(denoising)
     while True:
         try:
@@ -65,7 +77,7 @@ def evaluate(model: LatentModel, rows: tuple[Row, ...]) -> tuple[Tensor, ...]:
 
 
 def drained(encoding: Encoding) -> Gaussian:
-    """What an encoding returns."""
+    """Run an encoding to its end, and return its distribution."""
     while True:
         try:
             next(encoding)
@@ -92,7 +104,7 @@ class Golden:
 
     @torch.inference_mode()
     def make(self, name: str) -> Tensor:
-        """What we get for a vector, with its batch dimension."""
+        """Compute what corresponds to a vector, with its batch dimension."""
         kind, _, rest = name.partition(".")
         match kind:
             case "number":
@@ -122,19 +134,22 @@ class Golden:
 
     @torch.inference_mode()
     def run(self, rest: str) -> Tensor:
-        """A whole sampling run: ``SAMPLER.[strengthX.]cfgC[neg].stepsN.seedS``, [1, channels, frames]."""
+        """Make the latents of a whole run, [1, channels, frames].
+
+        ``rest`` is ``SAMPLER.[strengthX.]cfgC[neg].stepsN.seedS``.
+        """
         found = re.fullmatch(
             r"([\w-]+)\.(?:strength([\d.]+)\.)?cfg(\d+)(neg)?\.steps(\d+)\.seed(\d+)", rest
         )
         assert found, rest
-        sampler, strength, scale, negative, steps, seed = found.groups()
+        name, strength, cfg_scale, negative, steps, seed = found.groups()
         generator = torch.Generator().manual_seed(int(seed))
         noise = self._noise(generator)
         # the style vectors were made with the negative prompt left out
-        pair = self.model.guidance_pair(self.conditions(negative=negative is not None))
+        pair = self.model.conditioning_pair(self.conditions(negative=negative is not None))
         init = None if strength is None else self.encode().sample(generator)
-        walk = start(
-            sampler,
+        sampler = start_sampler(
+            name,
             self.model.spec,
             int(steps),
             noise,
@@ -142,7 +157,7 @@ class Golden:
             init,
             float(strength or 1),
         )
-        return drive(self.model, guided(walk, *pair, float(scale)))[None]
+        return drive(self.model, apply_cfg(sampler, *pair, float(cfg_scale)))[None]
 
     def encode(self) -> Gaussian:
         return drained(self.model.encode(self.vectors["audio.in"], self.model.spec.frames))
@@ -160,23 +175,23 @@ class Golden:
         return embedded[None, None]
 
     def _cond(self, rest: str) -> Tensor:
-        said = self.conditions(negative=True)
+        conditions = self.conditions(negative=True)
         match rest:
             case "cross_attn":
-                return said.context[:1]
+                return conditions.context[:1]
             case "negative_cross_attn":
-                return said.context[1:]
+                return conditions.context[1:]
             case "negative_cross_attn_mask":
-                return said.mask[1:]
+                return conditions.mask[1:]
             case _:
-                return said.global_cond[:1]
+                return conditions.global_cond[:1]
 
     def _one_evaluation(self, rest: str) -> Tensor:
-        guidance, _, time = rest.partition(".t")
-        scale = {"cond": 1.0, "cfg3": 3.0, "cfg6.negative": 6.0}[guidance]
-        pair = self.model.guidance_pair(self.conditions(negative="negative" in guidance))
-        walk = guided(evaluated_once(self.vectors["dit.x"][0], float(time)), *pair, scale)
-        return drive(self.model, walk)[None]
+        kind, _, time = rest.partition(".t")
+        cfg_scale = {"cond": 1.0, "cfg3": 3.0, "cfg6.negative": 6.0}[kind]
+        pair = self.model.conditioning_pair(self.conditions(negative="negative" in kind))
+        sampler = evaluated_once(self.vectors["dit.x"][0], float(time))
+        return drive(self.model, apply_cfg(sampler, *pair, cfg_scale))[None]
 
     def _vae(self, rest: str) -> Tensor:
         match rest:
@@ -196,7 +211,7 @@ def evaluated_once(x: Tensor, t: float) -> Sampler:
 
 @cache
 def golden(name: str) -> Golden:
-    """Loaded once."""
+    """Load a model once."""
     return Golden(name)
 
 

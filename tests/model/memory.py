@@ -1,6 +1,9 @@
-"""What loading a file of weights does to a process's memory: a program, so that nothing else of the tests counts.
+"""What loading a file of weights does to the memory of a process.
 
-`python -m tests.model.memory single|half|weight-norm FILE` prints megabytes over what the process had before, as JSON.
+It is a program, so that nothing else of the tests counts.
+
+`python -m tests.model.memory single|half|weight-norm FILE` writes FILE or, if it is there, loads it
+and prints megabytes over what the process had before, as JSON.
 """
 
 from __future__ import annotations
@@ -23,7 +26,7 @@ MODEL_MB = LAYERS * CHANNELS * CHANNELS * TAPS * 4 // 2**20
 
 
 def weights(kind: str) -> dict[str, Tensor]:
-    """The weights of ``model`` in float32, in half precision, or as directions and lengths."""
+    """Make weights for ``model`` in float32, in half precision, or as directions and lengths."""
     weight, length = torch.ones(CHANNELS, CHANNELS, TAPS), torch.ones(CHANNELS, 1, 1)
     if kind == "weight-norm":
         pairs = {"weight_v": weight, "weight_g": length}
@@ -35,7 +38,7 @@ def weights(kind: str) -> dict[str, Tensor]:
 
 
 def model() -> nn.Module:
-    """Convolutions without any weights yet."""
+    """Make convolutions without weights."""
     with torch.device("meta"):
         return nn.ModuleList(
             [nn.Conv1d(CHANNELS, CHANNELS, TAPS, bias=False) for _ in range(LAYERS)]
@@ -43,14 +46,19 @@ def model() -> nn.Module:
 
 
 def memory(name: str) -> int:
-    """A line of the process's status, in MB."""
+    """Read a line of the process's status, in MB."""
     found = re.search(rf"^{name}:\s+(\d+) kB", Path("/proc/self/status").read_text(), re.MULTILINE)
     assert found is not None
     return int(found[1]) // 1024
 
 
 def measure(path: Path) -> dict[str, int]:
-    """loaded, used: anonymous memory after loading, and after every weight was used. peak: of all memory, mapped files too."""
+    """Measure the memory that loading takes, in MB.
+
+    Returns:
+        loaded, used: Anonymous memory after loading, and after every weight was used.
+        peak: Of all memory, mapped files too.
+    """
     module = model()
     anonymous, resident = memory("RssAnon"), memory("VmRSS")
     load_strictly(module, fold_weight_norm(read_tensors(path)))

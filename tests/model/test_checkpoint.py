@@ -16,8 +16,7 @@ from torch import nn
 
 from loopwright.errors import CheckpointError
 from loopwright.model.checkpoint import load_strictly, read_tensors
-from loopwright.model.stable_audio import load_folder
-from tests.model.golden import GOLDEN, no_text
+from tests.model.golden import GOLDEN, load_folder, no_text
 
 
 def folder_with(tmp_path: Path, *, weights: str = "model.safetensors") -> Path:
@@ -82,7 +81,8 @@ def test_everything_that_does_not_fit_is_listed() -> None:
     with pytest.raises(CheckpointError) as caught:
         load_strictly(module, {"weight": torch.zeros(2, 3), "extra": torch.zeros(1)})
     assert caught.value.message == (
-        "the weights do not fit the model: missing bias; unexpected extra; misshapen weight (is [2, 3], must be [3, 2])"
+        "the weights do not fit the model: missing bias; unexpected extra; "
+        "misshapen weight (is [2, 3], must be [3, 2])"
     )
 
 

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 import torch
+from tools.model_configs import stable_audio_open_small_config
 
-from loopwright.model.config import parse_config, stable_audio_open_small_config
+from loopwright.model.config import parse_config
 from loopwright.model.stable_audio import StableAudioModel
 from tests.model.golden import GOLDEN, MODELS, no_text
 

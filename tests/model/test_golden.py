@@ -16,7 +16,11 @@ CASES = [(model, name) for model in MODELS for name in golden(model).names]
 
 @pytest.fixture(autouse=True)
 def _as_the_reference_ran() -> Iterator[None]:
-    """The encoder amplifies rounding a thousandfold: another split of a sum over threads moves its output by 1e-4."""
+    """Set the reference's number of threads.
+
+    The encoder amplifies rounding a thousandfold: another split of a sum over threads moves its
+    output by 1e-4.
+    """
     before = torch.get_num_threads()
     torch.set_num_threads(2)
     yield
@@ -40,7 +44,7 @@ def test_every_vector_is_compared() -> None:
 
 @pytest.mark.parametrize("order", [2, 3])
 def test_the_stochastic_samplers_have_the_references_distribution(order: int) -> None:
-    """The reference's run is one draw: against ours over seeds, its z-scores look standard normal."""
+    """The reference's run is one draw: among ours over seeds, its z-scores look standard normal."""
     made = golden("sao1-tiny")
     theirs = made.vectors[f"gen.dpmpp-{order}m-sde.cfg7.steps12.seed1234"][0]
     ours = torch.cat(
@@ -56,7 +60,7 @@ def test_the_stochastic_samplers_have_the_references_distribution(order: int) ->
 def test_rows_do_not_depend_on_their_neighbours() -> None:
     """One forward of two requests at different times is close to two forwards."""
     made = golden("saos-tiny")
-    positive, negative = made.model.guidance_pair(made.conditions(negative=True))
+    positive, negative = made.model.conditioning_pair(made.conditions(negative=True))
     x = made.vectors["dit.x"]
     with torch.inference_mode():
         both = made.model.denoise(

@@ -1,4 +1,4 @@
-"""The pull to a source, on latents that are numbers."""
+"""Latent guidance to a source, on latents that are numbers."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from loopwright.model.schedules import linear_times
 def run(mask: Tensor, strength: float = 1.0) -> Tensor:
     """Where the model knows only that the data is normal, and the source is 5."""
     noise = torch.randn(2, 4, generator=torch.Generator().manual_seed(0))
-    walk = guide_latents(
+    sampler = guide_latents(
         euler(noise, linear_times(50, 1.0)), torch.full((2, 4), 5.0), mask, strength
     )
-    x, t = next(walk)
+    x, t = next(sampler)
     while True:
         denoised = (1 - t) / ((1 - t) ** 2 + t**2) * x
         try:
-            x, t = walk.send((x - denoised) / t)
+            x, t = sampler.send((x - denoised) / t)
         except StopIteration as end:
             latents: Tensor = end.value
             return latents

@@ -18,7 +18,7 @@ from tests.model.memory import MODEL_MB
 
 ROOT = Path(__file__).parents[2]
 LITTLE_MB = 64
-"""What loading may take on the side: a tensor of 16 MB, and what libraries set up when they are first used."""
+"""What loading may take on the side: a tensor of 16 MB, and what libraries set up at first use."""
 
 
 def measured(kind: str, path: Path) -> dict[str, int]:

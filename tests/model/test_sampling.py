@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable
 from itertools import pairwise
 
@@ -13,13 +14,13 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from loopwright.model.base import Conditioning, LatentSpec, Objective, Row, Sampler
-from loopwright.model.guidance import guided
-from loopwright.model.sampling import SAMPLERS, evaluations, start
+from loopwright.model.cfg import apply_cfg
+from loopwright.model.sampling import SAMPLER_TABLE, SAMPLERS, evaluations, start_sampler
 from loopwright.model.schedules import linear_times, log_snr_times, shifted
 
 MEAN, STD = 2.0, 0.5
 SHAPE = (4, 5000)
-ALL = [(objective, sampler) for objective in SAMPLERS for sampler in SAMPLERS[objective]]
+ALL = [(objective, row.name) for row in SAMPLER_TABLE for objective in row.objectives]
 
 Model = Callable[[Tensor, float], Tensor]
 
@@ -42,19 +43,19 @@ def best_model(objective: Objective, mean: float = MEAN, std: float = STD) -> Mo
     return predict
 
 
-def drive(walk: Sampler, model: Model) -> tuple[Tensor, int]:
-    count, (x, t) = 0, next(walk)
+def drive(sampler: Sampler, model: Model) -> tuple[Tensor, int]:
+    count, (x, t) = 0, next(sampler)
     while True:
         count += 1
         try:
-            x, t = walk.send(model(x, t))
+            x, t = sampler.send(model(x, t))
         except StopIteration as end:
             return end.value, count
 
 
 def run(
     objective: Objective,
-    sampler: str,
+    name: str,
     steps: int,
     *,
     seed: int = 0,
@@ -66,15 +67,36 @@ def run(
     def noise() -> Tensor:
         return torch.randn(SHAPE, generator=generator)
 
-    walk = start(sampler, spec(objective), steps, noise(), noise, init, level)
-    return drive(walk, best_model(objective))
+    sampler = start_sampler(name, spec(objective), steps, noise(), noise, init, level)
+    return drive(sampler, best_model(objective))
+
+
+def test_every_objective_has_its_default_first() -> None:
+    assert {objective: names[0] for objective, names in SAMPLERS.items()} == {
+        "rf_denoiser": "pingpong",
+        "rectified_flow": "euler",
+        "v": "dpmpp-3m-sde",
+    }
+    defaults = Counter(objective for row in SAMPLER_TABLE for objective in row.default_for)
+    assert defaults == Counter(list(SAMPLERS))
+    for row in SAMPLER_TABLE:
+        assert set(row.default_for) <= set(row.objectives)
+
+
+def test_a_sampler_is_found_by_its_name_alone() -> None:
+    names = [row.name for row in SAMPLER_TABLE]
+    assert len(set(names)) == len(names)
+    for objective, fitting in SAMPLERS.items():
+        rows = [row for row in SAMPLER_TABLE if objective in row.objectives]
+        assert sorted(fitting) == sorted(row.name for row in rows)
 
 
 @pytest.mark.parametrize(("objective", "sampler"), ALL)
 def test_samples_have_the_datas_distribution(objective: Objective, sampler: str) -> None:
     latents, _ = run(objective, sampler, 100)
     assert latents.mean().item() == pytest.approx(MEAN, abs=0.02)
-    # going all the way to the estimate and back (pingpong), and a lowest sigma above 0, narrow the spread
+    # a lowest sigma above 0 narrows the spread, and so does going all the way to the estimate and
+    # back, as pingpong does
     narrowest = 0.0 if sampler == "pingpong" else 0.8 * STD
     assert narrowest <= latents.std().item() <= STD * 1.05
 
@@ -111,8 +133,11 @@ def test_seeds_decide(objective: Objective, sampler: str) -> None:
 
 
 def test_a_sampler_of_another_objective_is_refused() -> None:
-    with pytest.raises(ValueError, match="must be one of pingpong, euler, dpmpp, rk4 with"):
-        start("k-heun", spec("rf_denoiser"), 8, torch.zeros(SHAPE), lambda: torch.zeros(SHAPE))
+    fitting = ", ".join(SAMPLERS["rf_denoiser"])
+    with pytest.raises(ValueError, match=f"must be one of {fitting} with"):
+        start_sampler(
+            "k-heun", spec("rf_denoiser"), 8, torch.zeros(SHAPE), lambda: torch.zeros(SHAPE)
+        )
 
 
 @given(
@@ -130,14 +155,14 @@ def test_schedules_descend_from_the_noise_level_to_nothing(
     assert times(steps, level)[0] == pytest.approx(level)
 
 
-def test_guidance_leads_from_negative_to_positive() -> None:
+def test_cfg_leads_from_negative_to_positive() -> None:
     positive, negative = Conditioning(), Conditioning()
 
-    def walk() -> Sampler:
+    def one_evaluation() -> Sampler:
         return (yield torch.zeros(1), 1.0)
 
-    def answer(scale: float) -> tuple[float, int]:
-        denoising = guided(walk(), positive, negative, scale)
+    def answer(cfg_scale: float) -> tuple[float, int]:
+        denoising = apply_cfg(one_evaluation(), positive, negative, cfg_scale)
         rows = next(denoising)
         with pytest.raises(StopIteration) as end:
             denoising.send([torch.tensor(3.0 if _is(row, positive) else 1.0) for row in rows])

@@ -5,10 +5,11 @@ from __future__ import annotations
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tools.model_configs import stable_audio_open_small_config
 from torch import Tensor
 
 from loopwright.model.autoencoder import decoder_split, encoder_split
-from loopwright.model.config import AutoencoderConfig, parse_config, stable_audio_open_small_config
+from loopwright.model.config import AutoencoderConfig, parse_config
 from loopwright.model.stable_audio import StableAudioModel
 from loopwright.model.tile_pool import TilePool
 from loopwright.model.tiling import tiles
@@ -73,7 +74,8 @@ def test_any_tiles_encode_to_the_latents_of_the_whole(
             encoded = drained(made.encode(audio, frames))
         finally:
             made.tile_frames = StableAudioModel.tile_frames
-    # the encoder amplifies rounding a thousandfold (see test_golden), so other tiles differ by more than the decoder's
+    # the encoder amplifies rounding a thousandfold (see test_golden): tiles differ by more than the
+    # decoder's
     assert relative_error(encoded.mean, mean[0, :, :frames]) < 1e-4
 
 

@@ -26,9 +26,9 @@ from loopwright.model.base import (
     Sampler,
     TextPrompt,
 )
-from loopwright.model.guidance import NO_CFG, guided
+from loopwright.model.cfg import CFG_OFF, apply_cfg
 from loopwright.model.inpainting import guide_latents
-from loopwright.model.sampling import evaluations, start
+from loopwright.model.sampling import evaluations, start_sampler
 from loopwright.planning.plan import GenerationPlan, SourceMask
 
 GIGABYTE = 1e9
@@ -50,7 +50,7 @@ class ModelEngine:
     def start(self, plan: GenerationPlan) -> Run:
         """A plan to be carried out. Nothing is computed yet."""
         count = evaluations(plan.sampler, plan.steps)
-        return Run(self._steps(plan), count, count * (1 if plan.cfg_scale == NO_CFG else 2))
+        return Run(self._steps(plan), count, count * (1 if plan.cfg_scale == CFG_OFF else 2))
 
     @torch.inference_mode()  # a generator's is entered again each time it goes on
     def _steps(self, plan: GenerationPlan) -> Steps:
@@ -60,7 +60,7 @@ class ModelEngine:
         text = TextPrompt(plan.words.prompt, plan.words.negative_prompt, plan.seconds_total, bpm)
         positive, negative = yield _work("conditioning", lambda: model.condition(text))
         sampler = yield from self._sampler(plan, generator)
-        latents = yield from guided(sampler, positive, negative, plan.cfg_scale)
+        latents = yield from apply_cfg(sampler, positive, negative, plan.cfg_scale)
         pieces = yield from _decoded(model.decode(latents, plan.made_samples, generator))
         return np.concatenate(pieces, axis=1)
 
@@ -74,14 +74,16 @@ class ModelEngine:
             return self._noise(generator)
 
         if plan.source is None:
-            return start(plan.sampler, spec, plan.steps, noise, more)
+            return start_sampler(plan.sampler, spec, plan.steps, noise, more)
         source = yield from self._encoded(plan)
         if plan.source_mask is None:
             init = source.sample(generator)
-            return start(plan.sampler, spec, plan.steps, noise, more, init, plan.init_noise_level)
+            return start_sampler(
+                plan.sampler, spec, plan.steps, noise, more, init, plan.init_noise_level
+            )
         mask = torch.from_numpy(_curve(plan.source_mask, spec)).to(self._device)
         return guide_latents(
-            start(plan.sampler, spec, plan.steps, noise, more),
+            start_sampler(plan.sampler, spec, plan.steps, noise, more),
             source.mean,
             mask,
             plan.source_mask.strength,

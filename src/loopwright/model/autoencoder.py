@@ -1,17 +1,19 @@
 """The autoencoder: stereo audio to latents (a distribution) and back, by strided convolutions.
 
-Both halves are cut in two where the rate is ``FINE_PER_FRAME`` positions a latent frame or more: the coarse part, with most of
-the weights and little of the work, and the fine part, whose activations are large and whose receptive field is short.
-
-Knows: its own mathematics, on plain convolutions: the weight norm they were trained with is folded before they are loaded
+Both halves are cut in two where the rate is at least ``FINE_PER_FRAME`` positions per latent frame:
+the coarse part has most of the weights and little of the work; the fine part has large activations
+and a short receptive field.
+Convolutions are plain: the weight norm they were trained with is folded before they are loaded
 (``fold_weight_norm``). Parameters are otherwise named as in checkpoints of stable-audio-tools.
-Does not know: randomness, files. Inference only: activations are computed in place.
+Inference only: activations are computed in place.
+Knows: its own mathematics. Does not know: randomness, files.
 Shapes: b rows, c channels, s samples at the layer's rate.
 """
 
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
@@ -30,15 +32,18 @@ END_REACH = 3
 LATENT_REACH = 1
 """How far the encoder's last convolution looks to each side."""
 FINE_PER_FRAME = 32
-"""Positions of the cut in a latent frame, at least: an overlap of tiles is then a small part of a frame."""
+"""The least positions of the cut per latent frame.
+
+Tiles then overlap by a small part of a frame.
+"""
 MIN_STD = 1e-4
 SNAKE_EPS = 1e-9
 
 
 def fold_weight_norm(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Replace every direction and length (``weight_v`` [c, …], ``weight_g`` [c, 1, 1]) by their ``weight``.
+    """Replace directions (``weight_v`` [c, …]) and lengths (``weight_g`` [c, 1, 1]) by weights.
 
-    A pair that doesn't fit together is left as it is, for the loader to complain of.
+    A pair that does not fit together is left as it is: the loader refuses it by name.
     """
     folded = dict(tensors)
     for name, direction in tensors.items():
@@ -46,15 +51,19 @@ def fold_weight_norm(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         length = tensors.get(f"{stem}_g")
         if stem == name or length is None or length.shape != (direction.shape[0], 1, 1):
             continue
-        # torch's own operation, to the last bit what the reference computes: the encoder amplifies rounding a thousandfold
-        folded[stem] = torch._weight_norm(
-            folded.pop(name).float(), folded.pop(f"{stem}_g").float(), 0
-        )
+        del folded[name], folded[f"{stem}_g"]
+        # torch's own operation computes to the last bit what the reference does: the encoder
+        # amplifies rounding a thousandfold
+        folded[stem] = torch._weight_norm(direction.float(), length.float(), 0)
     return folded
 
 
 class Snake(nn.Module):
-    """A line with a sine on it: x + sin²(a x) / b, both learned by channel, stored as logarithms."""
+    """An activation, x + sin²(a x) / b, whose a and b are learned by channel as logarithms.
+
+    Args:
+        channels: Of its input.
+    """
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -62,13 +71,20 @@ class Snake(nn.Module):
         self.beta = nn.Parameter(torch.zeros(channels))
 
     def forward(self, x: Tensor) -> Tensor:
-        """x: [b, c, s] -> [b, c, s]."""
+        """Map x, [b, c, s] -> [b, c, s]."""
+        # in place: these are the largest tensors of a run
         wave = (x * self.alpha.exp()[:, None]).sin_().square_()
-        return wave.mul_(1 / (self.beta.exp()[:, None] + SNAKE_EPS)).add_(x)
+        b = self.beta.exp()[:, None]
+        return wave.mul_(1 / (b + SNAKE_EPS)).add_(x)
 
 
 class ResidualUnit(nn.Module):
-    """A wide look (7 samples, dilated) added to its input."""
+    """A dilated convolution of 7 samples, added to its input.
+
+    Args:
+        channels: Of its input and output.
+        dilation: Samples from one tap to the next.
+    """
 
     def __init__(self, channels: int, dilation: int) -> None:
         super().__init__()
@@ -80,26 +96,34 @@ class ResidualUnit(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """x: [b, c, s] -> [b, c, s]."""
+        """Map x, [b, c, s] -> [b, c, s]."""
         out: Tensor = self.layers(x)
         return out.add_(x)
 
 
 class Level(nn.Module):
-    """Some layers in a row, at one or two rates."""
+    """A sequence of layers, at one rate or two.
+
+    Args:
+        layers: In their order.
+    """
 
     def __init__(self, *layers: nn.Module) -> None:
         super().__init__()
         self.layers = nn.Sequential(*layers)
 
     def forward(self, x: Tensor) -> Tensor:
-        """x: [b, c, s] -> [b, c', s']."""
+        """Map x, [b, c, s] -> [b, c', s']."""
         out: Tensor = self.layers(x)
         return out
 
 
 def encoder_level(channels: int, out_channels: int, stride: int) -> Level:
-    """[b, channels, s] -> [b, out_channels, s / stride], for an even stride."""
+    """Make a level of the encoder: [b, channels, s] -> [b, out_channels, s / stride].
+
+    The stride must be even.
+    """
+    # this padding makes exactly s / stride samples of an even stride
     down = nn.Conv1d(channels, out_channels, 2 * stride, stride, padding=stride // 2)
     return Level(
         *(ResidualUnit(channels, dilation) for dilation in DILATIONS), Snake(channels), down
@@ -107,7 +131,11 @@ def encoder_level(channels: int, out_channels: int, stride: int) -> Level:
 
 
 def decoder_level(channels: int, out_channels: int, stride: int) -> Level:
-    """[b, channels, s] -> [b, out_channels, s * stride], for an even stride."""
+    """Make a level of the decoder: [b, channels, s] -> [b, out_channels, s * stride].
+
+    The stride must be even.
+    """
+    # this padding makes exactly s * stride samples of an even stride
     up = nn.ConvTranspose1d(channels, out_channels, 2 * stride, stride, padding=stride // 2)
     return Level(
         Snake(channels), up, *(ResidualUnit(out_channels, dilation) for dilation in DILATIONS)
@@ -115,7 +143,7 @@ def decoder_level(channels: int, out_channels: int, stride: int) -> Level:
 
 
 def encoder(config: OobleckConfig) -> Level:
-    """[b, audio channels, s] -> [b, latent channels, s / hop]."""
+    """Make the encoder: [b, audio channels, s] -> [b, latent channels, s / hop]."""
     widths = [config.channels * multiple for multiple in (1, *config.multiples)]
     levels = zip(widths, widths[1:], config.strides, strict=False)
     return Level(
@@ -127,7 +155,7 @@ def encoder(config: OobleckConfig) -> Level:
 
 
 def decoder(config: OobleckConfig) -> Level:
-    """[b, latent channels, frames] -> [b, audio channels, frames * hop]."""
+    """Make the decoder: [b, latent channels, frames] -> [b, audio channels, frames * hop]."""
     widths = [config.channels * multiple for multiple in (1, *config.multiples)][::-1]
     levels = zip(widths, widths[1:], config.strides[::-1], strict=False)
     return Level(
@@ -140,10 +168,15 @@ def decoder(config: OobleckConfig) -> Level:
 
 @dataclass(frozen=True)
 class Split:
-    """Where a half is cut: its ``levels`` at the audio's end are the fine part, the others the coarse one.
+    """Where a half of the autoencoder is cut in a fine and a coarse part.
 
-    positions: of the cut, in a latent frame; samples: of audio, in a position. fine_reach, coarse_reach: how far each part
-    looks to both sides, in positions, but the decoder's coarse part in latent frames.
+    Attributes:
+        levels: How many levels, counted from the audio's end, are the fine part.
+        positions: Of the cut, per latent frame.
+        samples: Of audio, per position.
+        fine_reach: How far the fine part looks to both sides, in positions.
+        coarse_reach: How far the coarse part looks to both sides, in positions, or in latent frames
+            for the decoder's.
     """
 
     levels: int
@@ -154,46 +187,75 @@ class Split:
 
 
 def encoder_split(config: OobleckConfig) -> Split:
-    """The cut of the encoder, and the receptive fields it makes."""
-    levels, samples = _cut(config)
-    fine = encoder_reach(config.strides[:levels], 0) + END_REACH
-    coarse = encoder_reach(config.strides[levels:], LATENT_REACH)
-    return Split(levels, math.prod(config.strides) // samples, samples, -(-fine // samples), coarse)
+    """Return the cut of the encoder, and the receptive fields it makes."""
+    levels, samples, positions = _cut(config)
+    fine_samples = encoder_reach(config.strides[:levels], 0) + END_REACH
+    return Split(
+        levels,
+        positions,
+        samples,
+        fine_reach=-(-fine_samples // samples),
+        coarse_reach=encoder_reach(config.strides[levels:], LATENT_REACH),
+    )
 
 
 def decoder_split(config: OobleckConfig) -> Split:
-    """The cut of the decoder, and the receptive fields it makes."""
-    levels, samples = _cut(config)
-    fine = decoder_reach(config.strides[:levels], END_REACH)
-    coarse = decoder_reach(config.strides[levels:], 0) + END_REACH
-    return Split(levels, math.prod(config.strides) // samples, samples, fine, coarse)
+    """Return the cut of the decoder, and the receptive fields it makes."""
+    levels, samples, positions = _cut(config)
+    return Split(
+        levels,
+        positions,
+        samples,
+        fine_reach=decoder_reach(config.strides[:levels], END_REACH),
+        coarse_reach=decoder_reach(config.strides[levels:], 0) + END_REACH,
+    )
 
 
-def _cut(config: OobleckConfig) -> tuple[int, int]:
-    """Levels of the fine part, and samples a position: the coarsest cut that is not too coarse."""
-    hop, products = math.prod(config.strides), list(accumulate(config.strides, lambda a, b: a * b))
-    levels = max(sum(hop // samples >= FINE_PER_FRAME for samples in products), 1)
-    return levels, products[levels - 1]
+def _cut(config: OobleckConfig) -> tuple[int, int, int]:
+    """Return the fine part's levels, samples per position and positions per latent frame.
+
+    The fine part has all levels whose rate is high enough for the cut, and at least one.
+    """
+    hop = math.prod(config.strides)
+    samples_after = list(accumulate(config.strides, operator.mul))
+    levels = max(sum(hop // samples >= FINE_PER_FRAME for samples in samples_after), 1)
+    samples = samples_after[levels - 1]
+    return levels, samples, hop // samples
 
 
 def encoder_reach(strides: Sequence[int], reach: int) -> int:
-    """How far levels look beyond the samples that belong to their output, if what follows looks ``reach`` beyond its own."""
+    """Return how far levels of the encoder look beyond the samples that belong to their output.
+
+    Args:
+        strides: Of the levels, from the audio's end.
+        reach: How far the layers that follow look, in positions of the levels' output.
+    """
+    # from the end back: each strided convolution has 2 * stride taps, centred on its stride samples
     for stride in reversed(strides):
         reach = reach * stride + stride // 2 + UNIT_REACH
     return reach
 
 
 def decoder_reach(strides: Sequence[int], reach: int) -> int:
-    """The same for levels of the decoder, counted from the audio's end: in positions of what goes in."""
+    """Return how far levels of the decoder look, in positions of their input.
+
+    Args:
+        strides: Of the levels, from the audio's end.
+        reach: How far the layers that follow look, in samples.
+    """
     for stride in strides:
         reach = -(-(reach + UNIT_REACH + stride // 2) // stride)
     return reach
 
 
 class Autoencoder(nn.Module):
-    """A variational autoencoder of audio, in its weights' precision between float32 audio and float32 latents.
+    """A variational autoencoder of audio.
 
+    Audio and latents are float32; what is between is in the weights' precision.
     Shapes: p positions at the cut, f latent frames.
+
+    Args:
+        config: Of both halves.
     """
 
     def __init__(self, config: AutoencoderConfig) -> None:
@@ -202,28 +264,37 @@ class Autoencoder(nn.Module):
         self.tanh = config.tanh
         self.encoder = encoder(config.encoder)
         self.decoder = decoder(config.decoder)
+        # indices of the layers: the encoder has one convolution before its levels, the decoder an
+        # activation and a convolution after them
         self._encoder_cut = 1 + encoder_split(config.encoder).levels
         self._decoder_cut = -2 - decoder_split(config.decoder).levels
 
     def encode_fine(self, audio: Tensor) -> Tensor:
-        """audio: [b, 2, s] -> [b, c, p]."""
+        """Compute the encoder's fine part: audio [b, 2, s] -> [b, c, p]."""
         out: Tensor = self.encoder.layers[: self._encoder_cut](audio.to(self._dtype))
         return out
 
     def encode_coarse(self, fine: Tensor) -> tuple[Tensor, Tensor]:
-        """fine: [b, c, p] -> mean and standard deviation of the latents, [b, channels, f] each."""
-        mean, spread = self.encoder.layers[self._encoder_cut :](fine).float().chunk(2, dim=1)
+        """Compute the encoder's coarse part.
+
+        Args:
+            fine: [b, c, p].
+
+        Returns:
+            Mean and standard deviation of the latents, [b, channels, f] each.
+        """
+        out: Tensor = self.encoder.layers[self._encoder_cut :](fine)
+        mean, spread = out.float().chunk(2, dim=1)
         return mean / self.scale, (F.softplus(spread) + MIN_STD) / self.scale
 
     def decode_coarse(self, latents: Tensor) -> Tensor:
-        """latents: [b, channels, f] -> [b, c, p]."""
-        out: Tensor = self.decoder.layers[: self._decoder_cut](
-            (latents * self.scale).to(self._dtype)
-        )
+        """Compute the decoder's coarse part: latents [b, channels, f] -> [b, c, p]."""
+        scaled = (latents * self.scale).to(self._dtype)
+        out: Tensor = self.decoder.layers[: self._decoder_cut](scaled)
         return out
 
     def decode_fine(self, coarse: Tensor) -> Tensor:
-        """coarse: [b, c, p] -> audio, [b, 2, s]."""
+        """Compute the decoder's fine part: [b, c, p] -> audio, [b, 2, s]."""
         audio: Tensor = self.decoder.layers[self._decoder_cut :](coarse).float()
         return audio.tanh() if self.tanh else audio
 

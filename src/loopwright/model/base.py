@@ -1,13 +1,13 @@
-"""What every model of latents is to the rest of the house.
+"""What the layers above know of every model of latents.
 
-Knows: the shapes and the vocabulary shared by the models (stable-audio's and the embedded one).
+Knows: the shapes and the vocabulary shared by the models (stable-audio's and the embedded pocket).
 Does not know: devices, batches across requests, settings, files, HTTP.
 A model is stateless between calls: the same arguments give the same result.
 """
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -15,15 +15,21 @@ import torch
 from torch import Tensor
 
 Objective = Literal["rf_denoiser", "rectified_flow", "v"]
+"""What a denoiser was trained to predict, as ``model_config.json`` calls it."""
 
 
 @dataclass(frozen=True)
 class LatentSpec:
     """The fixed facts of a model.
 
-    sample_rate: Hz. window_samples: the longest audio it makes, in samples (the reference's ``sample_size``).
-    hop: samples per latent frame. channels: of one latent frame.
-    shift: the schedule's shift by length (``min_length``, ``max_length`` in frames), if the model was trained with one.
+    Attributes:
+        sample_rate: Of its audio, in Hz.
+        window_samples: The longest audio it makes (the reference's ``sample_size``).
+        channels: Of a latent frame.
+        hop: Samples per latent frame.
+        objective: What its denoiser predicts.
+        shift: The lengths in frames between which the schedule is shifted, shortest and longest;
+            None: the model was not trained with a shift.
     """
 
     sample_rate: int
@@ -41,10 +47,14 @@ class LatentSpec:
 
 @dataclass(frozen=True)
 class TextPrompt:
-    """What a model is asked for in words.
+    """The words and numbers that condition a model.
 
-    bpm: the tempo asked for, in beats per minute, where there is one. A model that is told the tempo
-    as a number takes it from here, not from the words.
+    Attributes:
+        prompt: What to play.
+        negative_prompt: What to keep out; None: nothing in particular.
+        seconds_total: The length the model is told.
+        bpm: The tempo in beats per minute, if there is one. A model that is told the tempo as a
+            number takes it from here, not from the words.
     """
 
     prompt: str
@@ -55,13 +65,18 @@ class TextPrompt:
 
 @dataclass(frozen=True)
 class Gaussian:
-    """The encoder's answer: a diagonal normal distribution over latents. mean, std: [channels, frames]."""
+    """A diagonal normal distribution over latents, as an encoder answers.
+
+    Attributes:
+        mean: [channels, frames].
+        std: [channels, frames].
+    """
 
     mean: Tensor
     std: Tensor
 
     def sample(self, generator: torch.Generator) -> Tensor:
-        """One draw, [channels, frames], its noise made on the generator's device."""
+        """Draw latents [channels, frames], with noise made on the generator's device."""
         noise = torch.randn(
             self.mean.shape, generator=generator, device=generator.device, dtype=self.mean.dtype
         )
@@ -70,33 +85,45 @@ class Gaussian:
 
 @dataclass(frozen=True)
 class Conditioning:
-    """One row's conditioning, as the denoiser takes it; each model has its own subclass with its own tensors."""
+    """The conditioning of a row; each model subclasses it with the tensors its denoiser takes."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """One row of a denoiser's forward. x: [channels, frames], t in 0…1 (1 is pure noise)."""
+    """A row of a denoiser's batch.
+
+    Attributes:
+        x: Noisy latents, [channels, frames].
+        t: The time in 0 … 1; 1 is pure noise.
+        conditioning: What the denoiser is conditioned on.
+    """
 
     x: Tensor
     t: float
     conditioning: Conditioning
 
 
+Noise = Callable[[], Tensor]
+"""Draws standard normal noise, [channels, frames]."""
+
 Sampler = Generator[tuple[Tensor, float], Tensor, Tensor]
-"""Yields (x [channels, frames], t), is sent the model's output for them, returns the latents [channels, frames]."""
+"""Yields (x [channels, frames], t), is sent the model's output for them, returns the latents."""
 
 Denoising = Generator[tuple[Row, ...], Sequence[Tensor], Tensor]
-"""Yields the rows it wants evaluated, is sent one output a row, returns the latents [channels, frames]."""
+"""Yields the rows to evaluate, is sent an output per row, returns latents [channels, frames]."""
 
 Encoding = Generator[None, None, Gaussian]
-"""Returns the latents' distribution [channels, frames]; yields between pieces of the work, so others can have a turn."""
+"""Returns the latents' distribution; yields between parts of the work, so others get a turn."""
 
 Decoding = Iterator[Tensor]
-"""Audio piece by piece, [2, samples of the piece]; each is computed when it is asked for."""
+"""Pieces of audio, [2, samples of the piece]; each is computed when it is asked for."""
 
 
 class LatentModel(Protocol):
-    """Text and latents in, latents and audio out. All tensors are float32 unless the model was cast."""
+    """A model from text to latents, and from latents to audio and back.
+
+    All tensors are float32 unless the model was cast.
+    """
 
     @property
     def spec(self) -> LatentSpec:
@@ -104,30 +131,47 @@ class LatentModel(Protocol):
         ...
 
     def condition(self, text: TextPrompt) -> tuple[Conditioning, Conditioning]:
-        """The conditioning of the prompt, and that of its opposite for guidance (negative prompt, or nothing)."""
+        """Return the positive conditioning of a prompt and the negative one.
+
+        The negative one is that of the negative prompt, or of no prompt where there is none.
+        """
         ...
 
     def ignored_words(self, prompt: str, negative_prompt: str | None) -> tuple[str, ...]:
-        """Return the words of both prompts, as they are written there, that have no effect.
+        """Return the words of both prompts that have no effect, as written, each once.
 
-        Each once. The model has never seen them, or does not read so far.
+        The model was never trained on them, or they are past where it stops reading.
         """
         ...
 
     def denoise(self, x: Tensor, t: Tensor, conditioning: Sequence[Conditioning]) -> Tensor:
-        """One forward. x: [rows, channels, frames], t: [rows] in 0…1, one conditioning a row -> x's shape."""
+        """Evaluate the denoiser once.
+
+        Args:
+            x: Noisy latents, [rows, channels, frames].
+            t: The time of each row in 0 … 1, [rows].
+            conditioning: Of each row.
+
+        Returns:
+            What the model's objective predicts, [rows, channels, frames].
+        """
         ...
 
     def encode(self, audio: Tensor, frames: int) -> Encoding:
-        """The first frames of a window that begins with this audio and is silent after it.
+        """Encode the first frames of a window that begins with this audio and is silent after it.
 
-        audio: [2, samples] at the model's rate, at most a window; frames: 1 … spec.frames.
+        Args:
+            audio: [2, samples] at the model's rate, at most a window.
+            frames: How many, 1 … spec.frames.
         """
         ...
 
     def decode(self, latents: Tensor, samples: int, generator: torch.Generator) -> Decoding:
-        """latents: [channels, frames] -> the first samples of [2, frames * hop], from the first on.
+        """Decode latents to audio, piece by piece from the start.
 
-        The generator gives what noise the decoder needs.
+        Args:
+            latents: [channels, frames].
+            samples: How many to decode, at most frames * hop.
+            generator: Draws the noise that a decoder needs.
         """
         ...

@@ -1,7 +1,8 @@
-"""Files of a model to tensors, and tensors into a module: strictly, and never running what a file says.
+"""Checkpoints: files of a model to tensors, and tensors into a module.
 
-Knows: safetensors, checkpoints of torch (read with ``weights_only``, so a pickle can hold tensors and plain values and
-nothing else). Does not know: which model it is, where files come from.
+Loading is strict, and never runs what a file says: checkpoints of torch are read with
+``weights_only``, so a pickle can hold tensors and plain values and nothing else.
+Does not know: which model it is, where files come from.
 """
 
 from __future__ import annotations
@@ -18,35 +19,56 @@ from loopwright.errors import CheckpointError
 from loopwright.model.mapped import MappedTensors
 
 NAMES_SHOWN = 5
+"""How many tensors an error names."""
 
 Tensors = Mapping[str, Tensor]
 
 
 def read_tensors(path: Path) -> Tensors:
-    """The tensors of a ``.safetensors`` or ``.ckpt`` file by name, on the CPU, mapped where the file allows.
+    """Return the tensors of a ``.safetensors`` or ``.ckpt`` file by name, on the CPU.
 
-    Raises CheckpointError for a file that is not whole, or a pickle that wants more than tensors; nothing of it runs.
+    They are mapped into memory, not read, where the file allows.
+
+    Raises:
+        CheckpointError: The file is missing or not whole, or a pickle holds more than tensors;
+            none of its code is run.
     """
     if not path.is_file():
         raise CheckpointError(f"the model file {path.name} is missing in {path.parent}")
-    return _read_safetensors(path) if path.suffix == ".safetensors" else _read_pickle(path)
+    if path.suffix != ".safetensors":
+        return _read_pickle(path)
+    try:
+        return MappedTensors(path)
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(f"{path.name} is not a whole safetensors file: {error}") from None
 
 
 def load_strictly(module: nn.Module, tensors: dict[str, Tensor]) -> None:
-    """Put tensors into a module as float32, without a second copy of those that are float32 already.
+    """Put tensors into a module as float32; those that are float32 already are not copied.
 
-    They are taken out of the dict one by one, so that what has been converted can leave the memory meanwhile.
-    Raises CheckpointError that lists what is missing, unexpected or misshapen.
+    Args:
+        module: Takes the tensors as its parameters and buffers.
+        tensors: By name; left empty.
+
+    Raises:
+        CheckpointError: Tensors are missing, unexpected or misshapen; it lists them.
     """
-    wanted = module.state_dict()
+    expected = module.state_dict()
+    misshapen = []
+    for name in expected.keys() & tensors.keys():
+        shape, expected_shape = tensors[name].shape, expected[name].shape
+        if shape != expected_shape:
+            misshapen.append(f"{name} (is {list(shape)}, must be {list(expected_shape)})")
     problems = [
-        *_listed("missing", (name for name in wanted if name not in tensors)),
-        *_listed("unexpected", (name for name in tensors if name not in wanted)),
-        *_listed("misshapen", _misshapen(wanted, tensors)),
+        *_listed("missing", expected.keys() - tensors.keys()),
+        *_listed("unexpected", tensors.keys() - expected.keys()),
+        *_listed("misshapen", misshapen),
     ]
     if problems:
         raise CheckpointError(f"the weights do not fit the model: {'; '.join(problems)}")
-    module.load_state_dict({name: tensors.pop(name).float() for name in wanted}, assign=True)
+    # taken out of the dict one by one, so that the original of what was converted can leave the
+    # memory before the next is converted
+    module.load_state_dict({name: tensors.pop(name).float() for name in expected}, assign=True)
 
 
 def weight_bytes(module: nn.Module) -> int:
@@ -54,25 +76,18 @@ def weight_bytes(module: nn.Module) -> int:
     return sum(tensor.nbytes for tensor in module.state_dict().values())
 
 
-def _read_safetensors(path: Path) -> Tensors:
-    try:
-        return MappedTensors(path)
-    except (SafetensorError, OSError) as error:
-        raise CheckpointError(f"{path.name} is not a whole safetensors file: {error}") from None
-
-
 def _read_pickle(path: Path) -> Tensors:
     try:
         content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except pickle.UnpicklingError as error:
+        # torch puts advice to load without ``weights_only`` around the reason, which nobody should
         reason = str(error).partition("WeightsUnpickler error: ")[2] or str(error)
         raise CheckpointError(
             f"{path.name} was refused, since it holds more than weights: {reason.splitlines()[0]}"
         ) from None
     except (RuntimeError, OSError, EOFError, ValueError) as error:
-        raise CheckpointError(
-            f"{path.name} is not a whole checkpoint: {str(error).splitlines()[0]}"
-        ) from None
+        reason = str(error).splitlines()[0]
+        raise CheckpointError(f"{path.name} is not a whole checkpoint: {reason}") from None
     tensors = content.get("state_dict", content) if isinstance(content, dict) else None
     if not isinstance(tensors, dict) or not all(
         isinstance(value, Tensor) for value in tensors.values()
@@ -81,13 +96,8 @@ def _read_pickle(path: Path) -> Tensors:
     return tensors
 
 
-def _misshapen(wanted: Tensors, tensors: Tensors) -> Iterable[str]:
-    for name, tensor in wanted.items():
-        if name in tensors and tensors[name].shape != tensor.shape:
-            yield f"{name} (is {list(tensors[name].shape)}, must be {list(tensor.shape)})"
-
-
 def _listed(kind: str, names: Iterable[str]) -> list[str]:
+    """Return a problem in words, in a list of one, or none where there are no names."""
     found = sorted(names)
     if not found:
         return []

@@ -1,6 +1,7 @@
-"""From hidden states of words and from numbers to what the denoiser is conditioned on.
+"""The conditioner: from hidden states of words and numbers to what the denoiser is conditioned on.
 
-Knows: its own mathematics; the order in which conditioners are put together. Does not know: tokenising, text encoders.
+Knows: its own mathematics; the order in which conditioners are put together.
+Does not know: tokenising, text encoders.
 Shapes: b texts, n tokens of a text, m context tokens (n + numbers), c the width conditioners share.
 """
 
@@ -20,9 +21,12 @@ FREQUENCIES = 128
 
 @dataclass(frozen=True)
 class Conditions:
-    """What was said, in numbers.
+    """What texts and numbers condition the denoiser on.
 
-    context: [b, m, c], what cross-attention looks at; mask: [b, m], which of it is meant; global_cond: [b, global width].
+    Attributes:
+        context: What cross-attention looks at, [b, m, c].
+        mask: Which tokens of the context are words or numbers, not padding, [b, m], bool.
+        global_cond: The global conditioning, [b, global width].
     """
 
     context: Tensor
@@ -30,12 +34,17 @@ class Conditions:
     global_cond: Tensor
 
     def as_negative(self) -> Tensor:
-        """The context with everything that is not meant set to 0, as guidance takes it: [b, m, c]."""
+        """Return the context with padding set to 0, as a negative prompt's is, [b, m, c]."""
         return torch.where(self.mask[..., None], self.context, 0.0)
 
 
 class NumberEmbedding(nn.Module):
-    """A number as itself and as sines and cosines of learned frequencies, projected."""
+    """A number as itself and as sines and cosines of learned frequencies, projected.
+
+    Args:
+        config: The number's bounds.
+        width: Of the embedding, c.
+    """
 
     def __init__(self, config: NumberConfig, width: int) -> None:
         super().__init__()
@@ -44,10 +53,9 @@ class NumberEmbedding(nn.Module):
         self.project = nn.Linear(2 * FREQUENCIES + 1, width)
 
     def forward(self, value: Tensor) -> Tensor:
-        """A number, [], clamped to its bounds -> [c]."""
-        share = (value.clamp(self.minimum, self.maximum) - self.minimum) / (
-            self.maximum - self.minimum
-        )
+        """Embed a number [], clamped to its bounds -> [c]."""
+        clamped = value.clamp(self.minimum, self.maximum)
+        share = (clamped - self.minimum) / (self.maximum - self.minimum)
         angles = 2 * math.pi * share * self.frequencies
         features = torch.cat([share[None], angles.sin(), angles.cos()])
         embedded: Tensor = self.project(features)
@@ -55,7 +63,11 @@ class NumberEmbedding(nn.Module):
 
 
 class Conditioner(nn.Module):
-    """All conditioners of a model."""
+    """All conditioners of a model.
+
+    Args:
+        config: Which there are, and in which order.
+    """
 
     def __init__(self, config: ConditioningConfig) -> None:
         super().__init__()
@@ -71,14 +83,21 @@ class Conditioner(nn.Module):
         )
 
     def forward(self, states: Tensor, mask: Tensor, numbers: Mapping[str, Tensor]) -> Conditions:
-        """states: [b, n, hidden width], mask: [b, n], the same numbers ([] each) for all -> Conditions."""
-        rows = states.shape[0]
-        text = self.text(states) * mask[..., None]
-        embedded = {
-            name: embed(numbers[name]).expand(rows, 1, -1) for name, embed in self.numbers.items()
-        }
-        parts = [text if name == self.text_name else embedded[name] for name in self.context_names]
-        ones = mask.new_ones(rows, 1)
-        masks = [mask if name == self.text_name else ones for name in self.context_names]
-        global_cond = torch.cat([embedded[name][:, 0] for name in self.global_names], dim=-1)
-        return Conditions(torch.cat(parts, dim=1), torch.cat(masks, dim=1), global_cond)
+        """Put texts and numbers together.
+
+        Args:
+            states: Hidden states of the texts, [b, n, hidden width].
+            mask: Which of them are words, [b, n], bool.
+            numbers: By name, [] each; the same for all texts.
+        """
+        batch = states.shape[0]
+        # padding counts as zeros: the denoiser is given no mask
+        tokens = {self.text_name: self.text(states) * mask[..., None]}
+        masks = {self.text_name: mask}
+        for name, embed in self.numbers.items():
+            tokens[name] = embed(numbers[name]).expand(batch, 1, -1)
+            masks[name] = mask.new_ones(batch, 1)
+        context = torch.cat([tokens[name] for name in self.context_names], dim=1)
+        context_mask = torch.cat([masks[name] for name in self.context_names], dim=1)
+        global_cond = torch.cat([tokens[name][:, 0] for name in self.global_names], dim=-1)
+        return Conditions(context, context_mask, global_cond)

@@ -1,20 +1,18 @@
 """What a model is made of, read from the ``model_config.json`` of stable-audio-tools.
 
-Knows: the fields that shape a text-conditioned latent diffusion model (a diffusion transformer over an Oobleck VAE, T5 and
-number conditioning), and which of their values can be computed here.
-Does not know: weights, torch, where the file is. Training settings are skipped. Not covered: other model types, inpainting,
-and every option named in the tables of values below.
+Training settings are skipped. Not covered: other model types, inpainting models, and the options in
+the tables below with other values than theirs.
+Knows: the fields that shape a text-conditioned latent diffusion model (a diffusion transformer over
+an Oobleck VAE, T5 and number conditioning), and which of their values can be computed here.
+Does not know: weights, where the file is.
 """
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
-from importlib import resources
-from typing import get_args
+from typing import cast, get_args
 
 from loopwright.model.base import LatentSpec, Objective
 from loopwright.model.config_section import Section
@@ -60,7 +58,7 @@ DENOISER_OPTIONS: Mapping[str, object] = {
     "norm_kwargs": {},
     "ff_kwargs": {},
 }
-"""Options of the denoiser, each with the one value that is supported (the reference's default)."""
+"""Options of the denoiser, each with the one value that is supported: the reference's default."""
 
 DENOISER_FIELDS = (
     "io_channels",
@@ -72,7 +70,7 @@ DENOISER_FIELDS = (
     "project_cond_tokens",
     "project_global_cond",
     "attn_kwargs",
-    "zero_init_branch_outputs",
+    "zero_init_branch_outputs",  # of training: the weights replace what it sets
 )
 
 ATTENTION_OPTIONS: Mapping[str, object] = {
@@ -92,9 +90,16 @@ SHIFT_OPTIONS: Mapping[str, object] = {"base_shift": 0.5, "max_shift": 1.15, "us
 class DenoiserConfig:
     """The diffusion transformer.
 
-    channels: of a latent frame. width, depth, heads: of the transformer. context_width: of a cross-attention token,
-    global_width: of the global conditioning, as they come from the conditioners. project_context, project_global: whether
-    those are brought to the transformer's width (else they keep their own). normalise_heads: layer norm on queries and keys.
+    Attributes:
+        channels: Of a latent frame.
+        width: Of the transformer's tokens.
+        depth: Its layers.
+        heads: Of self-attention.
+        context_width: Of a cross-attention token, as it comes from the conditioners.
+        global_width: Of the global conditioning, as it comes from the conditioners.
+        project_context: Whether the context is brought to the transformer's width.
+        project_global: Whether the global conditioning is brought to the transformer's width.
+        normalise_heads: Whether queries and keys get a layer norm.
     """
 
     channels: int
@@ -120,7 +125,15 @@ class DenoiserConfig:
 
 @dataclass(frozen=True)
 class OobleckConfig:
-    """One half of the autoencoder: channels at the audio end, their multiple and the stride of every level from there."""
+    """A half of the autoencoder.
+
+    Attributes:
+        audio_channels: Of audio.
+        latent_channels: Of a frame at the other end; the encoder's are mean and spread.
+        channels: At the audio's end.
+        multiples: What each level, from the audio's end, multiplies ``channels`` by.
+        strides: Of each level, from the audio's end.
+    """
 
     audio_channels: int
     latent_channels: int
@@ -131,7 +144,16 @@ class OobleckConfig:
 
 @dataclass(frozen=True)
 class AutoencoderConfig:
-    """The VAE. scale: what its latents are divided by before they are denoised. tanh: is the audio squashed at the end."""
+    """The variational autoencoder.
+
+    Attributes:
+        encoder: Audio to latents.
+        decoder: Latents to audio.
+        channels: Of a latent frame.
+        hop: Samples per latent frame.
+        scale: What its latents are divided by before they are denoised.
+        tanh: Whether the decoder's audio is squashed at the end.
+    """
 
     encoder: OobleckConfig
     decoder: OobleckConfig
@@ -143,7 +165,15 @@ class AutoencoderConfig:
 
 @dataclass(frozen=True)
 class TextConfig:
-    """The text encoder: its name on the hub, its tokens (padded or cut to ``tokens``), and whether they are projected."""
+    """The text encoder.
+
+    Attributes:
+        name: Of its conditioner.
+        model_name: On the hub.
+        tokens: To how many a text is padded or cut.
+        hidden_width: Channels of a hidden state.
+        projected: Whether hidden states are projected to the conditioners' width.
+    """
 
     name: str
     model_name: str
@@ -154,7 +184,13 @@ class TextConfig:
 
 @dataclass(frozen=True)
 class NumberConfig:
-    """A number the model is conditioned on, and its bounds."""
+    """A number the model is conditioned on.
+
+    Attributes:
+        name: Of its conditioner.
+        minimum: Lower numbers count as this.
+        maximum: Higher numbers count as this.
+    """
 
     name: str
     minimum: float
@@ -163,7 +199,15 @@ class NumberConfig:
 
 @dataclass(frozen=True)
 class ConditioningConfig:
-    """The conditioners, the width they share, the names that make (in this order) tokens and global conditioning."""
+    """All conditioners.
+
+    Attributes:
+        width: Of what each of them returns.
+        text: The text encoder.
+        numbers: The others.
+        context_names: Those that make the tokens of cross-attention, in their order.
+        global_names: Those that make the global conditioning, in their order.
+    """
 
     width: int
     text: TextConfig
@@ -173,13 +217,20 @@ class ConditioningConfig:
 
     @property
     def tokens(self) -> int:
-        """Of the context: those of the text, and one a number."""
+        """Tokens of the context: those of the text, and one per number."""
         return sum(self.text.tokens if name == self.text.name else 1 for name in self.context_names)
 
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """A whole model."""
+    """A whole model.
+
+    Attributes:
+        spec: The facts that the layers above need.
+        denoiser: Of the denoiser.
+        autoencoder: Of the autoencoder.
+        conditioning: Of the conditioner.
+    """
 
     spec: LatentSpec
     denoiser: DenoiserConfig
@@ -188,85 +239,68 @@ class ModelConfig:
 
 
 def parse_config(values: Mapping[str, object]) -> ModelConfig:
-    """The model a ``model_config.json`` describes. Raises ValueError naming the field and value that isn't supported."""
+    """Return the model that the content of a ``model_config.json`` describes.
+
+    Raises:
+        ValueError: A field is missing or has a value that is not supported; the message names both.
+    """
     root = Section("", values)
-    root.only("model_type", "diffusion_cond")
-    model, diffusion = root.section("model"), root.section("model").section("diffusion")
-    autoencoder = _autoencoder(model.section("pretransform"))
-    conditioning = _conditioning(model.section("conditioning"), diffusion)
-    denoiser = _denoiser(diffusion, conditioning)
-    model.equal(
-        "io_channels",
-        model.integer("io_channels"),
-        autoencoder.channels,
-        "the autoencoder's latent_dim",
-    )
-    diffusion.equal(
-        "config.io_channels",
-        denoiser.channels,
-        autoencoder.channels,
-        "the autoencoder's latent_dim",
-    )
-    return ModelConfig(_spec(root, diffusion, autoencoder), denoiser, autoencoder, conditioning)
-
-
-@lru_cache
-def _open_small_text() -> str:
-    return (
-        resources.files("loopwright.model")
-        .joinpath("stable_audio_open_small.json")
-        .read_text(encoding="utf-8")
+    root.check_value("model_type", "diffusion_cond")
+    model = root.section("model")
+    diffusion = model.section("diffusion")
+    autoencoder = _parse_autoencoder(model.section("pretransform"))
+    conditioning = _parse_conditioning(model.section("conditioning"), diffusion)
+    denoiser = _parse_denoiser(diffusion, conditioning)
+    channels, what = autoencoder.channels, "the autoencoder's latent_dim"
+    model.check_equal("io_channels", model.integer("io_channels"), channels, what)
+    diffusion.check_equal("config.io_channels", denoiser.channels, channels, what)
+    return ModelConfig(
+        _parse_spec(root, diffusion, autoencoder), denoiser, autoencoder, conditioning
     )
 
 
-def stable_audio_open_small_config() -> dict[str, object]:
-    """The configuration of stable-audio-open-small, as its ``model_config.json`` has it."""
-    config: dict[str, object] = json.loads(_open_small_text())
-    return config
-
-
-def _spec(root: Section, diffusion: Section, autoencoder: AutoencoderConfig) -> LatentSpec:
+def _parse_spec(root: Section, diffusion: Section, autoencoder: AutoencoderConfig) -> LatentSpec:
     window = root.integer("sample_size")
     if window < autoencoder.hop:
         raise ValueError(
-            f"sample_size must be at least one latent frame ({autoencoder.hop} samples), got {window}"
+            f"sample_size must be at least one latent frame ({autoencoder.hop} samples), "
+            f"got {window}"
         )
     return LatentSpec(
         sample_rate=root.integer("sample_rate"),
         window_samples=window,
         channels=autoencoder.channels,
         hop=autoencoder.hop,
-        objective=_objective(diffusion),
-        shift=_shift(diffusion),
+        objective=_parse_objective(diffusion),
+        shift=_parse_shift(diffusion),
     )
 
 
-def _objective(diffusion: Section) -> Objective:
+def _parse_objective(diffusion: Section) -> Objective:
     name = diffusion.text("diffusion_objective", "v")
-    objectives: tuple[Objective, ...] = get_args(Objective)
-    for objective in objectives:
-        if name == objective:
-            return objective
-    raise diffusion.unsupported("diffusion_objective", f"one of {', '.join(objectives)}")
+    objectives = get_args(Objective)
+    if name not in objectives:
+        raise diffusion.unsupported("diffusion_objective", f"one of {', '.join(objectives)}")
+    return cast(Objective, name)
 
 
-def _shift(diffusion: Section) -> tuple[int, int] | None:
+def _parse_shift(diffusion: Section) -> tuple[int, int] | None:
     if diffusion.get("distribution_shift_options") is None:
         return None
     options = diffusion.section("distribution_shift_options")
-    options.only_these(SHIFT_OPTIONS, ("min_length", "max_length"))
+    options.check_fields(SHIFT_OPTIONS, ("min_length", "max_length"))
     shortest, longest = options.integer("min_length", 256), options.integer("max_length", 4096)
     if shortest >= longest:
         raise options.unsupported("max_length", f"more than min_length ({shortest})")
     return shortest, longest
 
 
-def _denoiser(diffusion: Section, conditioning: ConditioningConfig) -> DenoiserConfig:
-    diffusion.only("type", "dit")
-    diffusion.only("input_concat_ids", [], default=[])
-    diffusion.only("prepend_cond_ids", [], default=[])
+def _parse_denoiser(diffusion: Section, conditioning: ConditioningConfig) -> DenoiserConfig:
+    diffusion.check_value("type", "dit")
+    diffusion.check_value("input_concat_ids", [], default=[])
+    diffusion.check_value("prepend_cond_ids", [], default=[])
     section = diffusion.section("config")
-    section.only_these(DENOISER_OPTIONS, DENOISER_FIELDS)
+    section.check_fields(DENOISER_OPTIONS, DENOISER_FIELDS)
     config = DenoiserConfig(
         channels=section.integer("io_channels"),
         width=section.integer("embed_dim"),
@@ -284,7 +318,7 @@ def _denoiser(diffusion: Section, conditioning: ConditioningConfig) -> DenoiserC
 
 def _normalises_heads(section: Section) -> bool:
     attention = section.section("attn_kwargs", {})
-    attention.only_these(ATTENTION_OPTIONS, ("qk_norm",))
+    attention.check_fields(ATTENTION_OPTIONS, ("qk_norm",))
     norm = attention.text("qk_norm", "none")
     if norm not in {"ln", "none"}:
         raise attention.unsupported("qk_norm", "'ln' or 'none'")
@@ -313,10 +347,10 @@ def _check_widths(
             "global_cond_dim", f"embed_dim ({config.width}) when it is not projected"
         )
     names = len(conditioning.global_names)
-    section.equal(
+    section.check_equal(
         "cond_token_dim", config.context_width, conditioning.width, "conditioning.cond_dim"
     )
-    section.equal(
+    section.check_equal(
         "global_cond_dim",
         config.global_width,
         conditioning.width * names,
@@ -324,16 +358,17 @@ def _check_widths(
     )
 
 
-def _autoencoder(pretransform: Section) -> AutoencoderConfig:
-    pretransform.only("type", "autoencoder")
+def _parse_autoencoder(pretransform: Section) -> AutoencoderConfig:
+    pretransform.check_value("type", "autoencoder")
     config = pretransform.section("config")
-    config.only("pretransform", None, default=None)
-    config.section("bottleneck").only("type", "vae")
+    config.check_value("pretransform", None, default=None)
+    config.section("bottleneck").check_value("type", "vae")
     decoder = config.section("decoder")
     channels, hop = config.integer("latent_dim"), config.integer("downsampling_ratio")
     return AutoencoderConfig(
-        encoder=_oobleck(config.section("encoder"), "in_channels", 2 * channels, hop),
-        decoder=_oobleck(decoder, "out_channels", channels, hop),
+        # the encoder gives a mean and a spread per channel
+        encoder=_parse_oobleck(config.section("encoder"), "in_channels", 2 * channels, hop),
+        decoder=_parse_oobleck(decoder, "out_channels", channels, hop),
         channels=channels,
         hop=hop,
         scale=pretransform.number("scale", 1.0),
@@ -341,64 +376,70 @@ def _autoencoder(pretransform: Section) -> AutoencoderConfig:
     )
 
 
-def _oobleck(half: Section, channels_field: str, latent_channels: int, hop: int) -> OobleckConfig:
-    half.only("type", "oobleck")
+def _parse_oobleck(
+    half: Section, channels_field: str, latent_channels: int, hop: int
+) -> OobleckConfig:
+    half.check_value("type", "oobleck")
     section = half.section("config")
     for name, value in OOBLECK_OPTIONS.items():
-        section.only(name, value, default=False)
-    section.only(channels_field, 2, default=2)
-    section.equal(
+        section.check_value(name, value, default=False)
+    section.check_value(channels_field, 2, default=2)
+    section.check_equal(
         "latent_dim",
         section.integer("latent_dim"),
         latent_channels,
         "what the autoencoder's latent_dim asks for",
     )
     multiples, strides = section.integers("c_mults"), section.integers("strides")
-    section.equal("strides", len(strides), len(multiples), "the number of c_mults")
-    section.equal("strides", math.prod(strides), hop, "downsampling_ratio")
+    section.check_equal("strides", len(strides), len(multiples), "the number of c_mults")
+    section.check_equal("strides", math.prod(strides), hop, "downsampling_ratio")
     if any(stride % 2 for stride in strides):
         raise section.unsupported("strides", "even numbers")
     return OobleckConfig(2, latent_channels, section.integer("channels"), multiples, strides)
 
 
-def _conditioning(section: Section, diffusion: Section) -> ConditioningConfig:
-    section.only("default_keys", {}, default={})
-    section.only("pre_encoded_keys", [], default=[])
+def _parse_conditioning(section: Section, diffusion: Section) -> ConditioningConfig:
+    section.check_value("default_keys", {}, default={})
+    section.check_value("pre_encoded_keys", [], default=[])
     width, conditioners = section.integer("cond_dim"), section.sections("configs")
-    texts = [_text(one, width) for one in conditioners if one.get("type") == "t5"]
-    numbers = tuple(_number(one) for one in conditioners if one.get("type") == "number")
+    texts = [_parse_text(part, width) for part in conditioners if part.get("type") == "t5"]
+    numbers = tuple(_parse_number(part) for part in conditioners if part.get("type") == "number")
     if len(texts) != 1:
         raise ValueError(
             f"{section.path}.configs must have one conditioner of type t5, got {len(texts)}"
         )
-    for one in conditioners:
-        if one.text("type") not in {"t5", "number"}:
-            raise one.unsupported("type", "'t5' or 'number'")
-    names = {number.name for number in numbers}
+    for part in conditioners:
+        if part.text("type") not in {"t5", "number"}:
+            raise part.unsupported("type", "'t5' or 'number'")
+    number_names = {number.name for number in numbers}
     return ConditioningConfig(
-        width,
-        texts[0],
-        numbers,
-        diffusion.names("cross_attention_cond_ids", names | {texts[0].name}),
-        diffusion.names("global_cond_ids", names),
+        width=width,
+        text=texts[0],
+        numbers=numbers,
+        context_names=diffusion.names("cross_attention_cond_ids", number_names | {texts[0].name}),
+        global_names=diffusion.names("global_cond_ids", number_names),
     )
 
 
-def _text(section: Section, width: int) -> TextConfig:
-    section.only("id", "prompt")
+def _parse_text(section: Section, width: int) -> TextConfig:
+    section.check_value("id", "prompt")
     options = section.section("config")
-    options.only("enable_grad", False, default=False)
+    options.check_value("enable_grad", False, default=False)
     name = options.text("t5_model_name", "t5-base")
     if name not in T5_WIDTHS:
         raise options.unsupported("t5_model_name", f"one of {', '.join(T5_WIDTHS)}")
     hidden = T5_WIDTHS[name]
-    projected = options.flag("project_out", False) or hidden != width
     return TextConfig(
-        section.text("id"), name, options.integer("max_length", 128), hidden, projected
+        name=section.text("id"),
+        model_name=name,
+        tokens=options.integer("max_length", 128),
+        hidden_width=hidden,
+        # as in the reference: a width that differs is projected without being asked for
+        projected=options.flag("project_out", False) or hidden != width,
     )
 
 
-def _number(section: Section) -> NumberConfig:
+def _parse_number(section: Section) -> NumberConfig:
     name, options = section.text("id"), section.section("config")
     if name not in NUMBERS:
         raise section.unsupported("id", f"one of {', '.join(NUMBERS)}")

@@ -1,7 +1,8 @@
 """The denoiser: a transformer over latent frames that also looks at the prompt's tokens.
 
-Knows: its own mathematics, for a batch in which every row has its own time. Parameters are named as in checkpoints of
-stable-audio-tools. Does not know: objectives, samplers, guidance, where conditioning comes from.
+Parameters are named as in checkpoints of stable-audio-tools.
+Knows: its own mathematics, for a batch in which every row has its own time.
+Does not know: objectives, samplers, classifier-free guidance, where conditioning comes from.
 Shapes: b rows, n tokens (1 + frames), m context tokens, h heads, d channels of a head.
 """
 
@@ -27,7 +28,10 @@ KeysValues = tuple[Tensor, Tensor]
 
 
 def rotations(tokens: int, head_width: int, device: torch.device) -> Tensor:
-    """The angle by which each pair of a head's channels turns at each position, [tokens, pairs]."""
+    """Return the angle by which each pair of a head's channels turns at each position.
+
+    Rotary position embedding (Su et al. 2021). The answer is [tokens, pairs].
+    """
     rotary_width = max(head_width // 2, MIN_ROTARY_WIDTH)
     exponents = torch.arange(0, rotary_width, 2, device=device, dtype=torch.float32) / rotary_width
     positions = torch.arange(tokens, device=device, dtype=torch.float32)
@@ -35,27 +39,39 @@ def rotations(tokens: int, head_width: int, device: torch.device) -> Tensor:
 
 
 def rotate(x: Tensor, angles: Tensor) -> Tensor:
-    """Turn the first channels of each head by its position. x: [b, h, n, d], angles: [n, pairs] -> [b, h, n, d]."""
+    """Turn the first channels of each head by its position.
+
+    Args:
+        x: Queries or keys, [b, h, n, d].
+        angles: [n, pairs]; channels after the pairs stay as they are.
+    """
     pairs = angles.shape[-1]
-    real, imaginary = x[..., :pairs].float(), x[..., pairs : 2 * pairs].float()
+    real = x[..., :pairs].float()
+    imaginary = x[..., pairs : 2 * pairs].float()
     cos, sin = angles.cos(), angles.sin()
-    turned = torch.cat([real * cos - imaginary * sin, imaginary * cos + real * sin], dim=-1)
+    turned_real = real * cos - imaginary * sin
+    turned_imaginary = imaginary * cos + real * sin
+    turned = torch.cat([turned_real, turned_imaginary], dim=-1)
     return torch.cat([turned.to(x.dtype), x[..., 2 * pairs :]], dim=-1)
 
 
 def split_heads(x: Tensor, head_width: int) -> Tensor:
-    """x: [b, n, h * d] -> [b, h, n, d]."""
+    """Part channels by head: [b, n, h * d] -> [b, h, n, d]."""
     rows, tokens, width = x.shape
     return x.reshape(rows, tokens, width // head_width, head_width).transpose(1, 2)
 
 
 def merge_heads(x: Tensor) -> Tensor:
-    """x: [b, h, n, d] -> [b, n, h * d]."""
+    """Put the channels of all heads together: [b, h, n, d] -> [b, n, h * d]."""
     return x.transpose(1, 2).flatten(2)
 
 
 class ScaleNorm(nn.Module):
-    """Layer norm with a learned scale; its offset is stored, but was never learned."""
+    """Layer norm with a learned scale; its offset is stored, but was never learned.
+
+    Args:
+        width: Of its input.
+    """
 
     beta: Tensor
 
@@ -65,21 +81,23 @@ class ScaleNorm(nn.Module):
         self.register_buffer("beta", torch.zeros(width))
 
     def forward(self, x: Tensor) -> Tensor:
-        """x: [..., width] -> the same shape."""
+        """Normalise x, [..., width] -> the same shape."""
         return F.layer_norm(x, x.shape[-1:], self.gamma, self.beta, NORM_EPS)
 
 
 def head_norm(config: DenoiserConfig) -> nn.Module:
-    """The norm of queries or keys over a head's channels."""
-    return (
-        nn.LayerNorm(config.head_width, eps=HEAD_NORM_EPS)
-        if config.normalise_heads
-        else nn.Identity()
-    )
+    """Make the norm of queries or keys over a head's channels."""
+    if not config.normalise_heads:
+        return nn.Identity()
+    return nn.LayerNorm(config.head_width, eps=HEAD_NORM_EPS)
 
 
 class SelfAttention(nn.Module):
-    """Every token looks at every token, knowing how far away it is."""
+    """Attention of every token to every token, with rotary positions.
+
+    Args:
+        config: Of the transformer.
+    """
 
     def __init__(self, config: DenoiserConfig) -> None:
         super().__init__()
@@ -90,15 +108,24 @@ class SelfAttention(nn.Module):
         self.k_norm = head_norm(config)
 
     def forward(self, x: Tensor, angles: Tensor) -> Tensor:
-        """x: [b, n, width], angles: [n, pairs] -> [b, n, width]."""
-        q, k, v = (split_heads(one, self.head_width) for one in self.to_qkv(x).chunk(3, dim=-1))
-        q, k = rotate(self.q_norm(q), angles), rotate(self.k_norm(k), angles)
-        attended: Tensor = self.to_out(merge_heads(F.scaled_dot_product_attention(q, k, v)))
-        return attended
+        """Attend: x [b, n, width], angles [n, pairs] -> [b, n, width]."""
+        projected = self.to_qkv(x).chunk(3, dim=-1)
+        q, k, v = (split_heads(part, self.head_width) for part in projected)
+        q = rotate(self.q_norm(q), angles)
+        k = rotate(self.k_norm(k), angles)
+        attended = F.scaled_dot_product_attention(q, k, v)
+        out: Tensor = self.to_out(merge_heads(attended))
+        return out
 
 
 class CrossAttention(nn.Module):
-    """Every token looks at the context, whose keys and values don't depend on the tokens: they are the caller's to keep."""
+    """Attention of every token to the context.
+
+    The context's keys and values do not depend on the tokens: the caller computes them once.
+
+    Args:
+        config: Of the transformer.
+    """
 
     def __init__(self, config: DenoiserConfig) -> None:
         super().__init__()
@@ -112,48 +139,65 @@ class CrossAttention(nn.Module):
         self.k_norm = head_norm(config)
 
     def keys_values(self, context: Tensor) -> KeysValues:
-        """context: [b, m, context width] -> keys and values, [b, h, m, d] each (a head that serves several is repeated)."""
-        k, v = (split_heads(one, self.head_width) for one in self.to_kv(context).chunk(2, dim=-1))
-        return self.k_norm(k).repeat_interleave(self.heads_per_key, 1), v.repeat_interleave(
-            self.heads_per_key, 1
-        )
+        """Compute keys and values: context [b, m, context width] -> [b, h, m, d] each."""
+        projected = self.to_kv(context).chunk(2, dim=-1)
+        k, v = (split_heads(part, self.head_width) for part in projected)
+        # a narrow context has fewer heads: each serves several heads of the queries
+        k = self.k_norm(k).repeat_interleave(self.heads_per_key, 1)
+        v = v.repeat_interleave(self.heads_per_key, 1)
+        return k, v
 
     def forward(self, x: Tensor, keys_values: KeysValues) -> Tensor:
-        """x: [b, n, width] -> [b, n, width]."""
+        """Attend: x [b, n, width] -> [b, n, width]."""
         q = self.q_norm(split_heads(self.to_q(x), self.head_width))
-        attended: Tensor = self.to_out(merge_heads(F.scaled_dot_product_attention(q, *keys_values)))
-        return attended
+        attended = F.scaled_dot_product_attention(q, *keys_values)
+        out: Tensor = self.to_out(merge_heads(attended))
+        return out
 
 
 class Gated(nn.Module):
-    """Two projections, one multiplied by the SiLU of the other."""
+    """Two projections, one multiplied by the SiLU of the other.
+
+    Args:
+        width: Of its input.
+        out_width: Of its output.
+    """
 
     def __init__(self, width: int, out_width: int) -> None:
         super().__init__()
         self.proj = nn.Linear(width, 2 * out_width)
 
     def forward(self, x: Tensor) -> Tensor:
-        """x: [..., width] -> [..., out_width]."""
+        """Map x, [..., width] -> [..., out_width]."""
         value, gate = torch.chunk(self.proj(x), 2, dim=-1)
         return value * F.silu(gate)
 
 
 class FeedForward(nn.Module):
-    """Each token on its own."""
+    """The feed-forward layer, for each token on its own.
+
+    Args:
+        width: Of a token.
+    """
 
     def __init__(self, width: int) -> None:
         super().__init__()
         inner = FEED_FORWARD_MULTIPLE * width
+        # a layer without weights holds a place, so that names are those of checkpoints
         self.ff = nn.Sequential(Gated(width, inner), nn.Identity(), nn.Linear(inner, width))
 
     def forward(self, x: Tensor) -> Tensor:
-        """x: [b, n, width] -> [b, n, width]."""
+        """Map x, [b, n, width] -> [b, n, width]."""
         out: Tensor = self.ff(x)
         return out
 
 
 class Block(nn.Module):
-    """One layer of the transformer."""
+    """A layer of the transformer.
+
+    Args:
+        config: Of the transformer.
+    """
 
     def __init__(self, config: DenoiserConfig) -> None:
         super().__init__()
@@ -165,7 +209,7 @@ class Block(nn.Module):
         self.ff = FeedForward(config.width)
 
     def forward(self, x: Tensor, angles: Tensor, keys_values: KeysValues) -> Tensor:
-        """x: [b, n, width] -> [b, n, width]."""
+        """Map x, [b, n, width] -> [b, n, width]."""
         x = x + self.self_attn(self.pre_norm(x), angles)
         x = x + self.cross_attn(self.cross_attend_norm(x), keys_values)
         out: Tensor = x + self.ff(self.ff_norm(x))
@@ -173,7 +217,11 @@ class Block(nn.Module):
 
 
 class Transformer(nn.Module):
-    """Latent frames behind a first token that carries the time and the global conditioning."""
+    """A transformer over a first token, the time and global conditioning, and the latent frames.
+
+    Args:
+        config: Of the transformer.
+    """
 
     def __init__(self, config: DenoiserConfig) -> None:
         super().__init__()
@@ -183,16 +231,34 @@ class Transformer(nn.Module):
         self.project_out = nn.Linear(config.width, config.channels, bias=False)
 
     def keys_values(self, context: Tensor) -> Tensor:
-        """context: [b, m, inner context width] -> [layers, 2, b, h, m, d]."""
+        """Compute all layers' keys and values of a context.
+
+        Args:
+            context: [b, m, inner context width].
+
+        Returns:
+            [layers, 2, b, h, m, d].
+        """
         blocks = (layer for layer in self.layers if isinstance(layer, Block))
-        return torch.stack([torch.stack(block.cross_attn.keys_values(context)) for block in blocks])
+        pairs = [torch.stack(block.cross_attn.keys_values(context)) for block in blocks]
+        return torch.stack(pairs)
 
     def forward(self, frames: Tensor, first: Tensor, keys_values: Tensor) -> Tensor:
-        """frames: [b, frames, channels], first: [b, width] -> [b, frames, channels]."""
+        """Map frames.
+
+        Args:
+            frames: [b, frames, channels].
+            first: The first token, [b, width].
+            keys_values: As ``keys_values`` returns them.
+
+        Returns:
+            [b, frames, channels].
+        """
         x = torch.cat([first[:, None], self.project_in(frames)], dim=1)
         angles = rotations(x.shape[1], self.head_width, x.device)
         for layer, pair in zip(self.layers, keys_values.unbind(), strict=True):
             x = layer(x, angles, pair.unbind())
+        # the first token is there to be looked at, and predicts nothing
         out: Tensor = self.project_out(x[:, 1:])
         return out
 
@@ -205,20 +271,26 @@ class TimeFeatures(nn.Module):
         self.weight = nn.Parameter(torch.randn(TIME_FEATURES // 2, 1))
 
     def forward(self, t: Tensor) -> Tensor:
-        """t: [b] -> [b, TIME_FEATURES], in the weight's precision; the angles are float32."""
-        angles = 2 * math.pi * t.float()[:, None] * self.weight.float().T
-        return torch.cat([angles.cos(), angles.sin()], dim=-1).to(self.weight.dtype)
+        """Embed times: [b] -> [b, TIME_FEATURES], in the weight's precision; angles are float32."""
+        frequencies = self.weight.float().T
+        angles = 2 * math.pi * t.float()[:, None] * frequencies
+        features = torch.cat([angles.cos(), angles.sin()], dim=-1)
+        return features.to(self.weight.dtype)
 
 
 def two_linear(width: int, out_width: int, bias: bool) -> nn.Sequential:
-    """A perceptron of two layers."""
+    """Make a perceptron of two layers."""
     return nn.Sequential(
         nn.Linear(width, out_width, bias), nn.SiLU(), nn.Linear(out_width, out_width, bias)
     )
 
 
 class DiffusionTransformer(nn.Module):
-    """Noisy latents, a time and conditioning in; the objective's prediction out."""
+    """A denoiser: noisy latents, a time and conditioning to the objective's prediction.
+
+    Args:
+        config: Of its layers.
+    """
 
     def __init__(self, config: DenoiserConfig) -> None:
         super().__init__()
@@ -234,14 +306,30 @@ class DiffusionTransformer(nn.Module):
         self.postprocess_conv = nn.Conv1d(config.channels, config.channels, 1, bias=False)
 
     def keys_values(self, context: Tensor) -> Tensor:
-        """The part that depends on the context alone. context: [b, m, context width] -> [layers, 2, b, h, m, d]."""
+        """Compute the part that depends on the context alone, once for a whole run.
+
+        Args:
+            context: [b, m, context width].
+
+        Returns:
+            Keys and values of all layers, [layers, 2, b, h, m, d].
+        """
         return self.transformer.keys_values(self.to_cond_embed(context))
 
     def forward(self, x: Tensor, t: Tensor, keys_values: Tensor, global_cond: Tensor) -> Tensor:
-        """x: [b, channels, frames], t: [b], keys_values: as above, global_cond: [b, global width] -> [b, channels, frames]."""
-        first = self.to_global_embed(global_cond) + self.to_timestep_embed(
-            self.timestep_features(t)
-        )
+        """Predict what the objective asks for.
+
+        Args:
+            x: Noisy latents, [b, channels, frames].
+            t: The time of each row, [b].
+            keys_values: As ``keys_values`` returns them.
+            global_cond: [b, global width].
+
+        Returns:
+            [b, channels, frames].
+        """
+        time = self.to_timestep_embed(self.timestep_features(t))
+        first = self.to_global_embed(global_cond) + time
         x = x + self.preprocess_conv(x)
         x = self.transformer(x.transpose(1, 2), first, keys_values).transpose(1, 2)
         out: Tensor = x + self.postprocess_conv(x)

@@ -1,4 +1,4 @@
-"""Where the files of a stable-audio-tools model lie: ``model_config.json`` and, beside it, weights."""
+"""The files of a stable-audio-tools model: ``model_config.json`` and, beside it, weights."""
 
 from __future__ import annotations
 
@@ -14,14 +14,23 @@ WEIGHT_FILES = ("model.safetensors", "model.ckpt")
 
 @dataclass(frozen=True)
 class ModelFiles:
-    """Where a model's configuration and weights lie."""
+    """The paths of a model's files.
+
+    Attributes:
+        config: Of its configuration.
+        weights: Of its weights.
+    """
 
     config: Path
     weights: Path
 
 
 def files_in(folder: Path) -> ModelFiles:
-    """The files of a model in a folder. Raises CheckpointError where weights are missing."""
+    """Return the files of a model in a folder.
+
+    Raises:
+        CheckpointError: The folder has no weights.
+    """
     for name in WEIGHT_FILES:
         if (folder / name).is_file():
             return ModelFiles(folder / CONFIG_FILE, folder / name)

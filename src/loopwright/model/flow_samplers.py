@@ -1,33 +1,38 @@
-"""Samplers of rectified flows, as coroutines: x = (1 - t) data + t noise, and the model predicts noise - data.
+"""Samplers of rectified flows: x = (1 - t) data + t noise, and the model predicts noise - data.
 
-Each takes x [channels, frames] and a schedule of descending times that ends with 0, yields (x, t) where it wants the model's
-output, is sent it, and returns the latents. Randomness comes in as ``noise``. Nothing is known of text, guidance, devices.
+Each is a coroutine. It takes x [channels, frames] and a schedule of descending times that ends
+with 0, yields (x, t) for the model to evaluate, is sent the output, and returns the latents.
+``noise`` is where randomness comes from.
+Does not know: text, classifier-free guidance, devices.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from itertools import pairwise
 
 from torch import Tensor
 
-from loopwright.model.base import Sampler
+from loopwright.model.base import Noise, Sampler
 from loopwright.model.schedules import Schedule
 
-Noise = Callable[[], Tensor]
-"""Draws standard normal noise, [channels, frames]."""
+
+def noised(start_noise: Tensor, source: Tensor | None, level: float) -> Tensor:
+    """Return the x to start from: the noise, or the source noised to a level in 0 … 1."""
+    if source is None:
+        return start_noise
+    return source * (1 - level) + start_noise * level
 
 
 def euler(x: Tensor, schedule: Schedule) -> Sampler:
-    """First-order steps along the flow."""
+    """Take first-order steps along the flow."""
     for t, t_next in pairwise(schedule):
         x = x + (t_next - t) * (yield x, t)
     return x
 
 
 def rk4(x: Tensor, schedule: Schedule) -> Sampler:
-    """Classical fourth-order Runge-Kutta steps; four evaluations each."""
+    """Take classical fourth-order Runge-Kutta steps of four evaluations."""
     for t, t_next in pairwise(schedule):
         dt = t_next - t
         k1 = yield x, t
@@ -39,7 +44,10 @@ def rk4(x: Tensor, schedule: Schedule) -> Sampler:
 
 
 def pingpong(x: Tensor, schedule: Schedule, noise: Noise) -> Sampler:
-    """All the way to the estimate of the data, then back up with fresh noise: for distilled models (SAO small's own)."""
+    """Step all the way to the estimate of the data, then back up with fresh noise.
+
+    Made for distilled models: it is stable-audio-open-small's own.
+    """
     for t, t_next in pairwise(schedule):
         denoised = x - t * (yield x, t)
         x = (1 - t_next) * denoised + t_next * noise()
@@ -47,21 +55,24 @@ def pingpong(x: Tensor, schedule: Schedule, noise: Noise) -> Sampler:
 
 
 def dpmpp(x: Tensor, schedule: Schedule) -> Sampler:
-    """DPM-Solver++ (2M) (Lu et al. 2022), in the log signal-to-noise ratio of the flow."""
-    before: tuple[Tensor, float] | None = None
+    """Take DPM-Solver++ (2M) steps in the flow's log signal-to-noise ratio (Lu et al. 2022)."""
+    previous: tuple[Tensor, float] | None = None
     for t, t_next in pairwise(schedule):
         denoised = x - t * (yield x, t)
         h = _log_snr(t_next) - _log_snr(t)
         target = denoised
-        if before is not None and t_next > 0:
-            denoised_before, h_before = before
-            target = denoised + (denoised - denoised_before) * (h / (2 * h_before))
+        # first order where an h is infinite: to t = 0 by this condition, and after pure noise
+        # because dividing by the previous h leaves nothing to add
+        if previous is not None and t_next > 0:
+            previous_denoised, previous_h = previous
+            target = denoised + (denoised - previous_denoised) * (h / (2 * previous_h))
         x = (t_next / t) * x - (1 - t_next) * math.expm1(-h) * target
-        before = denoised, h
+        previous = denoised, h
     return x
 
 
 def _log_snr(t: float) -> float:
+    # infinite at the ends, where expm1(-h) of a step is exactly -1
     if t >= 1:
         return -math.inf
     return math.log((1 - t) / t) if t > 0 else math.inf

@@ -1,4 +1,7 @@
-"""Latent guidance: a run is pulled to a source's latents where a mask says, and free elsewhere. Rectified flows only."""
+"""Latent guidance: a run is led to a source's latents where a mask says, and free elsewhere.
+
+For rectified flows only.
+"""
 
 from __future__ import annotations
 
@@ -6,22 +9,32 @@ from torch import Tensor
 
 from loopwright.model.base import Sampler
 
-PULL_FROM, PULL_TO = 0.999, 0.2
-"""Times within which there is a pull: not on pure noise, and the last touch is the model's own."""
+GUIDE_FROM, GUIDE_TO = 0.999, 0.2
+"""The times within which a run is guided.
+
+Pure noise is not, and the last steps are the model's own.
+"""
 
 
 def guide_latents(sampler: Sampler, source: Tensor, mask: Tensor, strength: float) -> Sampler:
-    """A sampler whose estimate of the data is moved to the source by mask² · strength · (1 - t) / t, at most all the way.
+    """Move a sampler's estimates of the data towards a source.
 
-    source: [channels, frames]; mask: [frames], 0 free … 1 kept. The share grows as noise gives way to data, as in
-    pseudoinverse guidance of flows (Pokle et al. 2023).
+    The share of the way is mask² · strength · (1 - t) / t, at most all of it: it grows as noise
+    gives way to data, as in pseudoinverse guidance of flows (Pokle et al. 2023).
+
+    Args:
+        sampler: What asks for evaluations.
+        source: The source's latents, [channels, frames].
+        mask: [frames], from 0 (free) to 1 (kept).
+        strength: At least 0.
     """
     x, t = next(sampler)
     while True:
         output = yield x, t
-        if PULL_TO <= t <= PULL_FROM:
+        if GUIDE_TO <= t <= GUIDE_FROM:
             share = (mask.square() * (strength * (1 - t) / t)).clamp(max=1)
             denoised = x - t * output
+            # a flow's output is (x - data) / t: this is what it would be for the moved estimate
             output = output - share * (source - denoised) / t
         try:
             x, t = sampler.send(output)

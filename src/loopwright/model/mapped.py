@@ -1,7 +1,9 @@
-"""The tensors of a safetensors file, mapped into memory: nothing is read before it is used, nothing is kept after.
+"""The tensors of a safetensors file, mapped into memory.
 
-Knows: where a file has its tensors, when their pages can go. Does not know: models. The library checks the file; it maps, too,
-but as one piece, which stays in memory whole as long as the model uses any of it.
+Nothing is read before it is used, and nothing stays in memory after. The safetensors library maps a
+file too, but as one piece, which stays in memory whole as long as a model uses any part of it; here
+it only checks the file.
+Knows: where a file has its tensors, when their pages can be released. Does not know: models.
 """
 
 from __future__ import annotations
@@ -36,7 +38,14 @@ LENGTH_BYTES = 8
 
 @dataclass(frozen=True)
 class Entry:
-    """Where a tensor lies: bytes of the file, from ``start`` to before ``stop``."""
+    """A tensor's place in the file.
+
+    Attributes:
+        dtype: Of its values.
+        shape: Of the tensor.
+        start: Its first byte, counted from the beginning of the file.
+        stop: The byte after its last.
+    """
 
     dtype: torch.dtype
     shape: tuple[int, ...]
@@ -45,26 +54,42 @@ class Entry:
 
 
 class MappedTensors(Mapping[str, Tensor]):
-    """By name. Raises SafetensorError or OSError for a file that is not whole.
+    """The tensors of a file by name, each made when it is asked for.
 
-    A tensor's pages go with the last tensor that looks at them, such as the original of what has been converted; a tensor
-    that becomes a model's parameter keeps them. They are for reading: what is written into them never reaches the file.
+    A tensor's pages are released when the last tensor made of them is garbage, such as the original
+    of a tensor that was converted. A tensor that becomes a model's parameter keeps its pages.
+    Values written into a tensor stay in this process and never reach the file.
+
+    Args:
+        path: The file.
+
+    Raises:
+        SafetensorError: The file is not whole, or a tensor's type is not supported.
+        OSError: The file cannot be read.
     """
 
     def __init__(self, path: Path) -> None:
         with safe_open(path, "pt"):
-            pass  # the header is sound, and the file as long as it says
+            pass  # raises unless the header is sound and the file as long as the header says
         with path.open("rb") as file:
-            header = json.loads(file.read(int.from_bytes(file.read(LENGTH_BYTES), "little")))
-            self._entries = _entries(header, file.tell())
+            header_length = int.from_bytes(file.read(LENGTH_BYTES), "little")
+            header = json.loads(file.read(header_length))
+            self._entries = _parse_header(header, file.tell())
+            # copies a page that is written to, where a read-only map would end the process
             self._pages = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
         self._views = weakref.WeakValueDictionary[str, memoryview]()
 
     def __getitem__(self, name: str) -> Tensor:
         entry = self._entries[name]
         if entry.start == entry.stop:
-            return torch.empty(entry.shape, dtype=entry.dtype)
-        return torch.frombuffer(self._view(name, entry), dtype=entry.dtype).reshape(entry.shape)
+            return torch.empty(entry.shape, dtype=entry.dtype)  # frombuffer takes no empty buffer
+        # all tensors made of an entry share one view: when it is garbage, nothing reads the pages
+        view = self._views.get(name)
+        if view is None:
+            view = self._views[name] = memoryview(self._pages)[entry.start : entry.stop]
+            release = weakref.finalize(view, _release_pages, self._pages, entry.start, entry.stop)
+            release.atexit = False
+        return torch.frombuffer(view, dtype=entry.dtype).reshape(entry.shape)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._entries)
@@ -72,34 +97,28 @@ class MappedTensors(Mapping[str, Tensor]):
     def __len__(self) -> int:
         return len(self._entries)
 
-    def _view(self, name: str, entry: Entry) -> memoryview:
-        """The bytes of a tensor. All tensors made of it share and keep it; when it goes, so do its pages."""
-        view = self._views.get(name)
-        if view is None:
-            view = self._views[name] = memoryview(self._pages)[entry.start : entry.stop]
-            weakref.finalize(
-                view, _release_pages, self._pages, entry.start, entry.stop
-            ).atexit = False
-        return view
 
-
-def _entries(header: Mapping[str, Any], start: int) -> dict[str, Entry]:
-    """start: of the tensors, a byte of the file, which the header's offsets count from."""
-    found = {}
-    for name, said in header.items():
+def _parse_header(header: Mapping[str, Any], data_start: int) -> dict[str, Entry]:
+    """Return the entries of a header, whose offsets count from the byte ``data_start``."""
+    entries = {}
+    for name, fields in header.items():
         if name == "__metadata__":
             continue
-        if said["dtype"] not in DTYPES:
-            raise SafetensorError(f"{name} is of the type {said['dtype']}, which is not supported")
-        first, last = said["data_offsets"]
-        found[name] = Entry(
-            DTYPES[said["dtype"]], tuple(said["shape"]), start + first, start + last
-        )
-    return found
+        type_name = fields["dtype"]
+        if type_name not in DTYPES:
+            raise SafetensorError(f"{name} is of the type {type_name}, which is not supported")
+        start, stop = fields["data_offsets"]
+        shape = tuple(fields["shape"])
+        entries[name] = Entry(DTYPES[type_name], shape, data_start + start, data_start + stop)
+    return entries
 
 
 def _release_pages(pages: mmap.mmap, start: int, stop: int) -> None:
-    """The whole pages of a stretch may leave the memory; were they used again, they would be read again."""
-    first, last = -(-start // mmap.PAGESIZE) * mmap.PAGESIZE, stop // mmap.PAGESIZE * mmap.PAGESIZE
+    """Let the pages that lie wholly between two bytes leave the memory.
+
+    They would be read from the file again if they were used again.
+    """
+    first = -(-start // mmap.PAGESIZE) * mmap.PAGESIZE
+    last = stop // mmap.PAGESIZE * mmap.PAGESIZE
     if last > first and hasattr(mmap, "MADV_DONTNEED"):  # Windows has none
         pages.madvise(mmap.MADV_DONTNEED, first, last - first)

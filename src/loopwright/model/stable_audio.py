@@ -1,8 +1,10 @@
-"""Models of the stable-audio family as models of latents: conditioner, denoiser and autoencoder put together.
+"""Models of the stable-audio family: conditioner, denoiser and autoencoder put together.
 
-Only the work that is needed is done: a text is read once, cross-attention's keys and values are computed once a run, and the
-autoencoder's costly parts only for the audio that is wanted, with their receptive field around it.
-Knows: how a ``model_config.json`` and its tensors become such a model. Does not know: devices, where files come from.
+Only what is needed is computed: a text is encoded once, cross-attention's keys and values are
+computed once per run, and the autoencoder's costly parts only for the audio that is asked for, with
+their receptive field around it.
+Knows: how a ``model_config.json`` and its tensors become such a model.
+Does not know: devices, where files come from.
 """
 
 from __future__ import annotations
@@ -23,11 +25,10 @@ from torch import Tensor, nn
 from loopwright.errors import CheckpointError
 from loopwright.model.autoencoder import Autoencoder, decoder_split, encoder_split, fold_weight_norm
 from loopwright.model.base import Conditioning, Decoding, Encoding, Gaussian, LatentSpec, TextPrompt
-from loopwright.model.checkpoint import Tensors, load_strictly, read_tensors
+from loopwright.model.checkpoint import Tensors, load_strictly
 from loopwright.model.conditioning import Conditioner, Conditions
 from loopwright.model.config import ModelConfig, parse_config
 from loopwright.model.dit import DiffusionTransformer
-from loopwright.model.files import files_in
 from loopwright.model.text import TextEncoder
 from loopwright.model.tile_pool import TilePool
 from loopwright.model.tiling import Tile, tiles
@@ -48,7 +49,7 @@ NAMES = (
 """What parts are called in checkpoints of stable-audio-tools, and here."""
 
 TEXTS_REMEMBERED = 64
-"""Texts whose hidden states are kept; the negative prompts of loop types are always the same two."""
+"""Texts whose hidden states are kept. Loop types have always the same two negative prompts."""
 
 DERIVED = "denoiser.transformer.rotary_pos_emb.inv_freq"
 """Stored in checkpoints, but computed from the configuration."""
@@ -56,36 +57,51 @@ DERIVED = "denoiser.transformer.rotary_pos_emb.inv_freq"
 
 @dataclass(frozen=True)
 class StableAudioConditioning(Conditioning):
-    """keys_values: of cross-attention, [layers, 2, heads, tokens, head width]. global_cond: [global width]."""
+    """The conditioning of a row, as far as it can be computed before the run.
+
+    Attributes:
+        keys_values: Of cross-attention, [layers, 2, heads, tokens, head width].
+        global_cond: [global width].
+    """
 
     keys_values: Tensor
     global_cond: Tensor
 
 
 class AutoencoderNetworks(Protocol):
-    """The parts of an autoencoder, as ``Autoencoder`` has them: c channels, p positions at the cut, f frames, s samples."""
+    """The parts of an autoencoder, as ``Autoencoder`` has them.
+
+    Shapes: c channels, p positions at the cut, f latent frames, s samples.
+    """
 
     def encode_fine(self, audio: Tensor) -> Tensor:
-        """audio: [1, 2, s] -> [1, c, p]."""
+        """Compute the encoder's fine part: [1, 2, s] -> [1, c, p]."""
         ...
 
     def encode_coarse(self, fine: Tensor) -> tuple[Tensor, Tensor]:
-        """fine: [1, c, p] -> mean and standard deviation of the latents, [1, channels, f] each."""
+        """Compute the encoder's coarse part: [1, c, p] -> mean and std, [1, channels, f] each."""
         ...
 
     def decode_coarse(self, latents: Tensor) -> Tensor:
-        """latents: [1, channels, f] -> [1, c, p]."""
+        """Compute the decoder's coarse part: [1, channels, f] -> [1, c, p]."""
         ...
 
     def decode_fine(self, coarse: Tensor) -> Tensor:
-        """coarse: [1, c, p] -> [1, 2, s]."""
+        """Compute the decoder's fine part: [1, c, p] -> audio, [1, 2, s]."""
         ...
 
 
 class StableAudio(ABC):
-    """Implements ``LatentModel`` over networks that a subclass computes, in torch or otherwise.
+    """A ``LatentModel`` over networks that a subclass computes, in torch or otherwise.
 
-    tile_frames: latent frames in a tile of the autoencoder's fine parts; crew: who computes them.
+    Args:
+        config: Of the model.
+
+    Attributes:
+        autoencoder: The networks of the autoencoder.
+        tile_frames: Latent frames per tile of the autoencoder's fine parts.
+        tile_pool: The threads that compute tiles.
+        spec: The fixed facts.
     """
 
     autoencoder: AutoencoderNetworks
@@ -97,11 +113,12 @@ class StableAudio(ABC):
         self.spec: LatentSpec = config.spec
         self._encoder_split = encoder_split(config.autoencoder.encoder)
         self._decoder_split = decoder_split(config.autoencoder.decoder)
+        # not a decorator of the method: a cache of the class would keep dropped models in memory
         self._read = lru_cache(TEXTS_REMEMBERED)(self.read)
 
     @abstractmethod
     def read(self, text: str) -> tuple[Tensor, Tensor]:
-        """A text's hidden states, [1, tokens, width], and which tokens are words, [1, tokens]."""
+        """Return a text's hidden states, [1, tokens, width], and its mask, [1, tokens], bool."""
 
     @abstractmethod
     def characters_read(self, text: str) -> int:
@@ -109,112 +126,156 @@ class StableAudio(ABC):
 
     @abstractmethod
     def conditions(self, states: Tensor, mask: Tensor, seconds_total: float) -> Conditions:
-        """What texts and a length say, from ``read``'s answers for all of them."""
+        """Return what texts and a length condition on.
+
+        Args:
+            states: Hidden states of the texts, [b, tokens, width].
+            mask: Which of their tokens are words, not padding, [b, tokens], bool.
+            seconds_total: The length, the same for all texts.
+        """
 
     @abstractmethod
     def keys_values(self, context: Tensor) -> Tensor:
-        """context: [b, tokens, width] -> [layers, 2, b, heads, tokens, head width]."""
+        """Return the keys and values of cross-attention.
+
+        Args:
+            context: [b, tokens, width].
+
+        Returns:
+            [layers, 2, b, heads, tokens, head width].
+        """
 
     @abstractmethod
     def predict(self, x: Tensor, t: Tensor, keys_values: Tensor, global_cond: Tensor) -> Tensor:
-        """One forward of the denoiser. x: [b, channels, frames], t: [b], global_cond: [b, global width] -> x's shape."""
+        """Evaluate the denoiser once.
+
+        Args:
+            x: Noisy latents, [b, channels, frames].
+            t: The time of each, [b].
+            keys_values: As ``keys_values`` returns them.
+            global_cond: [b, global width].
+
+        Returns:
+            What the objective predicts, [b, channels, frames].
+        """
 
     def condition(self, text: TextPrompt) -> tuple[Conditioning, Conditioning]:
-        """The prompt, and its opposite: the negative prompt, or nothing (zeros) without one. Both with the same length."""
-        texts = (
-            [text.prompt] if text.negative_prompt is None else [text.prompt, text.negative_prompt]
-        )
-        states, masks = zip(*(self._read(one) for one in texts), strict=True)
-        return self.guidance_pair(
-            self.conditions(torch.cat(states), torch.cat(masks), text.seconds_total)
-        )
+        """Return the positive and the negative conditioning of a prompt, as ``LatentModel`` does.
 
-    def guidance_pair(self, said: Conditions) -> tuple[Conditioning, Conditioning]:
-        """said: of the prompt and, in a second row, of the negative prompt where there is one."""
-        nothing = torch.zeros_like(said.context[:1])
-        opposite = said.as_negative()[1:2] if len(said.context) > 1 else nothing
-        pair = self.keys_values(torch.cat([said.context[:1], opposite]))
-        positive, negative = (
-            StableAudioConditioning(pair[:, :, row], said.global_cond[0]) for row in range(2)
-        )
+        Both have the prompt's length. Without a negative prompt the negative context is zeros.
+        """
+        texts = [text.prompt]
+        if text.negative_prompt is not None:
+            texts.append(text.negative_prompt)
+        states, masks = zip(*map(self._read, texts), strict=True)
+        conditions = self.conditions(torch.cat(states), torch.cat(masks), text.seconds_total)
+        return self.conditioning_pair(conditions)
+
+    def conditioning_pair(self, conditions: Conditions) -> tuple[Conditioning, Conditioning]:
+        """Return the positive and the negative conditioning.
+
+        Args:
+            conditions: Of the prompt and, in a second row, of the negative prompt, if there is one.
+        """
+        positive_context = conditions.context[:1]
+        if len(conditions.context) > 1:
+            negative_context = conditions.as_negative()[1:2]
+        else:
+            negative_context = torch.zeros_like(positive_context)
+        keys_values = self.keys_values(torch.cat([positive_context, negative_context]))
+        # both have the length of the prompt: only their words differ
+        global_cond = conditions.global_cond[0]
+        positive = StableAudioConditioning(keys_values[:, :, 0], global_cond)
+        negative = StableAudioConditioning(keys_values[:, :, 1], global_cond)
         return positive, negative
 
     def ignored_words(self, prompt: str, negative_prompt: str | None) -> tuple[str, ...]:
-        """Return the words that the text encoder cuts off, wholly or in part."""
-        texts = [prompt] if negative_prompt is None else [prompt, negative_prompt]
-        return tuple(dict.fromkeys(word for one in texts for word in self._cut_off(one)))
-
-    def _cut_off(self, text: str) -> list[str]:
-        """Return the words of a text that are not read to their ends."""
-        read = self.characters_read(text)
-        return [word[0] for word in re.finditer(r"[^\s,.;:!?]+", text) if word.end() > read]
+        """Return the words that the text encoder cuts off, wholly or in part, each once."""
+        ignored: list[str] = []
+        for text in filter(None, (prompt, negative_prompt)):
+            read = self.characters_read(text)
+            words = re.finditer(r"[^\s,.;:!?]+", text)
+            ignored += (word[0] for word in words if word.end() > read)
+        return tuple(dict.fromkeys(ignored))
 
     def denoise(self, x: Tensor, t: Tensor, conditioning: Sequence[Conditioning]) -> Tensor:
-        """x: [rows, channels, frames], t: [rows], one conditioning a row -> what the objective predicts, x's shape."""
-        own = [one for one in conditioning if isinstance(one, StableAudioConditioning)]
-        keys_values = torch.stack([one.keys_values for one in own], dim=2)
-        return self.predict(x, t, keys_values, torch.stack([one.global_cond for one in own]))
+        """Evaluate the denoiser once, as ``LatentModel`` says."""
+        own = [row for row in conditioning if isinstance(row, StableAudioConditioning)]
+        keys_values = torch.stack([row.keys_values for row in own], dim=2)
+        global_cond = torch.stack([row.global_cond for row in own])
+        return self.predict(x, t, keys_values, global_cond)
 
     def encode(self, audio: Tensor, frames: int) -> Encoding:
-        """The first frames of a window that begins with this audio and is silent after it; tile by tile."""
-        cut = self._encoder_split
-        needed = min(frames - (-cut.coarse_reach // cut.positions), self.spec.frames)
-        whole = self.spec.frames * cut.positions
+        """Encode the beginning of a window tile by tile, as ``LatentModel`` says."""
+        split = self._encoder_split
+        needed_frames = frames - (-split.coarse_reach // split.positions)
+        needed = min(needed_frames, self.spec.frames) * split.positions
+        whole = self.spec.frames * split.positions
         silence: list[Tensor] = []
-        fine: list[Tensor] = []
 
-        def fine_of(tile: Tile) -> Tensor:
-            heard = stretch(audio, tile.start * cut.samples, tile.stop * cut.samples)
-            is_silence = (
-                tile.start > 0 and tile.stop < whole and not heard.any()
-            )  # of which all tiles are alike
-            computed = (
-                silence[0] if is_silence and silence else self.autoencoder.encode_fine(heard[None])
-            )
+        def encode_tile(tile: Tile) -> Tensor:
+            heard = padded_slice(audio, tile.start * split.samples, tile.stop * split.samples)
+            # silent tiles are alike, but at the window's ends, where convolutions pad: compute one
+            is_silence = tile.start > 0 and tile.stop < whole and not heard.any()
+            if is_silence and silence:
+                fine = silence[0]
+            else:
+                fine = self.autoencoder.encode_fine(heard[None])
             if is_silence:
-                silence.append(computed)
-            return computed[..., tile.kept(1)]
+                silence.append(fine)
+            return fine[..., tile.kept(1)]
 
-        for pieces in self.tile_pool.each(
-            fine_of,
-            list(
-                tiles(
-                    needed * cut.positions, self.tile_frames * cut.positions, cut.fine_reach, whole
-                )
-            ),
-        ):
-            fine += pieces
-            yield
-        mean, std = self.autoencoder.encode_coarse(torch.cat(fine, -1))
+        size = self.tile_frames * split.positions
+        pieces: list[Tensor] = []
+        all_tiles = list(tiles(needed, size, split.fine_reach, whole))
+        for batch in self.tile_pool.each(encode_tile, all_tiles):
+            pieces += batch
+            yield  # so that other runs get a turn
+        mean, std = self.autoencoder.encode_coarse(torch.cat(pieces, -1))
         return Gaussian(mean[0, :, :frames], std[0, :, :frames])
 
-    def decode(self, latents: Tensor, samples: int, generator: torch.Generator) -> Decoding:  # noqa: ARG002 - needs no noise
-        """latents: [channels, frames] -> the first samples of [2, frames * hop], a few tiles at a time."""
-        cut = self._decoder_split
-        wanted = -(-samples // cut.samples)
-        limit = min(wanted + cut.fine_reach, latents.shape[-1] * cut.positions)
-        needed = -(-limit // cut.positions) + cut.coarse_reach
-        coarse = self.autoencoder.decode_coarse(latents[None, :, :needed])[..., :limit]
+    def decode(
+        self,
+        latents: Tensor,
+        samples: int,
+        generator: torch.Generator,  # noqa: ARG002 - this decoder needs no noise
+    ) -> Decoding:
+        """Decode latents, some tiles at a time, as ``LatentModel`` says."""
+        split = self._decoder_split
+        needed = -(-samples // split.samples)
+        # beyond the limit no position reaches a sample that is asked for
+        limit = min(needed + split.fine_reach, latents.shape[-1] * split.positions)
+        frames = -(-limit // split.positions) + split.coarse_reach
+        coarse = self.autoencoder.decode_coarse(latents[None, :, :frames])[..., :limit]
 
-        def audio_of(tile: Tile) -> Tensor:
-            audio = self.autoencoder.decode_fine(coarse[..., tile.start : tile.stop])[
-                0, :, tile.kept(cut.samples)
-            ]
-            return audio[:, : samples - tile.keep_from * cut.samples]
+        def decode_tile(tile: Tile) -> Tensor:
+            audio = self.autoencoder.decode_fine(coarse[..., tile.start : tile.stop])
+            kept = audio[0, :, tile.kept(split.samples)]
+            # the last tile may end past the samples that are asked for
+            return kept[:, : samples - tile.keep_from * split.samples]
 
-        some = list(tiles(wanted, self.tile_frames * cut.positions, cut.fine_reach, limit))
-        for pieces in self.tile_pool.each(audio_of, some):
-            yield torch.cat(pieces, -1)
+        size = self.tile_frames * split.positions
+        all_tiles = list(tiles(needed, size, split.fine_reach, limit))
+        for batch in self.tile_pool.each(decode_tile, all_tiles):
+            yield torch.cat(batch, -1)
 
 
-def stretch(audio: Tensor, start: int, stop: int) -> Tensor:
-    """audio: [2, samples] -> [2, stop - start], silent where there is none."""
-    there = audio[:, start:stop]
-    return F.pad(there, (0, stop - start - there.shape[1]))
+def padded_slice(audio: Tensor, start: int, stop: int) -> Tensor:
+    """Return a slice of audio [2, samples], padded with silence after its end to its length."""
+    present = audio[:, start:stop]
+    return F.pad(present, (0, stop - start - present.shape[1]))
 
 
 class StableAudioModel(StableAudio, nn.Module):
-    """The networks in torch, the denoiser and the autoencoder in any precision. denoise_with: what computes the denoiser."""
+    """The networks in torch, the denoiser and the autoencoder in any precision.
+
+    Args:
+        config: Of the model.
+        text_encoder: Encodes prompts.
+
+    Attributes:
+        denoise_with: Computes the denoiser in its stead, such as a compiled one; None: itself.
+    """
 
     autoencoder: Autoencoder
 
@@ -227,31 +288,40 @@ class StableAudioModel(StableAudio, nn.Module):
         self.autoencoder = Autoencoder(config.autoencoder)
 
     def read(self, text: str) -> tuple[Tensor, Tensor]:
-        """See ``StableAudio``, and so for all that follow."""
+        """Encode a text, as ``StableAudio`` says."""
         return self.text_encoder([text])
 
-    def characters_read(self, text: str) -> int:  # noqa: D102
+    def characters_read(self, text: str) -> int:
+        """Return how many characters of a text are encoded."""
         return self.text_encoder.characters_read(text)
 
-    def conditions(self, states: Tensor, mask: Tensor, seconds_total: float) -> Conditions:  # noqa: D102
+    def conditions(self, states: Tensor, mask: Tensor, seconds_total: float) -> Conditions:
+        """Return what texts and a length condition on, as ``StableAudio`` says."""
         numbers = {
             "seconds_start": states.new_tensor(0.0),
             "seconds_total": states.new_tensor(seconds_total),
         }
-        said: Conditions = self.conditioner(states, mask, numbers)
-        return said
+        conditions: Conditions = self.conditioner(states, mask, numbers)
+        return conditions
 
-    def keys_values(self, context: Tensor) -> Tensor:  # noqa: D102
+    def keys_values(self, context: Tensor) -> Tensor:
+        """Return the keys and values of cross-attention, in the denoiser's precision."""
         return self.denoiser.keys_values(context.to(self.denoiser.preprocess_conv.weight.dtype))
 
-    def predict(self, x: Tensor, t: Tensor, keys_values: Tensor, global_cond: Tensor) -> Tensor:  # noqa: D102
+    def predict(self, x: Tensor, t: Tensor, keys_values: Tensor, global_cond: Tensor) -> Tensor:
+        """Evaluate the denoiser once in its own precision; the answer has that of ``x``."""
         own = self.denoiser.preprocess_conv.weight.dtype
         denoise = self.denoise_with or self.denoiser
-        return denoise(x.to(own), t.to(own), keys_values.to(own), global_cond.to(own)).to(x.dtype)
+        output = denoise(x.to(own), t.to(own), keys_values.to(own), global_cond.to(own))
+        return output.to(x.dtype)
 
 
 def read_config(path: Path) -> ModelConfig:
-    """The configuration in a file. Raises CheckpointError naming what it holds that is not supported."""
+    """Read a ``model_config.json``.
+
+    Raises:
+        CheckpointError: It cannot be read, or names the field whose value is not supported.
+    """
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
         if not isinstance(values, Mapping):
@@ -264,26 +334,25 @@ def read_config(path: Path) -> ModelConfig:
 def load_stable_audio(
     config: ModelConfig, tensors: Tensors, text_encoder: TextEncoder
 ) -> StableAudioModel:
-    """A model with these weights, in float32 on the CPU. Raises CheckpointError where they do not fit."""
+    """Make a model with these weights, in float32 on the CPU.
+
+    Raises:
+        CheckpointError: The weights do not fit the configuration.
+    """
+    # on the meta device parameters take no memory: the weights replace them
     with torch.device("meta"):
         model = StableAudioModel(config, text_encoder)
-    load_strictly(model, _by_our_names(fold_weight_norm(tensors)))
+    load_strictly(model, _renamed(fold_weight_norm(tensors)))
     return model.eval().requires_grad_(requires_grad=False)
 
 
-def load_folder(folder: Path, text_encoder: TextEncoder) -> StableAudioModel:
-    """A model from a folder of stable-audio-tools: ``model_config.json`` and ``model.safetensors`` or ``model.ckpt``."""
-    files = files_in(folder)
-    return load_stable_audio(read_config(files.config), read_tensors(files.weights), text_encoder)
-
-
-def _by_our_names(tensors: Tensors) -> dict[str, Tensor]:
-    ours = {_our_name(name): tensor for name, tensor in tensors.items()}
-    ours.pop(DERIVED, None)
-    return ours
-
-
-def _our_name(name: str) -> str:
-    for theirs, our in NAMES:
-        name = re.sub(theirs, our, name)
-    return name
+def _renamed(tensors: Tensors) -> dict[str, Tensor]:
+    """Name a checkpoint's tensors as the model's modules are named."""
+    renamed = {}
+    for name, tensor in tensors.items():
+        new_name = name
+        for pattern, replacement in NAMES:
+            new_name = re.sub(pattern, replacement, new_name)
+        renamed[new_name] = tensor
+    renamed.pop(DERIVED, None)
+    return renamed

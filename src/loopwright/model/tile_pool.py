@@ -1,7 +1,8 @@
-"""Several threads that each compute a tile of their own, one core each.
+"""A pool of threads that compute one tile per core.
 
-Splitting every operation over all cores makes the cores wait for each other dozens of times a tile, for long when another
-program is at work on the machine; a tile a core needs no waiting, and each keeps its tile in its own cache.
+Splitting every operation over all cores makes the cores wait for each other dozens of times per
+tile, for long when another program is at work on the machine. With one tile per core nothing waits,
+and each core keeps its tile in its own cache.
 Knows: threads. Does not know: tiles.
 """
 
@@ -14,46 +15,45 @@ from typing import TypeVar
 
 import torch
 
-A = TypeVar("A")
-B = TypeVar("B")
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 class TilePool:
-    """So many threads; with one, the work is done where it is asked for, by all of torch's threads."""
+    """A pool of threads, each of which runs torch's operations alone.
+
+    Args:
+        size: The number of threads. A pool of one runs functions in the caller's thread, where
+            torch splits each operation over its own threads.
+    """
 
     def __init__(self, size: int) -> None:
         self.size = size
-        self._threads = ThreadPoolExecutor(size, "tile", _alone) if size > 1 else None
-        if self._threads is not None:
-            _start_all(self._threads, size)
+        self._threads: ThreadPoolExecutor | None = None
+        if size > 1:
+            self._threads = ThreadPoolExecutor(size, "tile", lambda: torch.set_num_threads(1))
+            # the number a thread sets for itself also changes a setting that all threads share:
+            # start every thread now (the barrier holds each until the last has begun), set it back
+            shared = torch.get_num_threads()
+            barrier = threading.Barrier(size)
+            list(self._threads.map(lambda _: barrier.wait(), range(size)))
+            torch.set_num_threads(shared)
 
-    def each(self, do: Callable[[A], B], items: Sequence[A]) -> Iterator[list[B]]:
-        """What the function makes of the items, in their order, as many at a time as there are threads."""
+    def each(
+        self, function: Callable[[Item], Result], items: Sequence[Item]
+    ) -> Iterator[list[Result]]:
+        """Yield what a function returns for the items, in their order, a batch at a time.
+
+        A batch has as many items as there are threads.
+        """
+
+        def infer(item: Item) -> Result:
+            with torch.inference_mode():  # which a thread does not inherit
+                return function(item)
+
         for first in range(0, len(items), self.size):
-            some = items[first : first + self.size]
+            batch = items[first : first + self.size]
             if self._threads is None:
-                yield [do(one) for one in some]
+                yield [function(item) for item in batch]
             else:
-                yield list(self._threads.map(_inferring(do), some))
-
-
-def _inferring(do: Callable[[A], B]) -> Callable[[A], B]:
-    """Inference mode is a thread's own."""
-
-    def inferring(item: A) -> B:
-        with torch.inference_mode():
-            return do(item)
-
-    return inferring
-
-
-def _alone() -> None:
-    torch.set_num_threads(1)
-
-
-def _start_all(threads: ThreadPoolExecutor, size: int) -> None:
-    """Every thread at once, since what they set for themselves changes a setting all share; that is set back."""
-    before = torch.get_num_threads()
-    everyone = threading.Barrier(size)
-    list(threads.map(lambda _: everyone.wait(), range(size)))
-    torch.set_num_threads(before)
+                yield list(self._threads.map(infer, batch))

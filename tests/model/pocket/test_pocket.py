@@ -9,9 +9,9 @@ from torch import Tensor
 
 from loopwright.errors import CheckpointError
 from loopwright.model.base import TextPrompt
+from loopwright.model.cfg import apply_cfg
 from loopwright.model.checkpoint import load_strictly
 from loopwright.model.flow_samplers import euler
-from loopwright.model.guidance import guided
 from loopwright.model.pocket.layers import HOP, SAMPLE_RATE
 from loopwright.model.pocket.model import PocketConditioning, PocketModel, load_pocket
 from loopwright.model.pocket.tones import LOWEST_NOTE, NOTES, ROLL_CHANNELS, ROLLS, note_hz
@@ -166,7 +166,9 @@ def test_what_the_negative_prompt_names_as_a_whole_is_silent(
 ) -> None:
     text = TextPrompt("house drums with bassline and piano in c minor 124bpm", negative, 12, 124.0)
     noise = torch.randn(model.spec.channels, 32, generator=torch.Generator().manual_seed(0))
-    latents = drive(model, guided(euler(noise, log_snr_times(4, 1.0)), *model.condition(text), 2.0))
+    latents = drive(
+        model, apply_cfg(euler(noise, log_snr_times(4, 1.0)), *model.condition(text), 2.0)
+    )
     others = torch.ones(len(latents), dtype=torch.bool)
     others[[channel for channels in silent for channel in channels]] = False
     assert torch.allclose(latents[~others], model.latent_silence[~others, None], atol=1e-4)

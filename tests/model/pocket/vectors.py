@@ -12,8 +12,8 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from loopwright.model.base import TextPrompt
+from loopwright.model.cfg import apply_cfg
 from loopwright.model.flow_samplers import euler
-from loopwright.model.guidance import guided
 from loopwright.model.pocket.layers import HOP
 from loopwright.model.pocket.model import PocketModel, load_pocket
 from loopwright.model.schedules import log_snr_times
@@ -21,7 +21,7 @@ from tests.model.golden import drained, drive
 
 VECTORS = Path(__file__).parents[2] / "golden" / "pocket" / "vectors.safetensors"
 CHORDS = TextPrompt("house drums with piano chords in f# minor 124bpm", None, 12, 124.0)
-FRAMES, STEPS, GUIDANCE = 64, 6, 2.0
+FRAMES, STEPS, CFG_SCALE = 64, 6, 2.0
 
 
 @torch.inference_mode()
@@ -29,7 +29,9 @@ def made(model: PocketModel) -> dict[str, Tensor]:
     """One evaluation, a run's latents, the sound of its first second, and that sound encoded."""
     noise = torch.randn(model.spec.channels, FRAMES, generator=torch.Generator().manual_seed(3))
     conditioning = model.condition(CHORDS)
-    latents = drive(model, guided(euler(noise, log_snr_times(STEPS, 1.0)), *conditioning, GUIDANCE))
+    latents = drive(
+        model, apply_cfg(euler(noise, log_snr_times(STEPS, 1.0)), *conditioning, CFG_SCALE)
+    )
     audio = next(iter(model.decode(latents, 22 * HOP, torch.Generator().manual_seed(0))))
     return {
         "velocity": model.denoise(noise[None], torch.tensor([0.7]), conditioning[:1])[0],
