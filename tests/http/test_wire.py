@@ -74,6 +74,7 @@ async def test_all_origins_means_without_credentials() -> None:
     ["/health", "/health/live", "/model/info", "/models/status", "/riffs/available", "/docs"],
 )
 async def test_head_answers_wherever_get_does(client: Client, path: str) -> None:
+    await client.get("/model/info")  # waits for the model: /health says more once it is loaded
     got, head = await client.get(path), await client.head(path)
     assert (head.status_code, head.content) == (200, b"")
     assert head.headers["content-type"] == got.headers["content-type"]
