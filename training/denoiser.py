@@ -74,7 +74,7 @@ def flow_loss(
     t = torch.sigmoid(-torch.from_numpy(drawn.uniform(*LOG_SNR, len(latents))).float())
     noise = torch.from_numpy(drawn.standard_normal(latents.shape, dtype=np.float32))
     mixed = (1 - t)[:, None, None] * latents + t[:, None, None] * noise
-    off = (model.clean(mixed, t, tokens, bpm) - latents).square().mean((1, 2))
+    off = (model.predict_clean(mixed, t, tokens, bpm) - latents).square().mean((1, 2))
     squares: Tensor = off / t.clamp(min=LEAST_TIME_JUDGED).square()
     return squares
 

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from loopwright.model.pocket.bodies import NEAR, BodyDecoder, decode_controls
+from loopwright.model.pocket.bodies import MATCH_REACH, BodyDecoder, decode_controls
 from loopwright.model.pocket.layers import FINE_HOP, FINE_PER_LATENT, HOP
 from training.drum_codec import DRUM_CHANNELS, SILENT_SHARE, DrumCodec
 from training.stage import Stage, counted, finished, one_thread, share_of
@@ -49,12 +49,12 @@ class Bodies(nn.Module):
 def wanted(power: Tensor) -> Tensor:
     """What the decoder should give, [..., steps, 2 * BODIES]: presence 0 or 1, log amplitudes. power: [..., steps, BODIES].
 
-    The NEAR oscillators to either side of the right one are wanted as well; the decoder lets one of them ring.
+    The MATCH_REACH oscillators to either side of the right one are wanted as well; the decoder lets one of them ring.
     """
     level = (2 * power).sqrt()
     loudest = level.amax(-1, keepdim=True)
     level = level * (level > torch.clamp(QUIETEST_SHARE * loudest, min=QUIETEST))
-    around = F.max_pool1d(level, 2 * NEAR + 1, 1, NEAR)
+    around = F.max_pool1d(level, 2 * MATCH_REACH + 1, 1, MATCH_REACH)
     return torch.cat([(around > 0).float(), torch.log(around + 1e-4)], -1)
 
 
@@ -77,7 +77,7 @@ def measured(made: Tensor, target: Tensor) -> dict[str, float]:
     """Recall and precision of bodies, weighted by amplitude: an oscillator near the right one is right."""
     (is_there, target_level), rings = target.chunk(2, -1), decode_controls(made)
     loud = is_there * torch.exp(target_level)
-    found = F.max_pool1d((rings > 0).float(), 2 * NEAR + 1, 1, NEAR)
+    found = F.max_pool1d((rings > 0).float(), 2 * MATCH_REACH + 1, 1, MATCH_REACH)
     return {
         "recall": float((loud * found).sum() / loud.sum().clamp(min=1e-6)),
         "precision": float((rings * is_there).sum() / rings.sum().clamp(min=1e-6)),

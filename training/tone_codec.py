@@ -24,8 +24,8 @@ from loopwright.model.pocket.tones import (
     TIMBRE,
     TIMBRE_CHANNELS,
     ToneDecoder,
-    by_registers,
-    parted,
+    split_registers,
+    split_controls,
 )
 from training.loops import draw_loop, loop_controls, silence
 from training.stage import Stage, counted, one_thread, share_of, start_from
@@ -58,7 +58,7 @@ def wanted(controls: Controls) -> Tensor:
     level = torch.from_numpy(np.sqrt(2 * controls.power)).float()
     loudest = F.max_pool1d(level.amax(-1)[None, None], 3, 1, 1)[0, 0, :, None]
     presence = (level > torch.clamp(QUIETEST_SHARE * loudest, min=QUIETEST)).float()
-    register = by_registers(torch.from_numpy(controls.power).float()).sum(-1)
+    register = split_registers(torch.from_numpy(controls.power).float()).sum(-1)
     share = torch.from_numpy(controls.group_power).float() / (register[..., None] + 1e-12)
     width = (torch.from_numpy(controls.side).float() / (register + 1e-12)).clamp(0, 1).sqrt()
     parts = presence, torch.log(level + 1e-4), 0.5 * torch.log(share + 1e-6).flatten(1), width
@@ -80,7 +80,7 @@ def roll(controls: Tensor) -> Tensor:
     before. Nothing is learned, and the formula is the same for all notes: a melody that is moved by a semitone is a roll
     that is moved by one.
     """
-    presence, level, *_ = parted(controls)
+    presence, level, *_ = split_controls(controls)
     loud = presence * (FAINTEST + (1 - FAINTEST) * (level - LOG_QUIETEST) / -LOG_QUIETEST)
     loud = loud * (1 - _just_before(strikes(presence, level)))
     rolls = loud.reshape(loud.shape[0], -1, ROLLS, FINE_PER_LATENT // ROLLS, NOTES).mean(3)
@@ -116,8 +116,8 @@ class TimbreEncoder(nn.Module):
 
     def forward(self, controls: Tensor) -> Tensor:
         """[rows, steps, CONTROLS] -> [rows, frames, TIMBRE_CHANNELS]"""
-        presence, _, share, width = parted(controls)
-        sounds = (by_registers(presence).amax(-1) > 0).float()
+        presence, _, share, width = split_controls(controls)
+        sounds = (split_registers(presence).amax(-1) > 0).float()
         given = torch.cat(
             [((share + 3) / 2 * sounds[..., None]).flatten(-2), width * sounds, sounds], -1
         )
@@ -144,11 +144,11 @@ def apart(made: Tensor, target: Tensor, missed: float = 1.0) -> dict[str, Tensor
 
     missed: how much worse it is to miss a note, against to hear one that is not there.
     """
-    presence, level, share, width = parted(made)
-    is_there, target_level, target_share, target_width = parted(target)
+    presence, level, share, width = split_controls(made)
+    is_there, target_level, target_share, target_width = split_controls(target)
     loud = is_there * torch.exp(target_level)
     weight = 1 + is_there * (1 + 30 * loud) * missed
-    register = by_registers(loud).sum(-1)
+    register = split_registers(loud).sum(-1)
     sounds = (register > 0).float() * (0.2 + 5 * register)
     audible = sounds[..., None] * (0.03 + torch.exp(0.7 * target_share))
     on = torch.sigmoid(presence)
@@ -168,8 +168,8 @@ def apart(made: Tensor, target: Tensor, missed: float = 1.0) -> dict[str, Tensor
 
 def measured(made: Tensor, target: Tensor) -> dict[str, float]:
     """Recall and precision of notes weighted by amplitude."""
-    presence, level, *_ = parted(made)
-    is_there, target_level, *_ = parted(target)
+    presence, level, *_ = split_controls(made)
+    is_there, target_level, *_ = split_controls(target)
     found, loud, made_loud = (
         (presence > 0).float(),
         is_there * torch.exp(target_level),

@@ -17,7 +17,7 @@ from training.words import PITCHED, TOKENS, VOCABULARY, VOCABULARY_SIZE, caption
 
 from loopwright.model.pocket.layers import FINE_HOP
 from loopwright.model.pocket.tokens import FIRST_WORD, NULL, PAD
-from loopwright.model.pocket.tones import CONTROLS, NOTES, ToneDecoder, Tones, parted
+from loopwright.model.pocket.tones import CONTROLS, NOTES, ToneDecoder, Tones, split_controls
 from tests.listen import onsets, share_on_grid
 
 SAMPLES = 64 * 2048
@@ -25,7 +25,7 @@ SAMPLES = 64 * 2048
 
 def as_sound(controls: torch.Tensor) -> np.ndarray:
     """What the model's oscillators make of exact controls."""
-    presence, level, share, width = parted(controls[None])
+    presence, level, share, width = split_controls(controls[None])
     mid, side = ToneDecoder().sound(Tones(presence * torch.exp(level), torch.exp(share), width))[0]
     return torch.stack([mid + side, mid - side]).numpy()
 
@@ -144,5 +144,5 @@ def test_a_note_that_is_struck_again_is_silent_before(struck_at: int) -> None:
 def test_a_note_that_swells_is_not_struck() -> None:
     controls = held_note(64)
     controls[:, NOTES + 30] = torch.linspace(-4, -1, 64)
-    presence, level, *_ = parted(controls[None])
+    presence, level, *_ = split_controls(controls[None])
     assert strikes(presence, level).sum() == 0

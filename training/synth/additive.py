@@ -12,7 +12,7 @@ import numba
 import numpy as np
 
 from loopwright.model.pocket.layers import FINE_HOP
-from loopwright.model.pocket.tones import HIGHEST_HZ, LOWEST_NOTE, NOTES_A_REGISTER
+from loopwright.model.pocket.tones import HIGHEST_HZ, LOWEST_NOTE, NOTES_PER_REGISTER
 from training.synth.drum_sounds import SAMPLE_RATE
 
 BLOCK = 64
@@ -62,7 +62,7 @@ def add_controls(
     amplitude = np.zeros(len(harmonics))
     for n in range(len(starts)):
         note = pitches[n] - LOWEST_NOTE
-        register = note // NOTES_A_REGISTER
+        register = note // NOTES_PER_REGISTER
         f0 = 440.0 * 2.0 ** ((pitches[n] - 69) / 12.0)
         first = max(0, int(starts[n] * SAMPLE_RATE / FINE_HOP - 0.5))
         last = min(len(power) - 1, int((starts[n] + lengths[n]) * SAMPLE_RATE / FINE_HOP))
