@@ -18,19 +18,19 @@ from loopwright.model.pocket.denoiser import Denoiser
 from training.drum_codec import DRUM_CHANNELS
 from training.latents import CHANNELS, read, shards, statistics
 from training.loops import Loop, draw_loop
-from training.stage import Stage, one_thread, share_of, start_from
+from training.stage import Stage, use_one_thread, scaled, start_from
 from training.words import VOCABULARY_SIZE, caption
 
 SHAPE = {
     "words": VOCABULARY_SIZE, "channels": CHANNELS, "drum_channels": DRUM_CHANNELS, "width": 256, "depth": 6, "heads": 4,
     "inner": 640, "patch": 2,
 }  # fmt: skip
-ROWS = 16
-STEPS = share_of(20000)
+BATCH_SIZE = 16
+STEPS = scaled(20000)
 RATE = 1.2e-3
 LENGTHS, LENGTH_SHARES = (128, 192, 256), (0.75, 0.15, 0.1)
 """Latent frames learnt from, always from the loop's beginning: shorter ones are quicker, and a loop is rarely longer."""
-LEAST_TIME_JUDGED = 0.1
+MIN_LOSS_TIME = 0.1
 LOG_SNR = (-6.5, 3.0)
 """Of the times learnt at: those of ``log_snr_times``, and a little more."""
 LOOK_EVERY = 100
@@ -56,26 +56,26 @@ class Latents:
                 self.loops += [draw_loop(int(number)) for number in numbers]
                 self.latents += list(latents)
 
-    def batch(self, drawn: np.random.Generator) -> tuple[Tensor, Tensor, Tensor]:
+    def batch(self, rng: np.random.Generator) -> tuple[Tensor, Tensor, Tensor]:
         """Latents [ROWS, frames, CHANNELS], tokens [ROWS, MAX_TOKENS], tempi [ROWS]."""
-        chosen = drawn.integers(len(self.loops), size=ROWS)
-        frames = drawn.choice(LENGTHS, p=LENGTH_SHARES)
+        chosen = rng.integers(len(self.loops), size=BATCH_SIZE)
+        frames = rng.choice(LENGTHS, p=LENGTH_SHARES)
         latents = torch.from_numpy(np.stack([self.latents[one][:frames] for one in chosen])).float()
-        tokens = torch.tensor([caption(self.loops[one], drawn) for one in chosen])
+        tokens = torch.tensor([caption(self.loops[one], rng) for one in chosen])
         bpm = torch.tensor([self.loops[one].grid.bpm for one in chosen])
         return (latents - self.mean) / self.spread, tokens, bpm
 
 
 def flow_loss(
-    model: Denoiser, latents: Tensor, tokens: Tensor, bpm: Tensor, drawn: np.random.Generator
+    model: Denoiser, latents: Tensor, tokens: Tensor, bpm: Tensor, rng: np.random.Generator
 ) -> Tensor:
     """Mean square of the velocity's error, [rows]. Times are spaced as a run's steps are: half of those are nearly noise,
     and what is played is decided there."""
-    t = torch.sigmoid(-torch.from_numpy(drawn.uniform(*LOG_SNR, len(latents))).float())
-    noise = torch.from_numpy(drawn.standard_normal(latents.shape, dtype=np.float32))
+    t = torch.sigmoid(-torch.from_numpy(rng.uniform(*LOG_SNR, len(latents))).float())
+    noise = torch.from_numpy(rng.standard_normal(latents.shape, dtype=np.float32))
     mixed = (1 - t)[:, None, None] * latents + t[:, None, None] * noise
     off = (model.predict_clean(mixed, t, tokens, bpm) - latents).square().mean((1, 2))
-    squares: Tensor = off / t.clamp(min=LEAST_TIME_JUDGED).square()
+    squares: Tensor = off / t.clamp(min=MIN_LOSS_TIME).square()
     return squares
 
 
@@ -88,7 +88,7 @@ def main() -> None:
         "--start", type=Path, help="an earlier checkpoint to start from, as far as it fits"
     )
     chosen = options.parse_args()
-    one_thread(0)
+    use_one_thread(0)
     data, model = Latents(), Denoiser(**SHAPE)
     if chosen.start:
         start_from(model, chosen.start)
@@ -97,8 +97,8 @@ def main() -> None:
     def loss_of(step: int) -> tuple[Tensor, Mapping[str, float]]:
         if step % LOOK_EVERY == 0:
             data.look()
-        drawn = np.random.default_rng([8, step])
-        loss = flow_loss(model, *data.batch(drawn), drawn).mean()
+        rng = np.random.default_rng([8, step])
+        loss = flow_loss(model, *data.batch(rng), rng).mean()
         return loss, {"loops": float(len(data.loops))}
 
     stage.run(loss_of)

@@ -16,17 +16,17 @@ from torch import Tensor, nn
 from loopwright.model.pocket.bodies import MATCH_REACH, BodyDecoder, decode_controls
 from loopwright.model.pocket.layers import FINE_HOP, FINE_PER_LATENT, HOP
 from training.drum_codec import DRUM_CHANNELS, SILENT_SHARE, DrumCodec
-from training.stage import Stage, counted, finished, one_thread, share_of
+from training.stage import Stage, progress, load_weights, use_one_thread, scaled
 from training.synth.drum_tones import drum_tones
-from training.synth.drums import Take, draw_drums, played
+from training.synth.drums import Take, draw_drums, play
 
-LOOPS = share_of(1700)
+LOOPS = scaled(1700)
 FIRST_SEED = 1_000_000
 FRAMES = 176
 """Latent frames of a loop that are learnt from, from somewhere within it on."""
 CROP = 56
-ROWS = 16
-STEPS = share_of(2400)
+BATCH_SIZE = 16
+STEPS = scaled(2400)
 RATE = 1.5e-3
 QUIETEST, QUIETEST_SHARE = 4e-3, 0.03
 """A body below either, the second against the loudest at that time, is none."""
@@ -46,7 +46,7 @@ class Bodies(nn.Module):
         return bodies.controls(latents)
 
 
-def wanted(power: Tensor) -> Tensor:
+def decoder_targets(power: Tensor) -> Tensor:
     """What the decoder should give, [..., steps, 2 * BODIES]: presence 0 or 1, log amplitudes. power: [..., steps, BODIES].
 
     The MATCH_REACH oscillators to either side of the right one are wanted as well; the decoder lets one of them ring.
@@ -58,7 +58,7 @@ def wanted(power: Tensor) -> Tensor:
     return torch.cat([(around > 0).float(), torch.log(around + 1e-4)], -1)
 
 
-def apart(made: Tensor, target: Tensor) -> dict[str, Tensor]:
+def losses_of(made: Tensor, target: Tensor) -> dict[str, Tensor]:
     """The parts of the loss. made: as the decoder gives, target: as ``wanted`` gives, both [rows, steps, 2 * BODIES]."""
     (presence, level), (is_there, target_level) = made.chunk(2, -1), target.chunk(2, -1)
     loud = is_there * torch.exp(target_level)
@@ -73,7 +73,7 @@ def apart(made: Tensor, target: Tensor) -> dict[str, Tensor]:
     }
 
 
-def measured(made: Tensor, target: Tensor) -> dict[str, float]:
+def recall_and_precision(made: Tensor, target: Tensor) -> dict[str, float]:
     """Recall and precision of bodies, weighted by amplitude: an oscillator near the right one is right."""
     (is_there, target_level), rings = target.chunk(2, -1), decode_controls(made)
     loud = is_there * torch.exp(target_level)
@@ -89,8 +89,8 @@ class Bank:
 
     def __init__(self, codec: DrumCodec, first: int, count: int) -> None:
         rows = [
-            self._row(codec, played(draw_drums(first + number)), first + number)
-            for number in counted(count)
+            self._row(codec, play(draw_drums(first + number)), first + number)
+            for number in progress(count)
         ]
         self.mean, self.log_variance, self.power = (
             torch.stack(column) for column in zip(*rows, strict=True)
@@ -98,9 +98,9 @@ class Bank:
 
     @torch.inference_mode()
     def _row(self, codec: DrumCodec, take: Take, seed: int) -> tuple[Tensor, Tensor, Tensor]:
-        drawn = np.random.default_rng([10, seed])
-        start, gain = int(drawn.integers(take.audio.shape[1] // FINE_HOP)), drawn.uniform(0.6, 1.1)
-        if drawn.random() < SILENT_SHARE:
+        rng = np.random.default_rng([10, seed])
+        start, gain = int(rng.integers(take.audio.shape[1] // FINE_HOP)), rng.uniform(0.6, 1.1)
+        if rng.random() < SILENT_SHARE:
             gain = 0.0
         power = drum_tones(take, start + FRAMES * FINE_PER_LATENT)[start:] * gain**2
         samples = np.arange(FRAMES * HOP) + start * FINE_HOP
@@ -109,12 +109,12 @@ class Bank:
         return mean[0].half(), log_variance[0].half(), torch.from_numpy(power).float().sqrt().half()
 
     def batch(
-        self, drawn: np.random.Generator, rows: int = ROWS, crop: int = CROP
+        self, rng: np.random.Generator, rows: int = BATCH_SIZE, crop: int = CROP
     ) -> tuple[Tensor, Tensor]:
         """Latents, [rows, crop, DRUM_CHANNELS], and what is wanted of them, [rows, steps, 2 * BODIES]."""
         loops, starts = (
-            drawn.integers(len(self.mean), size=rows),
-            drawn.integers(FRAMES - crop + 1, size=rows),
+            rng.integers(len(self.mean), size=rows),
+            rng.integers(FRAMES - crop + 1, size=rows),
         )
         cuts = [
             (int(loop), slice(start, start + crop))
@@ -129,7 +129,7 @@ class Bank:
             for loop, cut in cuts
         ]
         power = torch.stack([self.power[loop, cut] for loop, cut in fine]).float().square()
-        return mean + torch.exp(0.5 * log_variance) * torch.randn_like(mean), wanted(power)
+        return mean + torch.exp(0.5 * log_variance) * torch.randn_like(mean), decoder_targets(power)
 
 
 def main() -> None:
@@ -138,18 +138,20 @@ def main() -> None:
     options.add_argument("--steps", type=int, default=STEPS)
     options.add_argument("--loops", type=int, default=LOOPS)
     chosen = options.parse_args()
-    one_thread(0)
+    use_one_thread(0)
     codec = DrumCodec()
-    codec.load_state_dict(finished("drum_codec"))
+    codec.load_state_dict(load_weights("drum_codec"))
     bank, bodies = Bank(codec, FIRST_SEED, chosen.loops), Bodies()
     stage = Stage("drum_bodies", bodies, chosen.steps, RATE, weight_decay=0.02, average=0.995)
 
     def loss_of(step: int) -> tuple[Tensor, Mapping[str, float]]:
         latents, target = bank.batch(np.random.default_rng([11, step]))
         made = bodies.controls(latents)
-        losses = apart(made, target)
+        losses = losses_of(made, target)
         said = {name: float(one.detach()) for name, one in losses.items()}
-        return torch.stack(list(losses.values())).sum(), said | measured(made.detach(), target)
+        return torch.stack(list(losses.values())).sum(), said | recall_and_precision(
+            made.detach(), target
+        )
 
     stage.run(loss_of)
 

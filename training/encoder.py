@@ -21,19 +21,19 @@ from loopwright.model.pocket.tones import CONTROLS, NOTES, ROLL_CHANNELS
 from training.drum_codec import DRUM_CHANNELS
 from training.latents import Teachers, statistics
 from training.loops import draw_loop, ducking, loop_controls, silence, tonal_audio
-from training.stage import STATE, Stage, counted, one_thread, share_of, start_from
+from training.stage import STATE, Stage, progress, use_one_thread, scaled, start_from
 from training.synth.drums import draw_drums, render_drums
-from training.tone_codec import apart, measured, wanted
+from training.tone_codec import losses_of, recall_and_precision, decoder_targets
 
-DRUM_LOOPS, TONAL_LOOPS = share_of(400), share_of(900)
+DRUM_LOOPS, TONAL_LOOPS = scaled(400), scaled(900)
 DRUM_SEED, TONAL_SEED = 4_000_000, 5_000_000
 CLIP = 96
 """Latent frames of a clip of tones."""
 CROP = 40
 MARGIN = 4
 """Latent frames at either end of a crop that are heard but not judged: there the sound is cut."""
-ROWS = 8
-STEPS = share_of(9000)
+BATCH_SIZE = 8
+STEPS = scaled(9000)
 RATE = 1e-3
 LOG_GAIN_ALONE, LOG_GAIN_IN_MIXES = (-0.4, 0.3), (-1.0, 0.1)
 """Of clips of tones: in the synthesiser's mixes they are about half as loud as by themselves."""
@@ -53,52 +53,52 @@ class Bank:
 
     def __init__(self) -> None:
         self.drums = [
-            _as_int16(render_drums(draw_drums(DRUM_SEED + one))) for one in counted(DRUM_LOOPS)
+            _as_int16(render_drums(draw_drums(DRUM_SEED + one))) for one in progress(DRUM_LOOPS)
         ]
         path = STATE / "tonal_clips.npz"
         if not path.exists():
             _render_tones()
         with np.load(path) as held:
             self.tones, self.controls = held["audio"], held["controls"]
-        self.silence = wanted(silence(CROP * FINE_PER_LATENT))
+        self.silence = decoder_targets(silence(CROP * FINE_PER_LATENT))
 
-    def batch(self, drawn: np.random.Generator) -> tuple[Tensor, Tensor, Tensor]:
+    def batch(self, rng: np.random.Generator) -> tuple[Tensor, Tensor, Tensor]:
         """Drums and tones apart, each [ROWS, 2, samples], and the tones' controls [ROWS, steps, CONTROLS]."""
-        rows = [self._row(drawn) for _ in range(ROWS)]
+        rows = [self._row(rng) for _ in range(BATCH_SIZE)]
         drums, tones, controls = (torch.stack(column) for column in zip(*rows, strict=True))
         return drums, tones, controls
 
-    def _row(self, drawn: np.random.Generator) -> tuple[Tensor, Tensor, Tensor]:
-        kind = drawn.choice(["mix", "drums", "tones"], p=[0.6, 0.15, 0.25])
+    def _row(self, rng: np.random.Generator) -> tuple[Tensor, Tensor, Tensor]:
+        kind = rng.choice(["mix", "drums", "tones"], p=[0.6, 0.15, 0.25])
         drums, tones, controls = (
             torch.zeros(2, CROP * HOP),
             torch.zeros(2, CROP * HOP),
             self.silence,
         )
         if kind != "tones":
-            drums = self._drums(drawn)
+            drums = self._drums(rng)
         if kind != "drums":
             tones, controls = self._tones(
-                drawn, LOG_GAIN_IN_MIXES if kind == "mix" else LOG_GAIN_ALONE
+                rng, LOG_GAIN_IN_MIXES if kind == "mix" else LOG_GAIN_ALONE
             )
-        if kind == "mix" and drawn.random() < DUCKED_SHARE:
-            tones, controls = ducked(drawn, tones, controls)
+        if kind == "mix" and rng.random() < DUCKED_SHARE:
+            tones, controls = ducked(rng, tones, controls)
         return drums, tones, controls
 
-    def _drums(self, drawn: np.random.Generator) -> Tensor:
-        loop = self.drums[drawn.integers(len(self.drums))]
-        start = drawn.integers(loop.shape[1])
+    def _drums(self, rng: np.random.Generator) -> Tensor:
+        loop = self.drums[rng.integers(len(self.drums))]
+        start = rng.integers(loop.shape[1])
         piece = (
             loop.take(range(start, start + CROP * HOP), axis=1, mode="wrap").astype(np.float32)
             / 32768
         )
-        return torch.from_numpy(piece * np.float32(drawn.uniform(0.6, 1.15)))
+        return torch.from_numpy(piece * np.float32(rng.uniform(0.6, 1.15)))
 
     def _tones(
-        self, drawn: np.random.Generator, log_gain: tuple[float, float]
+        self, rng: np.random.Generator, log_gain: tuple[float, float]
     ) -> tuple[Tensor, Tensor]:
-        which, start = drawn.integers(len(self.tones)), drawn.integers(CLIP - CROP + 1)
-        gain = float(np.exp(drawn.uniform(*log_gain)))
+        which, start = rng.integers(len(self.tones)), rng.integers(CLIP - CROP + 1)
+        gain = float(np.exp(rng.uniform(*log_gain)))
         audio = self.tones[which, :, start * HOP : (start + CROP) * HOP].astype(np.float32) / 32768
         controls = torch.from_numpy(
             self.controls[which, start * FINE_PER_LATENT : (start + CROP) * FINE_PER_LATENT]
@@ -107,9 +107,9 @@ class Bank:
         return torch.from_numpy(audio * np.float32(gain)), controls
 
 
-def ducked(drawn: np.random.Generator, tones: Tensor, controls: Tensor) -> tuple[Tensor, Tensor]:
+def ducked(rng: np.random.Generator, tones: Tensor, controls: Tensor) -> tuple[Tensor, Tensor]:
     """Tones that give way on every beat of some tempo: their audio, [2, samples], and controls, [steps, CONTROLS]."""
-    beat, offset, depth = 60 / drawn.uniform(80, 150), drawn.random(), drawn.uniform(0.4, 0.75)
+    beat, offset, depth = 60 / rng.uniform(80, 150), rng.random(), rng.uniform(0.4, 0.75)
     of_samples, of_steps = (
         torch.from_numpy(ducking(samples / SAMPLE_RATE + offset * beat, beat, depth)).float()
         for samples in (np.arange(tones.shape[1]), (np.arange(len(controls)) + 0.5) * FINE_HOP)
@@ -123,10 +123,12 @@ def _render_tones() -> None:
     kinds = ("bass", "chords", "chords", "tones")
     audio = np.zeros((TONAL_LOOPS, 2, CLIP * HOP), np.int16)
     controls = np.zeros((TONAL_LOOPS, CLIP * FINE_PER_LATENT, CONTROLS), np.float16)
-    for number in counted(TONAL_LOOPS):
+    for number in progress(TONAL_LOOPS):
         loop = draw_loop(TONAL_SEED + number, kinds[number % len(kinds)])
         audio[number] = _as_int16(tonal_audio(loop, CLIP * HOP))
-        controls[number] = wanted(loop_controls(loop, CLIP * FINE_PER_LATENT)).half().numpy()
+        controls[number] = (
+            decoder_targets(loop_controls(loop, CLIP * FINE_PER_LATENT)).half().numpy()
+        )
     np.savez(STATE / "tonal_clips.npz", audio=audio, controls=controls)
 
 
@@ -144,7 +146,7 @@ def main() -> None:
         "--start", type=Path, help="an earlier checkpoint to start from, as far as it fits"
     )
     chosen = options.parse_args()
-    one_thread(0)
+    use_one_thread(0)
     bank = Bank()
     if chosen.only_bank:
         return
@@ -168,13 +170,15 @@ def main() -> None:
         of_drums, of_tones = off[..., :DRUM_CHANNELS].mean(), off[..., DRUM_CHANNELS:].mean()
         made = teachers.tones.decoder.controls(latents[..., DRUM_CHANNELS:])
         fine = slice(MARGIN * FINE_PER_LATENT, (CROP - MARGIN) * FINE_PER_LATENT)
-        heard = torch.stack(list(apart(made[:, fine], controls[:, fine], MISSED).values())).sum()
+        heard = torch.stack(
+            list(losses_of(made[:, fine], controls[:, fine], MISSED).values())
+        ).sum()
         said = {
             "drums": float(of_drums.detach()),
             "tones": float(of_tones.detach()),
             "heard": float(heard.detach()),
         }
-        said |= measured(made[:, fine].detach(), controls[:, fine])
+        said |= recall_and_precision(made[:, fine].detach(), controls[:, fine])
         return DRUM_WEIGHT * of_drums + of_tones + TONE_WEIGHT * heard, said
 
     stage.run(loss_of)

@@ -217,8 +217,8 @@ def left_of(takes: Sounds, without: str) -> float:
 def guided_row(takes: Sounds, references: Sounds) -> Row:
     """Likeness to the source of the bar that is kept and of the rest; and of loops that never saw it."""
     row = {}
-    for name, keeps in (("kept", True), ("never saw it", False)):
-        own = takes.where(group="guided", keeps=keeps)
+    for name, has_guide in (("kept", True), ("never saw it", False)):
+        own = takes.where(group="guided", has_guide=has_guide)
         sources = [references.audio[int(facts["name"].split()[0])] for facts in own.facts]
         bars = [round(240 / float(facts["bpm"]) * 44100) for facts in own.facts]
         row[f"first bar, {name}"] = mean(

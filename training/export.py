@@ -19,7 +19,7 @@ from loopwright.model.pocket.tones import TONE_CHANNELS
 from training.denoiser import SHAPE
 from training.drum_codec import DrumCodec
 from training.latents import statistics
-from training.stage import STATE, finished
+from training.stage import STATE, load_weights
 from training.tone_codec import FRAMES
 from training.words import PITCHED, TOKENS, VOCABULARY
 
@@ -41,7 +41,7 @@ def renamed(names: Mapping[tuple[str, str], str]) -> dict[str, Tensor]:
     return {
         outside + name.removeprefix(inside): value
         for (stage, inside), outside in names.items()
-        for name, value in finished(stage).items()
+        for name, value in load_weights(stage).items()
         if name.startswith(inside)
     }
 
@@ -54,7 +54,7 @@ def statistics_of(shipped: Mapping[str, Tensor]) -> dict[str, Tensor]:
 def silent_latents() -> Tensor:
     """[CHANNELS]: of silence, in the middle of some."""
     drums = DrumCodec()
-    drums.load_state_dict(finished("drum_codec"))
+    drums.load_state_dict(load_weights("drum_codec"))
     with torch.inference_mode():
         of_drums = drums.encode(torch.zeros(1, 2, SILENT_FRAMES * HOP))[0][0, SILENT_FRAMES // 2]
     return torch.cat([of_drums, torch.zeros(TONE_CHANNELS)])

@@ -10,11 +10,11 @@ from sklearn.ensemble import ExtraTreesClassifier
 from training.loops import draw_loop
 from training.measures import Audio, Numbers, mel_level, onsets, tonal_peaks
 from training.references import DATA_FRAMES, whole
-from training.stage import STATE, counted, share_of
+from training.stage import STATE, progress, scaled
 
 KINDS = ("drums", "bass", "chords", "mix")
 SEED = 9_300_000
-LOOPS = max(4, share_of(90))
+LOOPS = max(4, scaled(90))
 """Of every kind. Every fourth is held out to see how often the classifier is right on data."""
 TREES = 400
 TONAL_BANDS = ((45, 130), (130, 400), (400, 1500), (1500, 8000))
@@ -81,7 +81,7 @@ def _data() -> tuple[Numbers, NDArray[np.str_]]:
             for one in range(LOOPS)
         ]
         described = np.stack(
-            [description(whole(loops[one], DATA_FRAMES)) for one in counted(len(loops))]
+            [description(whole(loops[one], DATA_FRAMES)) for one in progress(len(loops))]
         )
         np.savez(path, described=described, known=np.repeat(np.array(KINDS), LOOPS))
     with np.load(path) as held:

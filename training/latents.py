@@ -18,14 +18,14 @@ from loopwright.model.pocket.layers import FINE_PER_LATENT, HOP
 from loopwright.model.pocket.tones import ROLL_CHANNELS, TONE_CHANNELS
 from training.drum_codec import DRUM_CHANNELS, DrumCodec
 from training.loops import Loop, draw_loop, drum_audio, loop_controls
-from training.stage import STATE, finished, one_thread, share_of
-from training.tone_codec import FRAMES, ToneCodec, wanted
+from training.stage import STATE, load_weights, use_one_thread, scaled
+from training.tone_codec import FRAMES, ToneCodec, decoder_targets
 
 SHARD = 50
-LOOPS = max(3 * SHARD, share_of(5000))
+LOOPS = max(3 * SHARD, scaled(5000))
 FIRST_SEED = 3_000_000
 HELD_OUT_SEED = 9_000_000
-LEAST_SPREAD = 0.8
+MIN_SPREAD = 0.8
 """Posteriors are about as wide as the prior where means hardly vary: such dimensions are not blown up."""
 CHANNELS = DRUM_CHANNELS + TONE_CHANNELS
 """Drums first."""
@@ -36,8 +36,8 @@ class Teachers:
 
     def __init__(self) -> None:
         self.drums, self.tones = DrumCodec(), ToneCodec()
-        self.drums.load_state_dict(finished("drum_codec"))
-        self.tones.load_state_dict(finished("tone_codec"))
+        self.drums.load_state_dict(load_weights("drum_codec"))
+        self.tones.load_state_dict(load_weights("tone_codec"))
         self._no_drums: Tensor | None = None
 
     @torch.inference_mode()
@@ -56,7 +56,9 @@ class Teachers:
         return latents
 
     def _of_tones(self, loop: Loop) -> Tensor:
-        return self.tones.encode(wanted(loop_controls(loop, FRAMES * FINE_PER_LATENT))[None])[0]
+        return self.tones.encode(
+            decoder_targets(loop_controls(loop, FRAMES * FINE_PER_LATENT))[None]
+        )[0]
 
 
 def shards() -> list[Path]:
@@ -83,7 +85,7 @@ def statistics() -> tuple[Tensor, Tensor]:
             .flatten(0, 1)
         )
         mean, spread = some.mean(0), some.std(0)
-        spread[:DRUM_CHANNELS].clamp_(min=LEAST_SPREAD)
+        spread[:DRUM_CHANNELS].clamp_(min=MIN_SPREAD)
         notes = slice(DRUM_CHANNELS, DRUM_CHANNELS + ROLL_CHANNELS)
         mean[notes], spread[notes] = 0.0, some[:, notes].square().mean().sqrt()
         beside = path.with_suffix(
@@ -118,7 +120,7 @@ def main() -> None:
     options.add_argument("--part", type=int, default=0)
     options.add_argument("--parts", type=int, default=1)
     chosen = options.parse_args()
-    one_thread(0)
+    use_one_thread(0)
     teachers = Teachers()
     for number in range(chosen.part, chosen.loops // SHARD, chosen.parts):
         write_shard(teachers, number)

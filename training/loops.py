@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from loopwright.model.pocket.layers import FINE_HOP
 from loopwright.model.pocket.tones import GROUPS, NOTES, REGISTERS
-from training.synth.drum_sounds import SAMPLE_RATE, Drawn
+from training.synth.drum_sounds import SAMPLE_RATE, Rng
 from training.synth.drums import DrumScore, draw_drums, render_drums
 from training.synth.genres import GENRES, Genre
 from training.synth.instruments import BASSES, CHORDS, MELODIC
@@ -48,50 +48,50 @@ class Loop:
 
 def draw_loop(number: int, kind: str | None = None) -> Loop:
     """The loop of a number."""
-    drawn = np.random.default_rng([6, number])
-    drawn_kind = str(drawn.choice(KINDS, p=np.array(SHARES)))
+    rng = np.random.default_rng([6, number])
+    drawn_kind = str(rng.choice(KINDS, p=np.array(SHARES)))
     kind = kind or drawn_kind
-    genre = _genre(drawn)
-    drums = draw_drums(number, genre, _tempo(drawn, genre))
+    genre = _genre(rng)
+    drums = draw_drums(number, genre, _tempo(rng, genre))
     if kind == "mix":
         drums = replace(drums, only=())
-    harmony, traits = draw_harmony(drawn), (drums.bright, drums.dense, drums.space)
-    names = _parts(drawn, kind, genre)
+    harmony, traits = draw_harmony(rng), (drums.bright, drums.dense, drums.space)
+    names = _parts(rng, kind, genre)
     parts = tuple(
-        (bass_part if name in BASSES else chord_part)(drawn, name, harmony, drums.bars, traits)
+        (bass_part if name in BASSES else chord_part)(rng, name, harmony, drums.bars, traits)
         for name in names
     )
     levels = ALONE if kind in ("bass", "chords") else TOGETHER
     gains = tuple(
-        levels["bass" if name in BASSES else "chords"] * drawn.uniform(0.85, 1.15) for name in names
+        levels["bass" if name in BASSES else "chords"] * rng.uniform(0.85, 1.15) for name in names
     )
     if kind == "tones":
         gains = tuple(gain * 1.5 for gain in gains)
-    pumping = kind == "mix" and genre.name in ("house", "techno") and drawn.random() < 0.5
+    pumping = kind == "mix" and genre.name in ("house", "techno") and rng.random() < 0.5
     return Loop(
         number, kind, genre.name, Grid(drums.bpm, drums.swing, drums.bars), harmony,
         drums if kind in ("drums", "mix") else None, parts, gains, *traits, ducked=0.7 if pumping else 0.0,
     )  # fmt: skip
 
 
-def _genre(drawn: Drawn) -> Genre:
+def _genre(rng: Rng) -> Genre:
     shares = np.array([one.share for one in GENRES])
-    return GENRES[drawn.choice(len(GENRES), p=shares / shares.sum())]
+    return GENRES[rng.choice(len(GENRES), p=shares / shares.sum())]
 
 
-def _tempo(drawn: Drawn, genre: Genre) -> float:
-    lowest, highest = genre.bpm if drawn.random() > ODD_TEMPO else (62, 180)
-    return float(drawn.integers(lowest, highest + 1))
+def _tempo(rng: Rng, genre: Genre) -> float:
+    lowest, highest = genre.bpm if rng.random() > ODD_TEMPO else (62, 180)
+    return float(rng.integers(lowest, highest + 1))
 
 
-def _parts(drawn: Drawn, kind: str, genre: Genre) -> tuple[str, ...]:
-    usual = drawn.random() < 0.6
-    bass = str(drawn.choice(genre.basses if usual else list(BASSES)))
-    chords = str(drawn.choice(genre.chords if usual else list(CHORDS)))
+def _parts(rng: Rng, kind: str, genre: Genre) -> tuple[str, ...]:
+    usual = rng.random() < 0.6
+    bass = str(rng.choice(genre.basses if usual else list(BASSES)))
+    chords = str(rng.choice(genre.chords if usual else list(CHORDS)))
     if kind in ("tones", "mix"):
-        which = int(drawn.integers(4)) if kind == "mix" else 3
-        melody = str(drawn.choice(sorted(MELODIC)))
-        both = (bass, chords) if kind == "tones" or drawn.random() < 0.7 else (chords, melody)
+        which = int(rng.integers(4)) if kind == "mix" else 3
+        melody = str(rng.choice(sorted(MELODIC)))
+        both = (bass, chords) if kind == "tones" or rng.random() < 0.7 else (chords, melody)
         return ((bass,), (chords,), both, both)[which]
     return {"bass": (bass,), "chords": (chords,)}.get(kind, ())
 

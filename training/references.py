@@ -9,15 +9,15 @@ from numpy.typing import NDArray
 
 from loopwright.model.pocket.layers import HOP
 from training.loops import Loop, draw_loop, drum_audio, tonal_audio
-from training.stage import STATE, counted, share_of
+from training.stage import STATE, progress, scaled
 
 SEED, DATA_SEED = 9_100_000, 9_200_000
 COUNTS = {
-    kind: max(2, share_of(count))
+    kind: max(2, scaled(count))
     for kind, count in (("drums", 20), ("bass", 8), ("chords", 12), ("mix", 20))
 }
 FRAMES, DATA_FRAMES = 128, 172
-DATA = max(4, share_of(24))
+DATA = max(4, scaled(24))
 """Loops of every kind for the rows of the data."""
 
 
@@ -50,7 +50,7 @@ def parts(loop: Loop, frames: int) -> dict[str, NDArray[np.float32]]:
 def _write(name: str, loops: list[Loop], frames: int) -> None:
     path = STATE / f"{name}.npz"
     if not path.exists():
-        made = [parts(loops[number], frames) for number in counted(len(loops))]
+        made = [parts(loops[number], frames) for number in progress(len(loops))]
         audio, tones, replayed = (
             np.stack([one[part] for one in made]) for part in ("audio", "tones", "replayed")
         )

@@ -19,7 +19,7 @@ from training.loops import draw_loop, loop_controls
 from training.measures import FAINTEST, FAINTEST_SHARE
 from training.stage import STATE
 from training.takes import encoded
-from training.tone_codec import as_given, wanted
+from training.tone_codec import as_logits, decoder_targets
 
 NEAR = 2
 """Oscillators to either side (33 cents) at which a partial is found as well."""
@@ -71,14 +71,14 @@ def main() -> None:
     for audio, facts in zip(references.audio, references.facts, strict=True):
         if facts["kind"] == "drums":
             continue
-        score = wanted(
+        score = decoder_targets(
             loop_controls(draw_loop(facts["number"], facts["kind"]), audio.shape[1] // FINE_HOP)
         )
         latents = encoded(model, audio).T[None] * model.latent_spread + model.latent_mean
         heard = decode_controls(model.tones.controls(latents[..., model.drum_channels :]))
         rows[facts["kind"]].append(
             compared(
-                amplitudes(model, decode_controls(as_given(score[None]))), amplitudes(model, heard)
+                amplitudes(model, decode_controls(as_logits(score[None]))), amplitudes(model, heard)
             )
         )
     table(

@@ -58,11 +58,11 @@ class Stage:
 
     def run(self, loss_of: Callable[[int], tuple[Tensor, Mapping[str, float]]]) -> None:
         """Train to the last step. loss_of: gives a step's loss and what to log of it."""
-        started, saved, begun = time.monotonic(), time.monotonic(), self.step
+        started, saved, start_codec = time.monotonic(), time.monotonic(), self.step
         while self.step < self.steps:
             self._take(loss_of)
             if self.step % LOG_EVERY == 0:
-                self._log((time.monotonic() - started) / (self.step - begun))
+                self._log((time.monotonic() - started) / (self.step - start_codec))
             if time.monotonic() - saved > CHECKPOINT_SECONDS:
                 self.save()
                 saved = time.monotonic()
@@ -132,7 +132,7 @@ class Stage:
         print(f"{self.name}: going on at step {self.step}", flush=True)
 
 
-def finished(name: str) -> dict[str, Tensor]:
+def load_weights(name: str) -> dict[str, Tensor]:
     """The weights a stage ended with (or has so far)."""
     held = torch.load(STATE / f"{name}.pt", weights_only=True)
     weights: dict[str, Tensor] = held["weights"]
@@ -152,19 +152,19 @@ def start_from(networks: nn.Module, path: Path) -> None:
     print(f"started with {len(fitting)} of {len(own)} tensors of {path}", flush=True)
 
 
-def one_thread(seed: int) -> None:
+def use_one_thread(seed: int) -> None:
     """One thread a process, and a seed."""
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)
     torch.manual_seed(seed)
 
 
-def share_of(count: int) -> int:
+def scaled(count: int) -> int:
     """SHARE of it, at least one."""
     return max(1, round(SHARE * count))
 
 
-def counted(count: int) -> Iterator[int]:
+def progress(count: int) -> Iterator[int]:
     """0 … count - 1, saying how far it is."""
     for number in range(count):
         if number % 100 == 0:

@@ -30,7 +30,7 @@ from training.stage import STATE
 
 FRAMES = 172
 """8 s."""
-STEPS, GUIDANCE = 12, 2.0
+STEPS, CFG_SCALE = 12, 2.0
 
 DRUM_STYLES = (
     ("aggressive techno drums", (128, 140)), ("minimal techno drum loop", (124, 132)), ("house drum loop", (118, 126)),
@@ -79,7 +79,7 @@ WITHOUT = (
     ("techno acid bass and chord stabs 132bpm", "bass"), ("techno drums 132bpm", "kick"), ("house drum loop 124bpm", "kick"),
     ("house drum loop 126bpm", "hi-hats"), ("techno drums 130bpm", "hi-hats"),
 )  # fmt: skip
-KEEP_STRENGTH = 5.0
+GUIDE_STRENGTH = 5.0
 """The service's default."""
 
 
@@ -99,7 +99,7 @@ class Take:
     strength: float = 1.0
     negative: str | None = None
     without: str | None = None
-    keeps: bool = False
+    has_guide: bool = False
 
     @property
     def bpm(self) -> float:
@@ -185,7 +185,7 @@ def guided_loops(sources: list[dict[str, object]]) -> Iterator[Take]:
     ]
     for number in drums[:8]:
         prompt = STYLE_PROMPTS[number % 2].format(bpm=round(float(str(sources[number]["bpm"]))))
-        yield Take("guided", f"{number} kept", prompt, 600, source=number, keeps=True)
+        yield Take("guided", f"{number} kept", prompt, 600, source=number, has_guide=True)
         yield Take("guided", f"{number} free", prompt, 600)
 
 
@@ -198,12 +198,12 @@ def made(model: LatentModel, take: Take, sources: NDArray[np.float32]) -> Tensor
     latents = None if take.source is None else encoded(model, sources[take.source])
     if latents is not None:
         x = x[:, : latents.shape[1]]
-        x = x if take.keeps else latents * (1 - take.strength) + x * take.strength
+        x = x if take.has_guide else latents * (1 - take.strength) + x * take.strength
     sampler = euler(x, log_snr_times(STEPS, take.strength))
-    if take.keeps and latents is not None:
+    if take.has_guide and latents is not None:
         first_bar = (torch.arange(x.shape[1]) < 240 / take.bpm * SAMPLE_RATE / HOP).float()
-        sampler = guide_latents(sampler, latents, first_bar, KEEP_STRENGTH)
-    return drive(model, guided(sampler, *model.condition(text), GUIDANCE))
+        sampler = guide_latents(sampler, latents, first_bar, GUIDE_STRENGTH)
+    return drive(model, guided(sampler, *model.condition(text), CFG_SCALE))
 
 
 def decoded(model: LatentModel, latents: Tensor) -> NDArray[np.float32]:

@@ -28,23 +28,23 @@ from loopwright.model.pocket.tones import (
     split_controls,
 )
 from training.loops import draw_loop, loop_controls, silence
-from training.stage import Stage, counted, one_thread, share_of, start_from
+from training.stage import Stage, progress, use_one_thread, scaled, start_from
 from training.synth.tones import Controls
 
-LOOPS = share_of(2000)
+LOOPS = scaled(2000)
 FIRST_SEED = 2_000_000
 FRAMES = 256
 """Latent frames of a whole window."""
 CROP = 32
-ROWS = 24
+BATCH_SIZE = 24
 SILENT_SHARE = 0.06
 QUIETEST, QUIETEST_SHARE = 2e-3, 0.03
 """A note below either, the second against the loudest at that time, is none."""
-STEPS = share_of(2500)
+STEPS = scaled(2500)
 RATE = 1.5e-3
 LOG_QUIETEST, FAINTEST = -6.2, 0.25
 """A note's log level at QUIETEST, and what the roll says of it, so that it differs from silence."""
-STRUCK_RISE, RISING_STEPS, DIP = 0.25, 6, FINE_PER_LATENT // ROLLS
+STRIKE_RISE, RISING_STEPS, DIP = 0.25, 6, FINE_PER_LATENT // ROLLS
 """Of a note's log level within two steps: it is struck then, unless it has been rising for less than so many steps;
 and the steps before a strike in which the roll has it silent, if it was not."""
 TIMBRE_WEIGHT = 1e-3
@@ -53,7 +53,7 @@ ROLL_NOISE, TIMBRE_NOISE = 0.08, 0.3
 """The most that latents are off when the decoder sees them: what the denoiser makes is never quite right."""
 
 
-def wanted(controls: Controls) -> Tensor:
+def decoder_targets(controls: Controls) -> Tensor:
     """What the decoder should give, [steps, CONTROLS]: presence 0 or 1, log levels, log shares, widths 0…1."""
     level = torch.from_numpy(np.sqrt(2 * controls.power)).float()
     loudest = F.max_pool1d(level.amax(-1)[None, None], 3, 1, 1)[0, 0, :, None]
@@ -65,7 +65,7 @@ def wanted(controls: Controls) -> Tensor:
     return torch.cat(parts, -1)
 
 
-def as_given(controls: Tensor) -> Tensor:
+def as_logits(controls: Tensor) -> Tensor:
     """What ``wanted`` gives as a decoder that is right would give it: logits where there are probabilities."""
     presence, rest, width = torch.split(
         controls, [NOTES, CONTROLS - NOTES - REGISTERS, REGISTERS], -1
@@ -91,7 +91,7 @@ def strikes(presence: Tensor, level: Tensor) -> Tensor:
     """1 at steps at which a note is struck, since it rises as no held note does; both [rows, steps, NOTES]."""
     before, after = F.pad(level, (0, 0, 1, 0))[:, :-1], F.pad(level, (0, 0, 0, 1))[:, 1:]
     before[:, 0], after[:, -1] = level[:, 0], level[:, -1]
-    rises = presence * (torch.maximum(level, after) - before > STRUCK_RISE)
+    rises = presence * (torch.maximum(level, after) - before > STRIKE_RISE)
     lately = F.max_pool1d(F.pad(rises.transpose(1, 2), (RISING_STEPS, 0)), RISING_STEPS, 1)[
         ..., :-1
     ].transpose(1, 2)
@@ -139,7 +139,7 @@ class ToneCodec(nn.Module):
         return torch.cat([roll(controls), self.timbre(controls)], -1)
 
 
-def apart(made: Tensor, target: Tensor, missed: float = 1.0) -> dict[str, Tensor]:
+def losses_of(made: Tensor, target: Tensor, missed: float = 1.0) -> dict[str, Tensor]:
     """The parts of the loss. made: as the decoder gives, target: as ``wanted`` gives, both [rows, steps, CONTROLS].
 
     missed: how much worse it is to miss a note, against to hear one that is not there.
@@ -166,7 +166,7 @@ def apart(made: Tensor, target: Tensor, missed: float = 1.0) -> dict[str, Tensor
     }
 
 
-def measured(made: Tensor, target: Tensor) -> dict[str, float]:
+def recall_and_precision(made: Tensor, target: Tensor) -> dict[str, float]:
     """Recall and precision of notes weighted by amplitude."""
     presence, level, *_ = split_controls(made)
     is_there, target_level, *_ = split_controls(target)
@@ -195,19 +195,19 @@ def control_bank(first: int, count: int) -> Tensor:
     """Loops with tones, [count, steps, CONTROLS], in half precision."""
     kinds = ("bass", "chords", "chords", "tones", "mix")
     steps = FRAMES * FINE_PER_LATENT
-    loops = (draw_loop(first + number, kinds[number % len(kinds)]) for number in counted(count))
-    return torch.stack([wanted(loop_controls(loop, steps)).half() for loop in loops])
+    loops = (draw_loop(first + number, kinds[number % len(kinds)]) for number in progress(count))
+    return torch.stack([decoder_targets(loop_controls(loop, steps)).half() for loop in loops])
 
 
-def crops(bank: Tensor, drawn: np.random.Generator) -> Tensor:
+def crops(bank: Tensor, rng: np.random.Generator) -> Tensor:
     """[ROWS, CROP steps' worth, CONTROLS]: random pieces at random gains, a few of them silent."""
-    quiet = wanted(silence(CROP * FINE_PER_LATENT))
+    quiet = decoder_targets(silence(CROP * FINE_PER_LATENT))
     rows = []
-    for _ in range(ROWS):
-        start = FINE_PER_LATENT * drawn.integers(FRAMES - CROP + 1)
-        row = bank[drawn.integers(len(bank)), start : start + CROP * FINE_PER_LATENT].float()
-        row[:, NOTES : 2 * NOTES] += float(drawn.uniform(-0.5, 0.2))
-        rows.append(quiet if drawn.random() < SILENT_SHARE else row)
+    for _ in range(BATCH_SIZE):
+        start = FINE_PER_LATENT * rng.integers(FRAMES - CROP + 1)
+        row = bank[rng.integers(len(bank)), start : start + CROP * FINE_PER_LATENT].float()
+        row[:, NOTES : 2 * NOTES] += float(rng.uniform(-0.5, 0.2))
+        rows.append(quiet if rng.random() < SILENT_SHARE else row)
     return torch.stack(rows)
 
 
@@ -219,7 +219,7 @@ def main() -> None:
         "--start", type=Path, help="an earlier checkpoint to start from, as far as it fits"
     )
     chosen = options.parse_args()
-    one_thread(0)
+    use_one_thread(0)
     bank = control_bank(FIRST_SEED, LOOPS)
     codec = ToneCodec()
     if chosen.start:
@@ -230,11 +230,15 @@ def main() -> None:
         target = crops(bank, np.random.default_rng([7, step]))
         latents = codec.encode(target)
         made = codec.decoder.controls(latents + _off(latents))
-        losses = apart(made, target)
+        losses = losses_of(made, target)
         said = {name: float(one.detach()) for name, one in losses.items()}
         large = latents[..., ROLL_CHANNELS:].square().mean()
         total = torch.stack(list(losses.values())).sum() + TIMBRE_WEIGHT * large
-        return total, {**said, "large": float(large.detach()), **measured(made.detach(), target)}
+        return total, {
+            **said,
+            "large": float(large.detach()),
+            **recall_and_precision(made.detach(), target),
+        }
 
     stage.run(loss_of)
 

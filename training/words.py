@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from loopwright.model.pocket.tokens import FIRST_WORD, MAX_TOKENS, NULL, PAD, key_token
 from training.loops import Loop
-from training.synth.drum_sounds import Drawn
+from training.synth.drum_sounds import Rng
 from training.synth.drums import ELEMENTS
 from training.synth.instruments import BASSES, MELODIC
 
@@ -93,56 +93,56 @@ NOTHING_PLAYS, NOTHING_PLAYS_IN_MIXES = 0.02, 0.15
 """The shares of captions that do not say what plays: who asks for `techno` should mostly get all of it."""
 
 
-def caption(loop: Loop, drawn: Drawn) -> tuple[int, ...]:
+def caption(loop: Loop, rng: Rng) -> tuple[int, ...]:
     """Tokens of some of what is true of a loop, MAX_TOKENS of them, padded."""
-    if drawn.random() < NO_CAPTION:
+    if rng.random() < NO_CAPTION:
         return (NULL,) + (PAD,) * (MAX_TOKENS - 1)
-    meanings = [loop.genre] if drawn.random() < 0.85 else []
+    meanings = [loop.genre] if rng.random() < 0.85 else []
     silent = NOTHING_PLAYS_IN_MIXES if loop.kind == "mix" else NOTHING_PLAYS
-    if drawn.random() > silent or not meanings:
-        meanings += _playing(loop, drawn)
-    meanings += [one for one in _sounding(loop) if drawn.random() < 0.5]
+    if rng.random() > silent or not meanings:
+        meanings += _playing(loop, rng)
+    meanings += [one for one in _sounding(loop) if rng.random() < 0.5]
     ids = [TOKENS[one] for one in dict.fromkeys(meanings)]
-    if loop.parts and drawn.random() < 0.75:
-        ids.append(_key(loop, drawn))
+    if loop.parts and rng.random() < 0.75:
+        ids.append(_key(loop, rng))
     ids = ids[:MAX_TOKENS]
     return (*ids, *(PAD,) * (MAX_TOKENS - len(ids)))
 
 
-def _key(loop: Loop, drawn: Drawn) -> int:
-    which = drawn.random()
+def _key(loop: Loop, rng: Rng) -> int:
+    which = rng.random()
     root = loop.harmony.root if which < 0.95 else None
     return key_token(root, loop.harmony.minor if which < 0.8 or root is None else None)
 
 
-def _playing(loop: Loop, drawn: Drawn) -> list[str]:
-    said = _drums(loop, drawn) if loop.drums else []
+def _playing(loop: Loop, rng: Rng) -> list[str]:
+    said = _drums(loop, rng) if loop.drums else []
     for part in loop.parts:
         if part.name in BASSES:
-            said += ["bass"] * (drawn.random() < 0.95)
+            said += ["bass"] * (rng.random() < 0.95)
             own = {"synth": "tones"}.get(part.name, part.name)
-            said += [own] * (drawn.random() < (0.3 if own == "tones" else 0.75))
+            said += [own] * (rng.random() < (0.3 if own == "tones" else 0.75))
         else:
-            said += [part.name] * (drawn.random() < 0.85)
+            said += [part.name] * (rng.random() < 0.85)
             generic = "melody" if part.name in MELODIC else "chords"
-            said += [generic] * (drawn.random() < 0.4)
-    if loop.kind != "mix" and loop.parts and (drawn.random() < 0.12 or not said):
-        said += ["tones"] if drawn.random() < 0.5 else ["melody", "chords", "tones"]
+            said += [generic] * (rng.random() < 0.4)
+    if loop.kind != "mix" and loop.parts and (rng.random() < 0.12 or not said):
+        said += ["tones"] if rng.random() < 0.5 else ["melody", "chords", "tones"]
     return said
 
 
-def _drums(loop: Loop, drawn: Drawn) -> list[str]:
+def _drums(loop: Loop, rng: Rng) -> list[str]:
     assert loop.drums
     said, only = list(loop.drums.only), loop.drums.only
-    if not said and drawn.random() < 0.1:
+    if not said and rng.random() < 0.1:
         said = ["percussion", "kick", "snare", "hat"]
-    if only and drawn.random() < 0.5:
-        said = [
-            f"without-{one}" for one in ELEMENTS if one not in only and drawn.random() < 0.7
-        ] + ["drums"]
-    elif not only or drawn.random() < 0.4:
+    if only and rng.random() < 0.5:
+        said = [f"without-{one}" for one in ELEMENTS if one not in only and rng.random() < 0.7] + [
+            "drums"
+        ]
+    elif not only or rng.random() < 0.4:
         said.append("drums")
-    return said + ([loop.drums.kit] if drawn.random() < 0.4 else [])
+    return said + ([loop.drums.kit] if rng.random() < 0.4 else [])
 
 
 def _sounding(loop: Loop) -> list[str]:

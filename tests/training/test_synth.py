@@ -12,7 +12,7 @@ from training.measures import in_key, peaks_found
 from training.synth.drums import ELEMENTS, draw_drums, render_drums
 from training.synth.genres import BY_NAME, GENRES, STEPS, chances
 from training.synth.instruments import BASSES, CHORDS
-from training.tone_codec import roll, strikes, wanted
+from training.tone_codec import roll, strikes, decoder_targets
 from training.words import PITCHED, TOKENS, VOCABULARY, VOCABULARY_SIZE, caption
 
 from loopwright.model.pocket.layers import FINE_HOP
@@ -35,7 +35,7 @@ def as_sound(controls: torch.Tensor) -> np.ndarray:
 def test_controls_say_what_the_sound_is(kind: str, number: int) -> None:
     loop = draw_loop(number, kind)
     sound = tonal_audio(loop, SAMPLES)
-    again = as_sound(wanted(loop_controls(loop, SAMPLES // FINE_HOP)))
+    again = as_sound(decoder_targets(loop_controls(loop, SAMPLES // FINE_HOP)))
     assert np.sqrt(np.mean(again**2)) == pytest.approx(np.sqrt(np.mean(sound**2)), rel=0.12)
     recall, precision = peaks_found(sound, again)
     assert recall > 0.9
@@ -80,10 +80,10 @@ def test_genres_name_what_there_is() -> None:
 
 
 def test_captions_say_only_what_is_true() -> None:
-    drawn = np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     for number in range(300):
         loop = draw_loop(number)
-        said = {token for token in caption(loop, drawn) if token not in {PAD, NULL}}
+        said = {token for token in caption(loop, rng) if token not in {PAD, NULL}}
         assert all(token < VOCABULARY_SIZE for token in said)
         if loop.drums is None:
             assert TOKENS["drums"] not in said
@@ -111,7 +111,7 @@ def test_a_semitone_up_is_a_roll_moved_by_one() -> None:
     (part,) = loop.parts
     up = replace(part, notes=tuple(replace(note, pitch=note.pitch + 1) for note in part.notes))
     low, high = (
-        by_note(wanted(loop_controls(replace(loop, parts=(one,)), SAMPLES // FINE_HOP)))
+        by_note(decoder_targets(loop_controls(replace(loop, parts=(one,)), SAMPLES // FINE_HOP)))
         for one in (part, up)
     )
     assert low.max() > 0.5

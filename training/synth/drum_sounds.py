@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 SAMPLE_RATE = 44100
 Sound = NDArray[np.float32]
 Floats = NDArray[np.float64]
-Drawn = np.random.Generator
+Rng = np.random.Generator
 
 BODY_HOP = 64
 """Samples from one number of a sine to the next."""
@@ -70,109 +70,107 @@ KITS = {
 }  # fmt: skip
 
 
-def kick(drawn: Drawn, kit: Kit, drive: float) -> Drum:
+def kick(rng: Rng, kit: Kit, drive: float) -> Drum:
     """A falling sine, distorted, and a click. drive: 0…1, how much harder than the kit's usual."""
     length, end, start = (
-        drawn.uniform(*kit.kick_seconds),
-        drawn.uniform(*kit.kick_hz),
-        drawn.uniform(*kit.kick_sweep),
+        rng.uniform(*kit.kick_seconds),
+        rng.uniform(*kit.kick_hz),
+        rng.uniform(*kit.kick_sweep),
     )
-    fall, t = drawn.uniform(0.012, 0.045), _times(length * 1.3)
+    fall, t = rng.uniform(0.012, 0.045), _time_axis(length * 1.3)
     angle = 2 * np.pi * (end * t + (start - end) * fall * (1 - np.exp(-t / fall)))
     body = np.sin(angle) * np.exp(-t / (length * 0.35)) * np.minimum(1, t / 0.0008)
-    click = _band(_noise(drawn, len(t)), drawn.uniform(1500, 4000), None) * np.exp(-t / 0.004)
-    gain = drawn.uniform(*kit.kick_drive) * (1 + 1.5 * drive)
-    sound = np.tanh((body + click * drawn.uniform(*kit.click)) * gain) / np.tanh(gain)
+    click = _band(_noise(rng, len(t)), rng.uniform(1500, 4000), None) * np.exp(-t / 0.004)
+    gain = rng.uniform(*kit.kick_drive) * (1 + 1.5 * drive)
+    sound = np.tanh((body + click * rng.uniform(*kit.click)) * gain) / np.tanh(gain)
     hz, rung = end + (start - end) * np.exp(-t / fall), np.exp(-t / (length * 0.35))
-    return Drum(_ended(sound, 800), _distorted(hz, rung, gain, 800))
+    return Drum(_fade_out(sound, 800), _distorted(hz, rung, gain, 800))
 
 
-def snare(drawn: Drawn, kit: Kit, drive: float) -> Drum:
+def snare(rng: Rng, kit: Kit, drive: float) -> Drum:
     """Two sines and a band of noise."""
-    t = _times(drawn.uniform(0.16, 0.34))
-    pitch, fall = drawn.uniform(*kit.snare_hz), drawn.uniform(0.03, 0.07)
+    t = _time_axis(rng.uniform(0.16, 0.34))
+    pitch, fall = rng.uniform(*kit.snare_hz), rng.uniform(0.03, 0.07)
     body = (
         np.sin(2 * np.pi * pitch * t + 3 * np.exp(-t / 0.008)) * 0.8
         + np.sin(2 * np.pi * pitch * 1.6 * t) * 0.4
     )
-    noise = _band(_noise(drawn, len(t)), drawn.uniform(900, 2500), drawn.uniform(7000, 14000))
-    noise = (
-        noise * np.exp(-t / (t[-1] * drawn.uniform(0.18, 0.3))) * drawn.uniform(*kit.snare_noise)
-    )
-    level = drawn.uniform(0.4, 0.9)
+    noise = _band(_noise(rng, len(t)), rng.uniform(900, 2500), rng.uniform(7000, 14000))
+    noise = noise * np.exp(-t / (t[-1] * rng.uniform(0.18, 0.3))) * rng.uniform(*kit.snare_noise)
+    level = rng.uniform(0.4, 0.9)
     clean = (body * np.exp(-t / fall) * level + noise) * (1.3 + 2 * drive)
     sound = np.tanh(clean)
-    rung = np.exp(-t / fall) * level * (1.3 + 2 * drive) * kept(clean, sound)
+    rung = np.exp(-t / fall) * level * (1.3 + 2 * drive) * distortion_gain(clean, sound)
     low = pitch - 3 / (2 * np.pi * 0.008) * np.exp(-t / 0.008)
     return Drum(
-        _ended(sound, 600),
+        _fade_out(sound, 600),
         (_sine(low, rung * 0.8), _sine(np.full_like(t, pitch * 1.6), rung * 0.4)),
     )
 
 
-def clap(drawn: Drawn, _kit: Kit, drive: float) -> Drum:
+def clap(rng: Rng, _kit: Kit, drive: float) -> Drum:
     """Three short bursts and a longer one."""
     t, gap, tail = (
-        _times(drawn.uniform(0.18, 0.34)),
-        drawn.uniform(0.008, 0.012),
-        drawn.uniform(0.03, 0.06),
+        _time_axis(rng.uniform(0.18, 0.34)),
+        rng.uniform(0.008, 0.012),
+        rng.uniform(0.03, 0.06),
     )
     envelope = sum(
         (np.where(t >= k * gap, np.exp(-(t - k * gap) / 0.004), 0.0) for k in range(3)),
         np.zeros_like(t),
     )
     envelope = envelope + np.where(t >= 3 * gap, np.exp(-(t - 3 * gap) / tail), 0.0)
-    noise = _band(_noise(drawn, len(t)), drawn.uniform(700, 1100), drawn.uniform(3000, 7000))
-    return Drum(_ended(np.tanh(noise * envelope * (1.2 + drive)), 600))
+    noise = _band(_noise(rng, len(t)), rng.uniform(700, 1100), rng.uniform(3000, 7000))
+    return Drum(_fade_out(np.tanh(noise * envelope * (1.2 + drive)), 600))
 
 
-def rim(drawn: Drawn, _kit: Kit, _drive: float) -> Drum:
+def rim(rng: Rng, _kit: Kit, _drive: float) -> Drum:
     """A rim shot: two short sines and a tick."""
-    t = _times(drawn.uniform(0.05, 0.1))
-    tones = np.sin(2 * np.pi * drawn.uniform(420, 600) * t) + np.sin(
-        2 * np.pi * drawn.uniform(1500, 1900) * t
+    t = _time_axis(rng.uniform(0.05, 0.1))
+    tones = np.sin(2 * np.pi * rng.uniform(420, 600) * t) + np.sin(
+        2 * np.pi * rng.uniform(1500, 1900) * t
     )
-    tick = _band(_noise(drawn, len(t)), 2000, None) * np.exp(-t / 0.003)
-    return Drum(_ended((tones * 0.5 * np.exp(-t / 0.012) + 0.6 * tick) * 0.9, 300))
+    tick = _band(_noise(rng, len(t)), 2000, None) * np.exp(-t / 0.003)
+    return Drum(_fade_out((tones * 0.5 * np.exp(-t / 0.012) + 0.6 * tick) * 0.9, 300))
 
 
-def hat(drawn: Drawn, kit: Kit, drive: float, *, is_open: bool = False) -> Drum:
+def hat(rng: Rng, kit: Kit, drive: float, *, is_open: bool = False) -> Drum:
     """Six squares and noise above a cut-off; open ones ring."""
-    length = drawn.uniform(0.25, 0.5) if is_open else drawn.uniform(0.04, 0.1)
-    t, pitch = _times(length), drawn.uniform(320, 440)
+    length = rng.uniform(0.25, 0.5) if is_open else rng.uniform(0.04, 0.1)
+    t, pitch = _time_axis(length), rng.uniform(320, 440)
     ratios = np.array([1.0, 1.34, 1.68, 1.97, 2.3, 2.9])
-    metal = np.sign(np.sin(2 * np.pi * pitch * ratios[:, None] * t)).mean(0) * drawn.uniform(
+    metal = np.sign(np.sin(2 * np.pi * pitch * ratios[:, None] * t)).mean(0) * rng.uniform(
         *kit.hat_metal
     )
     sound = _band(
-        metal + _noise(drawn, len(t)) * drawn.uniform(0.3, 0.7), drawn.uniform(*kit.hat_hz), None
+        metal + _noise(rng, len(t)) * rng.uniform(0.3, 0.7), rng.uniform(*kit.hat_hz), None
     )
-    return Drum(_ended(sound * np.exp(-t / (length * 0.28)) * (1 + drive), 400))
+    return Drum(_fade_out(sound * np.exp(-t / (length * 0.28)) * (1 + drive), 400))
 
 
-def shaker(drawn: Drawn, _kit: Kit, _drive: float) -> Drum:
+def shaker(rng: Rng, _kit: Kit, _drive: float) -> Drum:
     """Noise that swells for 20 ms."""
-    t = _times(drawn.uniform(0.08, 0.16))
+    t = _time_axis(rng.uniform(0.08, 0.16))
     swell = np.minimum(1, t / 0.02)
-    return Drum(_ended(_band(_noise(drawn, len(t)), 4000, 10000) * swell * np.exp(-t / 0.03), 400))
+    return Drum(_fade_out(_band(_noise(rng, len(t)), 4000, 10000) * swell * np.exp(-t / 0.03), 400))
 
 
-def tom(drawn: Drawn, _kit: Kit, _drive: float) -> Drum:
+def tom(rng: Rng, _kit: Kit, _drive: float) -> Drum:
     """A lower or higher tom, or a conga: a sine that falls a little."""
-    length, pitch = drawn.uniform(0.15, 0.35), drawn.uniform(85, 380)
-    t = _times(length)
+    length, pitch = rng.uniform(0.15, 0.35), rng.uniform(85, 380)
+    t = _time_axis(length)
     tone = np.sin(2 * np.pi * (pitch * t + pitch * 0.5 * 0.03 * (1 - np.exp(-t / 0.03))))
     rung, hz = np.exp(-t / (length * 0.3)), pitch * (1 + 0.5 * np.exp(-t / 0.03))
     return Drum(
-        _ended(tone * rung + 0.2 * _noise(drawn, len(t)) * np.exp(-t / 0.004), 400),
+        _fade_out(tone * rung + 0.2 * _noise(rng, len(t)) * np.exp(-t / 0.004), 400),
         (_sine(hz, rung),),
     )
 
 
-def cowbell(drawn: Drawn, _kit: Kit, _drive: float) -> Drum:
+def cowbell(rng: Rng, _kit: Kit, _drive: float) -> Drum:
     """Two squares through a band."""
-    t = _times(drawn.uniform(0.15, 0.3))
-    pitch = drawn.uniform(500, 600)
+    t = _time_axis(rng.uniform(0.15, 0.3))
+    pitch = rng.uniform(500, 600)
     tones = np.sign(np.sin(2 * np.pi * pitch * t)) + np.sign(np.sin(2 * np.pi * pitch * 1.48 * t))
     rung = np.exp(-t / (t[-1] * 0.22))
     lowest = np.array([pitch, pitch * 1.48])
@@ -180,25 +178,25 @@ def cowbell(drawn: Drawn, _kit: Kit, _drive: float) -> Drum:
     body = tuple(
         _sine(np.full_like(t, hz), rung * gain) for hz, gain in zip(lowest, loud, strict=True)
     )
-    return Drum(_ended(_band(tones * 0.35, 500, 4500) * rung, 400), body)
+    return Drum(_fade_out(_band(tones * 0.35, 500, 4500) * rung, 400), body)
 
 
-def click_hit(drawn: Drawn, _kit: Kit, _drive: float) -> Drum:
+def click_hit(rng: Rng, _kit: Kit, _drive: float) -> Drum:
     """A wood block or a click: a very short high sine."""
-    t = _times(drawn.uniform(0.06, 0.12))
-    tone = np.sin(2 * np.pi * drawn.uniform(1100, 2200) * t) * np.exp(-t / 0.012)
-    return Drum(_ended(tone + 0.3 * _noise(drawn, len(t)) * np.exp(-t / 0.005), 400))
+    t = _time_axis(rng.uniform(0.06, 0.12))
+    tone = np.sin(2 * np.pi * rng.uniform(1100, 2200) * t) * np.exp(-t / 0.012)
+    return Drum(_fade_out(tone + 0.3 * _noise(rng, len(t)) * np.exp(-t / 0.005), 400))
 
 
-PERCUSSION: dict[str, Callable[[Drawn, Kit, float], Drum]] = {
+PERCUSSION: dict[str, Callable[[Rng, Kit, float], Drum]] = {
     "tom": tom, "shaker": shaker, "cowbell": cowbell, "click": click_hit, "rim": rim, "conga": tom,
 }  # fmt: skip
 
 
-def together(one: Drum, other: Drum, gain: float) -> Drum:
+def layer(one: Drum, other: Drum, gain: float) -> Drum:
     """Two drums as one hit: the first a little softer, the second at a gain."""
     length = max(len(one.sound), len(other.sound))
-    sound = _as_long(one.sound, length) * 0.8 + _as_long(other.sound, length) * np.float32(gain)
+    sound = _pad_to(one.sound, length) * 0.8 + _pad_to(other.sound, length) * np.float32(gain)
     body = (
         Sine(sine.hz, sine.amplitude * share)
         for drum, share in ((one, 0.8), (other, gain))
@@ -207,7 +205,7 @@ def together(one: Drum, other: Drum, gain: float) -> Drum:
     return Drum(sound, tuple(body))
 
 
-def kept(clean: Floats | Sound, distorted: Floats | Sound, window: int = 1024) -> Floats:
+def distortion_gain(clean: Floats | Sound, distorted: Floats | Sound, window: int = 1024) -> Floats:
     """How loud a sound's parts are after a distortion, from moment to moment: the gain that explains most of it.
 
     Both [..., samples]; channels share the gain -> [samples]. The sound is taken as a ring.
@@ -223,7 +221,7 @@ def kept(clean: Floats | Sound, distorted: Floats | Sound, window: int = 1024) -
     return gain
 
 
-def _as_long(sound: Sound, length: int) -> Sound:
+def _pad_to(sound: Sound, length: int) -> Sound:
     return np.pad(sound, (0, length - len(sound)))
 
 
@@ -251,12 +249,12 @@ def _band_gain(hz: Floats, low: float, high: float) -> Floats:
     return gain
 
 
-def _times(seconds: float) -> Floats:
+def _time_axis(seconds: float) -> Floats:
     return np.arange(int(seconds * SAMPLE_RATE)) / SAMPLE_RATE
 
 
-def _noise(drawn: Drawn, samples: int) -> Floats:
-    return drawn.standard_normal(samples)
+def _noise(rng: Rng, samples: int) -> Floats:
+    return rng.standard_normal(samples)
 
 
 def _band(sound: Floats, low: float, high: float | None) -> Floats:
@@ -268,7 +266,7 @@ def _band(sound: Floats, low: float, high: float | None) -> Floats:
     return filtered
 
 
-def _ended(sound: Floats, samples: int) -> Sound:
+def _fade_out(sound: Floats, samples: int) -> Sound:
     """Faded to zero over its last samples."""
     return (sound * np.minimum(1, (len(sound) - np.arange(len(sound))) / samples)).astype(
         np.float32

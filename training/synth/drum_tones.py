@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from loopwright.model.pocket.bodies import BODIES, BODIES_PER_OCTAVE, LOWEST_BODY_HZ
 from loopwright.model.pocket.layers import FINE_HOP
-from training.synth.drum_sounds import BODY_HOP, Floats, Sine, kept
+from training.synth.drum_sounds import BODY_HOP, Floats, Sine, distortion_gain
 from training.synth.drums import Hit, Take
 
 STILL_FALLING = 0.04
@@ -32,7 +32,7 @@ def drum_tones(take: Take, steps: int) -> Floats:
         since = (centres - hit.at) % samples
         for sine in hit.drum.body:
             _add(power, since, sine, hit)
-    gain = kept(take.clean, take.audio)[centres % samples]
+    gain = distortion_gain(take.clean, take.audio)[centres % samples]
     heard: Floats = power * np.square(gain)[:, None]
     return heard
 

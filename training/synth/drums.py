@@ -13,7 +13,7 @@ import scipy.signal
 from numpy.typing import NDArray
 
 from training.synth import drum_sounds as sounds
-from training.synth.drum_sounds import KITS, PERCUSSION, SAMPLE_RATE, Drawn, Drum, Floats, Kit
+from training.synth.drum_sounds import KITS, PERCUSSION, SAMPLE_RATE, Rng, Drum, Floats, Kit
 from training.synth.genres import BY_NAME, STEPS, Genre, chances
 
 Stereo = NDArray[np.float32]
@@ -47,14 +47,14 @@ def draw_drums(
     """A score at random; what is given stays so."""
     from training.synth.genres import GENRES
 
-    drawn = np.random.default_rng([1, seed])
+    rng = np.random.default_rng([1, seed])
     shares = np.array([one.share for one in GENRES])
-    genre = genre or GENRES[drawn.choice(len(GENRES), p=shares / shares.sum())]
-    bpm = bpm or float(drawn.integers(genre.bpm[0], genre.bpm[1] + 1))
-    swings = genre.swing * drawn.uniform(0.3, 1) * (drawn.random() < 0.5)
-    kit = str(drawn.choice(list(KITS))) if drawn.random() < 0.15 else str(drawn.choice(genre.kits))
-    only = ELEMENTS_ALONE[drawn.integers(len(ELEMENTS_ALONE))] if drawn.random() < 0.12 else ()
-    drive, bright, dense, space = drawn.uniform(0, 1, 4)
+    genre = genre or GENRES[rng.choice(len(GENRES), p=shares / shares.sum())]
+    bpm = bpm or float(rng.integers(genre.bpm[0], genre.bpm[1] + 1))
+    swings = genre.swing * rng.uniform(0.3, 1) * (rng.random() < 0.5)
+    kit = str(rng.choice(list(KITS))) if rng.random() < 0.15 else str(rng.choice(genre.kits))
+    only = ELEMENTS_ALONE[rng.integers(len(ELEMENTS_ALONE))] if rng.random() < 0.12 else ()
+    drive, bright, dense, space = rng.uniform(0, 1, 4)
     return DrumScore(
         seed, genre.name, bpm, 2 if bpm < 90 else 4, kit, swings if swing is None else swing,
         drive, bright, dense, space, only,
@@ -121,12 +121,12 @@ class _Tape:
 
 def render_drums(score: DrumScore) -> Stereo:
     """The loop's audio, [2, samples], at LOUDNESS."""
-    return played(score).audio
+    return play(score).audio
 
 
-def played(score: DrumScore) -> Take:
+def play(score: DrumScore) -> Take:
     """The loop's audio, and all that it is made of."""
-    drawn, genre, kit = (
+    rng, genre, kit = (
         np.random.default_rng([2, score.seed]),
         BY_NAME[score.genre],
         KITS[score.kit],
@@ -137,61 +137,59 @@ def played(score: DrumScore) -> Take:
         own = np.random.default_rng([3, score.seed, ELEMENTS.index(element)])
         if not score.only or element in score.only:
             play(own, dry if element == "kick" else wet, score, genre, kit)
-    clean = _darkened(dry.audio() + _in_room(drawn, wet.audio(), score.space), score, kit)
+    clean = _darkened(dry.audio() + _in_room(rng, wet.audio(), score.space), score, kit)
     return Take((*dry.hits, *wet.hits), clean, _levelled(_driven(clean, score.drive)))
 
 
-def _bars(drawn: Drawn, score: DrumScore, pattern: str, *, vary: float = 0.35) -> NDArray[np.bool_]:
+def _bars(rng: Rng, score: DrumScore, pattern: str, *, vary: float = 0.35) -> NDArray[np.bool_]:
     """[bars * STEPS]: two bars in turn, the second sometimes another draw of the same chances."""
     likely = np.clip(np.array(chances(pattern)), 0, 1)
     likely = np.where(likely < 1, likely * (0.35 + 1.1 * score.dense), 1.0)
-    first = drawn.random(STEPS) < likely
-    second = drawn.random(STEPS) < likely if drawn.random() < vary else first
+    first = rng.random(STEPS) < likely
+    second = rng.random(STEPS) < likely if rng.random() < vary else first
     return np.concatenate([second if bar % 2 else first for bar in range(score.bars)])
 
 
-def _kick(drawn: Drawn, tape: _Tape, score: DrumScore, genre: Genre, kit: Kit) -> None:
-    sound, gain = sounds.kick(drawn, kit, score.drive), drawn.uniform(0.8, 1.0)
-    for step in np.flatnonzero(_bars(drawn, score, genre.kick)):
+def _kick(rng: Rng, tape: _Tape, score: DrumScore, genre: Genre, kit: Kit) -> None:
+    sound, gain = sounds.kick(rng, kit, score.drive), rng.uniform(0.8, 1.0)
+    for step in np.flatnonzero(_bars(rng, score, genre.kick)):
         tape.hit(sound, int(step), gain * (1 if step % 4 == 0 else 0.85))
 
 
-def _snare(drawn: Drawn, tape: _Tape, score: DrumScore, genre: Genre, kit: Kit) -> None:
-    claps = drawn.random() < genre.claps
-    sound = sounds.clap(drawn, kit, score.drive) if claps else sounds.snare(drawn, kit, score.drive)
-    if drawn.random() < 0.2:
-        sound = sounds.together(sound, sounds.clap(drawn, kit, score.drive), 0.6)
-    hits, gain = _bars(drawn, score, genre.snare), drawn.uniform(0.5, 0.8)
-    if genre.name == "techno" and "snare" not in score.only and drawn.random() < 0.3:
+def _snare(rng: Rng, tape: _Tape, score: DrumScore, genre: Genre, kit: Kit) -> None:
+    claps = rng.random() < genre.claps
+    sound = sounds.clap(rng, kit, score.drive) if claps else sounds.snare(rng, kit, score.drive)
+    if rng.random() < 0.2:
+        sound = sounds.layer(sound, sounds.clap(rng, kit, score.drive), 0.6)
+    hits, gain = _bars(rng, score, genre.snare), rng.uniform(0.5, 0.8)
+    if genre.name == "techno" and "snare" not in score.only and rng.random() < 0.3:
         hits[:] = False
     for hit in np.flatnonzero(hits):
         tape.hit(sound, int(hit), gain)
-    if drawn.random() < 0.25 * (0.5 + score.dense):  # a fill on the last beat
+    if rng.random() < 0.25 * (0.5 + score.dense):  # a fill on the last beat
         for step in range(len(hits) - 4, len(hits)):
-            if drawn.random() < 0.6 and not hits[step]:
+            if rng.random() < 0.6 and not hits[step]:
                 tape.hit(sound, step, gain * 0.5)
 
 
-def _hats(drawn: Drawn, tape: _Tape, score: DrumScore, genre: Genre, kit: Kit) -> None:
+def _hats(rng: Rng, tape: _Tape, score: DrumScore, genre: Genre, kit: Kit) -> None:
     closed, ringing = (
-        sounds.hat(drawn, kit, score.drive),
-        sounds.hat(drawn, kit, score.drive, is_open=True),
+        sounds.hat(rng, kit, score.drive),
+        sounds.hat(rng, kit, score.drive, is_open=True),
     )
-    closed_hits, open_hits = _bars(drawn, score, genre.hat), _bars(drawn, score, genre.open_hat)
-    if drawn.random() < 0.35:
+    closed_hits, open_hits = _bars(rng, score, genre.hat), _bars(rng, score, genre.open_hat)
+    if rng.random() < 0.35:
         closed_hits[::2] = True
     accents = np.tile(
-        [1, 0.55, 0.8, 0.55] if drawn.random() < 0.7 else [0.7, 0.5, 1, 0.5], 4 * score.bars
+        [1, 0.55, 0.8, 0.55] if rng.random() < 0.7 else [0.7, 0.5, 1, 0.5], 4 * score.bars
     )
     gain, ringing_gain, pan = (
-        drawn.uniform(0.2, 0.42),
-        drawn.uniform(0.2, 0.38),
-        drawn.uniform(-0.3, 0.3),
+        rng.uniform(0.2, 0.42),
+        rng.uniform(0.2, 0.38),
+        rng.uniform(-0.3, 0.3),
     )
     rolls = (
-        set(drawn.choice(len(closed_hits), drawn.integers(1, 3) * score.bars))
-        if genre.rolls
-        else set()
+        set(rng.choice(len(closed_hits), rng.integers(1, 3) * score.bars)) if genre.rolls else set()
     )
     for step in range(len(closed_hits)):
         if open_hits[step]:
@@ -202,28 +200,28 @@ def _hats(drawn: Drawn, tape: _Tape, score: DrumScore, genre: Genre, kit: Kit) -
                 tape.hit(closed, step + part, gain * 0.6, pan)
 
 
-def _percussion(drawn: Drawn, tape: _Tape, score: DrumScore, genre: Genre, kit: Kit) -> None:
+def _percussion(rng: Rng, tape: _Tape, score: DrumScore, genre: Genre, kit: Kit) -> None:
     alone = score.only == ("percussion",) or "percussion" in score.only
-    pattern = "4243424342434243" if alone or drawn.random() < 0.15 else genre.percussion
+    pattern = "4243424342434243" if alone or rng.random() < 0.15 else genre.percussion
     for _ in range(3 if alone else 2):
-        name = str(drawn.choice(list(PERCUSSION)))
+        name = str(rng.choice(list(PERCUSSION)))
         sound, gain, pan = (
-            PERCUSSION[name](drawn, kit, score.drive),
-            drawn.uniform(0.2, 0.45),
-            drawn.uniform(-0.6, 0.6),
+            PERCUSSION[name](rng, kit, score.drive),
+            rng.uniform(0.2, 0.45),
+            rng.uniform(-0.6, 0.6),
         )
-        for step in np.flatnonzero(_bars(drawn, score, pattern)):
-            tape.hit(sound, int(step), gain * drawn.uniform(0.7, 1), pan)
+        for step in np.flatnonzero(_bars(rng, score, pattern)):
+            tape.hit(sound, int(step), gain * rng.uniform(0.7, 1), pan)
 
 
-def _in_room(drawn: Drawn, audio: Stereo, space: float) -> Stereo:
+def _in_room(rng: Rng, audio: Stereo, space: float) -> Stereo:
     """With a reverberation of noise that falls by 60 dB; none below a third of the scale. Wraps around the loop."""
     if space < 0.33:
         return audio
     seconds, wet = 0.2 + 1.6 * (space - 0.33), 0.05 + 0.45 * (space - 0.33)
     count = min(audio.shape[1], int(seconds * SAMPLE_RATE))
     t = np.arange(count) / SAMPLE_RATE
-    response = drawn.standard_normal((2, count)) * np.exp(-t * 6.9 / seconds) * (t > 0.008)
+    response = rng.standard_normal((2, count)) * np.exp(-t * 6.9 / seconds) * (t > 0.008)
     response[:, 1:] = 0.6 * response[:, 1:] + 0.4 * response[:, :-1]
     response *= wet / np.sqrt((response**2).sum(1, keepdims=True))
     spectrum = scipy.fft.rfft(audio) * scipy.fft.rfft(response.astype(np.float32), n=audio.shape[1])

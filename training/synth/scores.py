@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from training.synth.drum_sounds import Drawn
+from training.synth.drum_sounds import Rng
 from training.synth.genres import STEPS
-from training.synth.instruments import BASSES, CHORDS, MELODIC, SUSTAINED, Patch, brightened
+from training.synth.instruments import BASSES, CHORDS, MELODIC, SUSTAINED, Patch, brighten
 
 MINOR, MAJOR = (0, 2, 3, 5, 7, 8, 10), (0, 2, 4, 5, 7, 9, 11)
 PROGRESSIONS = (
@@ -57,21 +57,21 @@ class Harmony:
         return lowest + self.root + 12 * (degree // 7) + scale[degree % 7]
 
 
-def draw_harmony(drawn: Drawn) -> Harmony:
+def draw_harmony(rng: Rng) -> Harmony:
     """A key and a progression."""
     return Harmony(
-        int(drawn.integers(12)),
-        bool(drawn.random() < 0.65),
-        PROGRESSIONS[drawn.integers(len(PROGRESSIONS))],
+        int(rng.integers(12)),
+        bool(rng.random() < 0.65),
+        PROGRESSIONS[rng.integers(len(PROGRESSIONS))],
     )
 
 
 def bass_part(
-    drawn: Drawn, name: str, harmony: Harmony, bars: int, traits: tuple[float, float, float]
+    rng: Rng, name: str, harmony: Harmony, bars: int, traits: tuple[float, float, float]
 ) -> Part:
     """traits: bright, dense, space, each 0…1."""
     bright, dense, space = traits
-    pattern = _bass_pattern(drawn, name, dense)
+    pattern = _bass_pattern(rng, name, dense)
     notes = []
     for bar in range(bars):
         degree = harmony.degrees[bar % len(harmony.degrees)]
@@ -79,18 +79,18 @@ def bass_part(
             pitch = _folded(
                 harmony.pitch(24, degree % 7 + above), 24 + 12 * (name == "acid"), HIGHEST_BASS
             )
-            accent = 1.0 if drawn.random() < 0.7 else 1.3
+            accent = 1.0 if rng.random() < 0.7 else 1.3
             notes.append(Note(bar * STEPS + step, steps, pitch, accent))
     return Part(
         name,
-        brightened(BASSES[name](drawn), bright),
+        brighten(BASSES[name](rng), bright),
         tuple(notes),
         1.0,
         max(0.0, space - 0.6) * 0.5,
     )
 
 
-def _bass_pattern(drawn: Drawn, name: str, dense: float) -> list[tuple[int, float, int]]:
+def _bass_pattern(rng: Rng, name: str, dense: float) -> list[tuple[int, float, int]]:
     """(step, steps, degrees above the chord's root), for a bar."""
     if name == "sub":
         patterns = (
@@ -99,36 +99,36 @@ def _bass_pattern(drawn: Drawn, name: str, dense: float) -> list[tuple[int, floa
             [(0, 3, 0), (3, 5, 0), (10, 3, 4)],
             [(0, 15, 0)],
         )
-        return list(patterns[drawn.integers(4)])
+        return list(patterns[rng.integers(4)])
     if name == "reese":
         return (
-            [(0, 8, 0), (8, 4, 0), (12, 4, int(drawn.choice([0, -1, 1])))]
-            if drawn.random() < 0.7
+            [(0, 8, 0), (8, 4, 0), (12, 4, int(rng.choice([0, -1, 1])))]
+            if rng.random() < 0.7
             else [(0, 15, 0)]
         )
     if name == "acid":
         chosen = [
-            (step, 1.0, int(drawn.choice([0, 0, 0, 7, 2, 4])))
+            (step, 1.0, int(rng.choice([0, 0, 0, 7, 2, 4])))
             for step in range(16)
-            if drawn.random() < 0.4 + 0.6 * dense
+            if rng.random() < 0.4 + 0.6 * dense
         ]
         return chosen or [(0, 1, 0)]
-    return _riff(drawn, dense)
+    return _riff(rng, dense)
 
 
-def _riff(drawn: Drawn, dense: float) -> list[tuple[int, float, int]]:
+def _riff(rng: Rng, dense: float) -> list[tuple[int, float, int]]:
     """Off-beats, all but the beats, eighths or something of its own."""
-    which = drawn.integers(4)
+    which = rng.integers(4)
     if which == 0:
         return [(step, 2, 0) for step in (2, 6, 10, 14)]
     if which == 1:
-        return [(step, 1, int(drawn.choice([0, 0, 7]))) for step in range(16) if step % 4]
+        return [(step, 1, int(rng.choice([0, 0, 7]))) for step in range(16) if step % 4]
     if which == 2:
         return [(step, 2, 0) for step in range(0, 16, 2)]
     chosen = [
-        (step, float(drawn.choice([1, 2])), int(drawn.choice([0, 0, 4, 7, 2])))
+        (step, float(rng.choice([1, 2])), int(rng.choice([0, 0, 4, 7, 2])))
         for step in range(0, 16, 2)
-        if drawn.random() < 0.4 + 0.55 * dense
+        if rng.random() < 0.4 + 0.55 * dense
     ]
     return chosen or [(0, 2, 0)]
 
@@ -140,30 +140,30 @@ _CHORD_RHYTHMS: tuple[tuple[tuple[int, int], ...], ...] = (
 
 
 def chord_part(
-    drawn: Drawn, name: str, harmony: Harmony, bars: int, traits: tuple[float, float, float]
+    rng: Rng, name: str, harmony: Harmony, bars: int, traits: tuple[float, float, float]
 ) -> Part:
     """Chords, or a melody for the instruments that play one. traits: bright, dense, space, each 0…1."""
     bright, dense, space = traits
     notes = (
-        _melody(drawn, name, harmony, bars, dense)
+        _melody(rng, name, harmony, bars, dense)
         if name in MELODIC
-        else _chords(drawn, name, harmony, bars, dense)
+        else _chords(rng, name, harmony, bars, dense)
     )
-    dry = name in SUSTAINED or drawn.random() < 0.6
-    patch = brightened(CHORDS[name](drawn), bright)
+    dry = name in SUSTAINED or rng.random() < 0.6
+    patch = brighten(CHORDS[name](rng), bright)
     return Part(
-        name, patch, notes, 1.0, max(0.0, space - 0.15), 0.0 if dry else drawn.uniform(0.2, 0.4)
+        name, patch, notes, 1.0, max(0.0, space - 0.15), 0.0 if dry else rng.uniform(0.2, 0.4)
     )
 
 
-def _chords(drawn: Drawn, name: str, harmony: Harmony, bars: int, dense: float) -> tuple[Note, ...]:
+def _chords(rng: Rng, name: str, harmony: Harmony, bars: int, dense: float) -> tuple[Note, ...]:
     rhythms = len(_CHORD_RHYTHMS)
     sort = (
         0
         if name in SUSTAINED
-        else int(np.clip(drawn.normal(dense * (rhythms - 1), 1.5), 0, rhythms - 1))
+        else int(np.clip(rng.normal(dense * (rhythms - 1), 1.5), 0, rhythms - 1))
     )
-    seventh = drawn.random() < 0.4
+    seventh = rng.random() < 0.4
     notes = []
     for bar in range(bars):
         degree = harmony.degrees[bar % len(harmony.degrees)]
@@ -174,24 +174,24 @@ def _chords(drawn: Drawn, name: str, harmony: Harmony, bars: int, dense: float) 
         }
         for step, steps in _CHORD_RHYTHMS[sort]:
             notes += [
-                Note(bar * STEPS + step, steps, pitch, drawn.uniform(0.85, 1))
+                Note(bar * STEPS + step, steps, pitch, rng.uniform(0.85, 1))
                 for pitch in sorted(pitches)
             ]
     return tuple(notes)
 
 
-def _melody(drawn: Drawn, name: str, harmony: Harmony, bars: int, dense: float) -> tuple[Note, ...]:
+def _melody(rng: Rng, name: str, harmony: Harmony, bars: int, dense: float) -> tuple[Note, ...]:
     steps_each = {"arpeggio": 1, "bell": 2, "lead": 2, "flute": 3}[name]
-    heard = drawn.random(16) < (0.55 + 0.45 * dense if name == "arpeggio" else 0.25 + 0.4 * dense)
+    heard = rng.random(16) < (0.55 + 0.45 * dense if name == "arpeggio" else 0.25 + 0.4 * dense)
     heard[0] = True
-    tones, lowest = drawn.integers(0, 6, 16), 48 if name == "arpeggio" else 60
+    tones, lowest = rng.integers(0, 6, 16), 48 if name == "arpeggio" else 60
     notes = []
     for bar in range(bars):
         degree = harmony.degrees[bar % len(harmony.degrees)]
         for step in np.flatnonzero(heard):
             above = (0, 2, 4)[tones[step] % 3] + 7 * (tones[step] // 3)
             pitch = _folded(harmony.pitch(lowest, degree + int(above)), lowest, lowest + 23)
-            notes.append(Note(bar * STEPS + int(step), steps_each, pitch, drawn.uniform(0.8, 1)))
+            notes.append(Note(bar * STEPS + int(step), steps_each, pitch, rng.uniform(0.8, 1)))
     return tuple(notes)
 
 
