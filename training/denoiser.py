@@ -18,7 +18,7 @@ from loopwright.model.pocket.denoiser import Denoiser
 from training.drum_codec import DRUM_CHANNELS
 from training.latents import CHANNELS, read, shards, statistics
 from training.loops import Loop, draw_loop
-from training.stage import Stage, use_one_thread, scaled, start_from
+from training.stage import Stage, scaled, start_from, use_one_thread
 from training.words import VOCABULARY_SIZE, caption
 
 SHAPE = {

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from loopwright.model.pocket.bodies import MATCH_REACH, BodyDecoder, decode_controls
 from loopwright.model.pocket.layers import FINE_HOP, FINE_PER_LATENT, HOP
 from training.drum_codec import DRUM_CHANNELS, SILENT_SHARE, DrumCodec
-from training.stage import Stage, progress, load_weights, use_one_thread, scaled
+from training.stage import Stage, load_weights, progress, scaled, use_one_thread
 from training.synth.drum_tones import drum_tones
 from training.synth.drums import Take, draw_drums, play
 

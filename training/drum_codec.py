@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from loopwright.model.pocket.drums import DrumDecoder
 from loopwright.model.pocket.encoder import Encoder
 from training.spectral import SIZES, SpectralDistance
-from training.stage import STATE, Stage, progress, load_weights, use_one_thread, scaled
+from training.stage import STATE, Stage, load_weights, progress, scaled, use_one_thread
 from training.synth.drums import draw_drums, render_drums
 
 DRUM_CHANNELS = 24

@@ -21,9 +21,9 @@ from loopwright.model.pocket.tones import CONTROLS, NOTES, ROLL_CHANNELS
 from training.drum_codec import DRUM_CHANNELS
 from training.latents import Teachers, statistics
 from training.loops import draw_loop, ducking, loop_controls, silence, tonal_audio
-from training.stage import STATE, Stage, progress, use_one_thread, scaled, start_from
+from training.stage import STATE, Stage, progress, scaled, start_from, use_one_thread
 from training.synth.drums import draw_drums, render_drums
-from training.tone_codec import losses_of, recall_and_precision, decoder_targets
+from training.tone_codec import decoder_targets, losses_of, recall_and_precision
 
 DRUM_LOOPS, TONAL_LOOPS = scaled(400), scaled(900)
 DRUM_SEED, TONAL_SEED = 4_000_000, 5_000_000

@@ -18,7 +18,7 @@ from loopwright.model.pocket.layers import FINE_PER_LATENT, HOP
 from loopwright.model.pocket.tones import ROLL_CHANNELS, TONE_CHANNELS
 from training.drum_codec import DRUM_CHANNELS, DrumCodec
 from training.loops import Loop, draw_loop, drum_audio, loop_controls
-from training.stage import STATE, load_weights, use_one_thread, scaled
+from training.stage import STATE, load_weights, scaled, use_one_thread
 from training.tone_codec import FRAMES, ToneCodec, decoder_targets
 
 SHARD = 50

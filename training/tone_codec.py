@@ -24,11 +24,11 @@ from loopwright.model.pocket.tones import (
     TIMBRE,
     TIMBRE_CHANNELS,
     ToneDecoder,
-    split_registers,
     split_controls,
+    split_registers,
 )
 from training.loops import draw_loop, loop_controls, silence
-from training.stage import Stage, progress, use_one_thread, scaled, start_from
+from training.stage import Stage, progress, scaled, start_from, use_one_thread
 from training.synth.tones import Controls
 
 LOOPS = scaled(2000)

@@ -12,7 +12,7 @@ from training.measures import in_key, peaks_found
 from training.synth.drums import ELEMENTS, draw_drums, render_drums
 from training.synth.genres import BY_NAME, GENRES, STEPS, chances
 from training.synth.instruments import BASSES, CHORDS
-from training.tone_codec import roll, strikes, decoder_targets
+from training.tone_codec import decoder_targets, roll, strikes
 from training.words import PITCHED, TOKENS, VOCABULARY, VOCABULARY_SIZE, caption
 
 from loopwright.model.pocket.layers import FINE_HOP

@@ -13,7 +13,7 @@ import scipy.signal
 from numpy.typing import NDArray
 
 from training.synth import drum_sounds as sounds
-from training.synth.drum_sounds import KITS, PERCUSSION, SAMPLE_RATE, Rng, Drum, Floats, Kit
+from training.synth.drum_sounds import KITS, PERCUSSION, SAMPLE_RATE, Drum, Floats, Kit, Rng
 from training.synth.genres import BY_NAME, STEPS, Genre, chances
 
 Stereo = NDArray[np.float32]
