@@ -1,6 +1,6 @@
-"""Stage `drum_bodies`: which oscillators ring in drums, given the drum teacher's latents, which stay as they are.
+"""Stage `drum_bodies`: trains the oscillators of drums on the drum teacher's latents, kept fixed.
 
-Its targets are what the synthesiser knows of its own hits; no sound is made or compared.
+The targets come from the synthesiser's own hits; no sound is made or compared.
 """
 
 from __future__ import annotations
@@ -23,33 +23,40 @@ from training.synth.drums import Take, draw_drums, play
 LOOPS = scaled(1700)
 FIRST_SEED = 1_000_000
 FRAMES = 176
-"""Latent frames of a loop that are learnt from, from somewhere within it on."""
+"""Latent frames kept of a loop, from a random start."""
 CROP = 56
 BATCH_SIZE = 16
 STEPS = scaled(2400)
 RATE = 1.5e-3
 QUIETEST, QUIETEST_SHARE = 4e-3, 0.03
-"""A body below either, the second against the loudest at that time, is none."""
+"""Amplitudes below which a body counts as absent: absolute, and as a share of the loudest."""
 
 
 class Bodies(nn.Module):
-    """The decoder of bodies, under the names its tensors have in the codec."""
+    """The decoder of bodies, with its tensors named as in the codec."""
 
     def __init__(self) -> None:
         super().__init__()
         self.decoder = nn.ModuleDict({"bodies": BodyDecoder(DRUM_CHANNELS)})
 
     def controls(self, latents: Tensor) -> Tensor:
-        """As the decoder's."""
+        """Predict controls as the decoder does."""
         bodies = self.decoder["bodies"]
         assert isinstance(bodies, BodyDecoder)
         return bodies.controls(latents)
 
 
 def decoder_targets(power: Tensor) -> Tensor:
-    """What the decoder should give, [..., steps, 2 * BODIES]: presence 0 or 1, log amplitudes. power: [..., steps, BODIES].
+    """Compute the targets of the body decoder from the powers of bodies.
 
-    The MATCH_REACH oscillators to either side of the right one are wanted as well; the decoder lets one of them ring.
+    The MATCH_REACH oscillators to either side of the right one are targets as well; the decoder
+    lets one of them ring.
+
+    Args:
+        power: [..., steps, BODIES].
+
+    Returns:
+        Presence, 0 or 1, then log amplitudes, [..., steps, 2 * BODIES].
     """
     level = (2 * power).sqrt()
     loudest = level.amax(-1, keepdim=True)
@@ -59,7 +66,12 @@ def decoder_targets(power: Tensor) -> Tensor:
 
 
 def losses_of(made: Tensor, target: Tensor) -> dict[str, Tensor]:
-    """The parts of the loss. made: as the decoder gives, target: as ``wanted`` gives, both [rows, steps, 2 * BODIES]."""
+    """Compute the parts of the loss.
+
+    Args:
+        made: Controls from the decoder, [batch, steps, 2 * BODIES].
+        target: Targets from ``decoder_targets``, the same shape.
+    """
     (presence, level), (is_there, target_level) = made.chunk(2, -1), target.chunk(2, -1)
     loud = is_there * torch.exp(target_level)
     weight = 1 + 8 * loud
@@ -74,7 +86,7 @@ def losses_of(made: Tensor, target: Tensor) -> dict[str, Tensor]:
 
 
 def recall_and_precision(made: Tensor, target: Tensor) -> dict[str, float]:
-    """Recall and precision of bodies, weighted by amplitude: an oscillator near the right one is right."""
+    """Compute recall and precision of bodies, weighted by amplitude, within MATCH_REACH."""
     (is_there, target_level), rings = target.chunk(2, -1), decode_controls(made)
     loud = is_there * torch.exp(target_level)
     found = F.max_pool1d((rings > 0).float(), 2 * MATCH_REACH + 1, 1, MATCH_REACH)
@@ -85,7 +97,7 @@ def recall_and_precision(made: Tensor, target: Tensor) -> dict[str, float]:
 
 
 class Bank:
-    """Loops as the mean and log variance of their latents, and as the powers of their bodies."""
+    """Loops, held as the mean and log variance of their latents and the powers of their bodies."""
 
     def __init__(self, codec: DrumCodec, first: int, count: int) -> None:
         rows = [
@@ -111,11 +123,9 @@ class Bank:
     def batch(
         self, rng: np.random.Generator, rows: int = BATCH_SIZE, crop: int = CROP
     ) -> tuple[Tensor, Tensor]:
-        """Latents, [rows, crop, DRUM_CHANNELS], and what is wanted of them, [rows, steps, 2 * BODIES]."""
-        loops, starts = (
-            rng.integers(len(self.mean), size=rows),
-            rng.integers(FRAMES - crop + 1, size=rows),
-        )
+        """Draw latents, [rows, crop, DRUM_CHANNELS], and targets, [rows, steps, 2 * BODIES]."""
+        loops = rng.integers(len(self.mean), size=rows)
+        starts = rng.integers(FRAMES - crop + 1, size=rows)
         cuts = [
             (int(loop), slice(start, start + crop))
             for loop, start in zip(loops, starts, strict=True)
@@ -133,7 +143,7 @@ class Bank:
 
 
 def main() -> None:
-    """Train it."""
+    """Train the body decoder."""
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--steps", type=int, default=STEPS)
     options.add_argument("--loops", type=int, default=LOOPS)
@@ -148,10 +158,9 @@ def main() -> None:
         latents, target = bank.batch(np.random.default_rng([11, step]))
         made = bodies.controls(latents)
         losses = losses_of(made, target)
-        said = {name: float(one.detach()) for name, one in losses.items()}
-        return torch.stack(list(losses.values())).sum(), said | recall_and_precision(
-            made.detach(), target
-        )
+        metrics = {name: float(loss.detach()) for name, loss in losses.items()}
+        total = torch.stack(list(losses.values())).sum()
+        return total, metrics | recall_and_precision(made.detach(), target)
 
     stage.run(loss_of)
 

@@ -1,9 +1,9 @@
-"""Stage `drum_codec`: an encoder and a decoder of drum loops.
+"""Stage `drum_codec`: trains an encoder and a decoder of drum loops.
 
-The encoder is only a teacher: it says what the latents of drums are, for the denoiser and for the encoder that ships.
-What rings in drums is learnt in a stage of its own, ``drum_bodies``, once the latents are settled. Then
-``drum_codec --decoder-only`` goes on with the decoder, as the stage `drum_decoder`, so that the spectrum leaves to the bodies
-what is theirs.
+The encoder is only a teacher: it defines the latents of drums, for the denoiser and for the encoder
+that ships. The bodies of drums are trained in a stage of their own, ``drum_bodies``, once the
+latents are final. Then ``drum_codec --decoder-only`` trains the decoder further, as the stage
+`drum_decoder`, so that the spectrum no longer contains what the bodies sound.
 """
 
 from __future__ import annotations
@@ -28,16 +28,17 @@ FIRST_SEED = 1_000_000
 CROP = 49152
 BATCH_SIZE = 3
 SILENT_SHARE = 0.05
-"""Of crops; loops without drums have silence's latents."""
+"""Share of silent crops; loops without drums have the latents of silence."""
 KL_WEIGHT = 1e-4
-"""A nat of latents against the spectral distance. Three times as much lets all but twelve dimensions collapse."""
+"""Weight of a nat against the spectral distance. At three times this weight, all but twelve
+dimensions collapse."""
 STEPS = scaled(3000)
 RATE = 8e-4
 DECODER_STEPS, DECODER_RATE = scaled(1250), 6e-4
 
 
 class DrumCodec(nn.Module):
-    """Both halves."""
+    """The drums' encoder and decoder."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -45,13 +46,17 @@ class DrumCodec(nn.Module):
         self.decoder = DrumDecoder(DRUM_CHANNELS)
 
     def encode(self, audio: Tensor) -> tuple[Tensor, Tensor]:
-        """audio: [rows, 2, samples] -> the latents' mean and log variance, each [rows, frames, DRUM_CHANNELS]."""
+        """Encode audio [batch, 2, samples] as a distribution.
+
+        Returns:
+            Mean and log variance, each [batch, frames, DRUM_CHANNELS].
+        """
         mean, log_variance = self.encoder(audio).chunk(2, -1)
         return mean, log_variance.clamp(-8, 2)
 
 
 class Crops:
-    """Random pieces of tiled loops, at random gains, some with left and right exchanged."""
+    """Random pieces of repeated loops at random gains, half of them with channels exchanged."""
 
     def __init__(self) -> None:
         self.loops = [
@@ -59,7 +64,7 @@ class Crops:
         ]
 
     def batch(self, rng: np.random.Generator) -> Tensor:
-        """[ROWS, 2, CROP]"""
+        """Draw audio, [BATCH_SIZE, 2, CROP]."""
         return torch.from_numpy(np.stack([self._crop(rng) for _ in range(BATCH_SIZE)]))
 
     def _crop(self, rng: np.random.Generator) -> NDArray[np.float32]:
@@ -79,13 +84,13 @@ def _as_int16(audio: NDArray[np.float32]) -> NDArray[np.int16]:
 
 
 def mid_and_side(audio: Tensor) -> Tensor:
-    """[rows, 2, samples], left and right -> mid and side."""
+    """Convert left and right to mid and side, [batch, 2, samples]."""
     left, right = audio.unbind(1)
     return torch.stack([(left + right) * 0.5, (left - right) * 0.5], 1)
 
 
 def prepare(codec: DrumCodec, crops: Crops) -> None:
-    """The features' mean and spread, once."""
+    """Measure the mean and deviation of the encoder's features."""
     rng = np.random.default_rng(0)
     with torch.no_grad():
         features = torch.cat([codec.encoder.features(crops.batch(rng)) for _ in range(16)]).flatten(
@@ -96,7 +101,7 @@ def prepare(codec: DrumCodec, crops: Crops) -> None:
 
 
 def start_codec(*, decoder_only: bool, crops: Crops) -> DrumCodec:
-    """A codec to train: a new one, or one whose encoder and bodies are learnt."""
+    """Return the codec to train: a new one, or one with trained encoder and bodies."""
     codec = DrumCodec()
     if decoder_only:
         codec.load_state_dict(load_weights("drum_codec") | load_weights("drum_bodies"))
@@ -108,10 +113,12 @@ def start_codec(*, decoder_only: bool, crops: Crops) -> DrumCodec:
 
 
 def main() -> None:
-    """Train it."""
+    """Train the codec, or only its decoder."""
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--steps", type=int)
-    options.add_argument("--decoder-only", action="store_true", help="the second half: see above")
+    options.add_argument(
+        "--decoder-only", action="store_true", help="train the decoder further, after drum_bodies"
+    )
     chosen = options.parse_args()
     use_one_thread(0)
     crops, distance = Crops(), SpectralDistance()

@@ -1,6 +1,7 @@
-"""Stage `tone_codec`: an encoder of controls (a teacher, it does not ship) and the decoder of tones.
+"""Stage `tone_codec`: trains the decoder of tones, and a teacher that encodes controls.
 
-It hears nothing: its data are the controls the synthesiser gives, exact and free of flicker.
+It uses no sound: its data are the synthesiser's controls, exact and free of flicker. The teacher
+does not ship.
 """
 
 from __future__ import annotations
@@ -39,22 +40,26 @@ CROP = 32
 BATCH_SIZE = 24
 SILENT_SHARE = 0.06
 QUIETEST, QUIETEST_SHARE = 2e-3, 0.03
-"""A note below either, the second against the loudest at that time, is none."""
+"""Amplitudes below which a note counts as absent: absolute, and as a share of the loudest."""
 STEPS = scaled(2500)
 RATE = 1.5e-3
 LOG_QUIETEST, FAINTEST = -6.2, 0.25
-"""A note's log level at QUIETEST, and what the roll says of it, so that it differs from silence."""
+"""A note's log level at QUIETEST, and its value in the roll, above that of silence."""
 STRIKE_RISE, RISING_STEPS, DIP = 0.25, 6, FINE_PER_LATENT // ROLLS
-"""Of a note's log level within two steps: it is struck then, unless it has been rising for less than so many steps;
-and the steps before a strike in which the roll has it silent, if it was not."""
+"""A strike is a rise of the log level by STRIKE_RISE within two steps, unless there was one in the
+RISING_STEPS before. The roll is silent for DIP steps before a strike."""
 TIMBRE_WEIGHT = 1e-3
-"""Of the timbre latents' squares, which keeps them small against the noise they are decoded with."""
+"""Weight of the timbre latents' squares, which keeps them small against the decoder's noise."""
 ROLL_NOISE, TIMBRE_NOISE = 0.08, 0.3
-"""The most that latents are off when the decoder sees them: what the denoiser makes is never quite right."""
+"""Maximum noise on latents in training: the denoiser's latents are never exact."""
 
 
 def decoder_targets(controls: Controls) -> Tensor:
-    """What the decoder should give, [steps, CONTROLS]: presence 0 or 1, log levels, log shares, widths 0…1."""
+    """Compute the targets of the tone decoder.
+
+    Returns:
+        Presence, 0 or 1, log levels, log shares, widths, 0 to 1: [steps, CONTROLS].
+    """
     level = torch.from_numpy(np.sqrt(2 * controls.power)).float()
     loudest = F.max_pool1d(level.amax(-1)[None, None], 3, 1, 1)[0, 0, :, None]
     presence = (level > torch.clamp(QUIETEST_SHARE * loudest, min=QUIETEST)).float()
@@ -66,7 +71,7 @@ def decoder_targets(controls: Controls) -> Tensor:
 
 
 def as_logits(controls: Tensor) -> Tensor:
-    """What ``wanted`` gives as a decoder that is right would give it: logits where there are probabilities."""
+    """Convert targets to the controls of a perfect decoder: probabilities become logits."""
     presence, rest, width = torch.split(
         controls, [NOTES, CONTROLS - NOTES - REGISTERS, REGISTERS], -1
     )
@@ -74,11 +79,17 @@ def as_logits(controls: Tensor) -> Tensor:
 
 
 def roll(controls: Tensor) -> Tensor:
-    """How loud every note is, ROLLS times a frame: [rows, steps, CONTROLS] -> [rows, frames, ROLL_CHANNELS], 0 to about 1.
+    """Compute the roll: how loud every note is, ROLLS times per frame, 0 to about 1.
 
-    The mean of as many steps, so that a note which begins within them is less loud. A note that is struck again is silent
-    before. Nothing is learned, and the formula is the same for all notes: a melody that is moved by a semitone is a roll
-    that is moved by one.
+    Loudness is a mean over steps, so a note that begins within them is less loud. A note that is
+    struck again is silent before. Nothing is learned, and the formula is the same for all notes: a
+    melody transposed by a semitone is a roll shifted by one.
+
+    Args:
+        controls: Targets, [batch, steps, CONTROLS].
+
+    Returns:
+        [batch, frames, ROLL_CHANNELS].
     """
     presence, level, *_ = split_controls(controls)
     loud = presence * (FAINTEST + (1 - FAINTEST) * (level - LOG_QUIETEST) / -LOG_QUIETEST)
@@ -88,7 +99,12 @@ def roll(controls: Tensor) -> Tensor:
 
 
 def strikes(presence: Tensor, level: Tensor) -> Tensor:
-    """1 at steps at which a note is struck, since it rises as no held note does; both [rows, steps, NOTES]."""
+    """Mark strikes with 1: steps at which a note rises as no held note does.
+
+    Args:
+        presence: 0 or 1, [batch, steps, NOTES].
+        level: Log levels, the same shape.
+    """
     before, after = F.pad(level, (0, 0, 1, 0))[:, :-1], F.pad(level, (0, 0, 0, 1))[:, 1:]
     before[:, 0], after[:, -1] = level[:, 0], level[:, -1]
     rises = presence * (torch.maximum(level, after) - before > STRIKE_RISE)
@@ -99,13 +115,13 @@ def strikes(presence: Tensor, level: Tensor) -> Tensor:
 
 
 def _just_before(struck: Tensor) -> Tensor:
-    """1 for the DIP steps before a strike: [rows, steps, NOTES] -> the same shape."""
+    """Mark the DIP steps before each strike with 1, [batch, steps, NOTES]."""
     later = F.pad(struck.transpose(1, 2), (0, DIP))
     return F.max_pool1d(later, DIP, 1)[..., 1:].transpose(1, 2)
 
 
 class TimbreEncoder(nn.Module):
-    """How notes sound: harmonics' shares and widths of the registers in which any do."""
+    """An encoder of timbre: harmonics' shares and widths of the registers that sound."""
 
     def __init__(self, width: int = 160) -> None:
         super().__init__()
@@ -115,7 +131,7 @@ class TimbreEncoder(nn.Module):
         self.output = nn.Linear(width, TIMBRE_CHANNELS)
 
     def forward(self, controls: Tensor) -> Tensor:
-        """[rows, steps, CONTROLS] -> [rows, frames, TIMBRE_CHANNELS]"""
+        """Encode targets [batch, steps, CONTROLS] as [batch, frames, TIMBRE_CHANNELS]."""
         presence, _, share, width = split_controls(controls)
         sounds = (split_registers(presence).amax(-1) > 0).float()
         given = torch.cat(
@@ -127,7 +143,7 @@ class TimbreEncoder(nn.Module):
 
 
 class ToneCodec(nn.Module):
-    """Both halves."""
+    """The timbre encoder and the decoder of tones."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -135,14 +151,17 @@ class ToneCodec(nn.Module):
         self.decoder = ToneDecoder()
 
     def encode(self, controls: Tensor) -> Tensor:
-        """[rows, steps, CONTROLS] -> [rows, frames, TONE_CHANNELS]"""
+        """Encode targets [batch, steps, CONTROLS] as [batch, frames, TONE_CHANNELS]."""
         return torch.cat([roll(controls), self.timbre(controls)], -1)
 
 
 def losses_of(made: Tensor, target: Tensor, missed: float = 1.0) -> dict[str, Tensor]:
-    """The parts of the loss. made: as the decoder gives, target: as ``wanted`` gives, both [rows, steps, CONTROLS].
+    """Compute the parts of the loss.
 
-    missed: how much worse it is to miss a note, against to hear one that is not there.
+    Args:
+        made: Controls from the decoder, [batch, steps, CONTROLS].
+        target: Targets from ``decoder_targets``, the same shape.
+        missed: Weight of a missed note against that of a false one.
     """
     presence, level, share, width = split_controls(made)
     is_there, target_level, target_share, target_width = split_controls(target)
@@ -167,7 +186,7 @@ def losses_of(made: Tensor, target: Tensor, missed: float = 1.0) -> dict[str, Te
 
 
 def recall_and_precision(made: Tensor, target: Tensor) -> dict[str, float]:
-    """Recall and precision of notes weighted by amplitude."""
+    """Compute recall and precision of notes, weighted by amplitude."""
     presence, level, *_ = split_controls(made)
     is_there, target_level, *_ = split_controls(target)
     found, loud, made_loud = (
@@ -183,8 +202,8 @@ def recall_and_precision(made: Tensor, target: Tensor) -> dict[str, float]:
     }
 
 
-def _off(latents: Tensor) -> Tensor:
-    """Noise as large as a row's luck will have it."""
+def _latent_noise(latents: Tensor) -> Tensor:
+    """Draw noise on latents, of a random strength per row."""
     most = torch.cat(
         [torch.full((ROLL_CHANNELS,), ROLL_NOISE), torch.full((TIMBRE_CHANNELS,), TIMBRE_NOISE)]
     )
@@ -192,7 +211,7 @@ def _off(latents: Tensor) -> Tensor:
 
 
 def control_bank(first: int, count: int) -> Tensor:
-    """Loops with tones, [count, steps, CONTROLS], in half precision."""
+    """Compute targets of loops with tones, [count, steps, CONTROLS], in half precision."""
     kinds = ("bass", "chords", "chords", "tones", "mix")
     steps = FRAMES * FINE_PER_LATENT
     loops = (draw_loop(first + number, kinds[number % len(kinds)]) for number in progress(count))
@@ -200,7 +219,11 @@ def control_bank(first: int, count: int) -> Tensor:
 
 
 def crops(bank: Tensor, rng: np.random.Generator) -> Tensor:
-    """[ROWS, CROP steps' worth, CONTROLS]: random pieces at random gains, a few of them silent."""
+    """Draw pieces at random gains, a few of them silent.
+
+    Returns:
+        [BATCH_SIZE, CROP * FINE_PER_LATENT, CONTROLS].
+    """
     quiet = decoder_targets(silence(CROP * FINE_PER_LATENT))
     rows = []
     for _ in range(BATCH_SIZE):
@@ -212,7 +235,7 @@ def crops(bank: Tensor, rng: np.random.Generator) -> Tensor:
 
 
 def main() -> None:
-    """Train it."""
+    """Train the codec of tones."""
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--steps", type=int, default=STEPS)
     options.add_argument(
@@ -229,13 +252,13 @@ def main() -> None:
     def loss_of(step: int) -> tuple[Tensor, Mapping[str, float]]:
         target = crops(bank, np.random.default_rng([7, step]))
         latents = codec.encode(target)
-        made = codec.decoder.controls(latents + _off(latents))
+        made = codec.decoder.controls(latents + _latent_noise(latents))
         losses = losses_of(made, target)
-        said = {name: float(one.detach()) for name, one in losses.items()}
+        metrics = {name: float(loss.detach()) for name, loss in losses.items()}
         large = latents[..., ROLL_CHANNELS:].square().mean()
         total = torch.stack(list(losses.values())).sum() + TIMBRE_WEIGHT * large
         return total, {
-            **said,
+            **metrics,
             "large": float(large.detach()),
             **recall_and_precision(made.detach(), target),
         }

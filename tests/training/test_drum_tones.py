@@ -79,7 +79,7 @@ def test_hats_and_silence_have_no_body() -> None:
     assert as_sound(np.zeros((8, BODIES))).max() == 0
 
 
-def test_all_that_is_wanted_rings_once() -> None:
+def test_each_target_rings_once() -> None:
     power = np.zeros((4, BODIES))
     power[:, [20, 90]] = 0.02
     presence, level = decoder_targets(torch.from_numpy(power).float()).chunk(2, -1)

@@ -1,4 +1,4 @@
-"""Training that is interrupted goes on where it was, and comes to the same."""
+"""Interrupted training resumes where it was, with the same result."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def train(stage: Stage, network: nn.Linear, last: int) -> None:
     stage.steps = of_all
 
 
-def test_two_halves_are_a_whole() -> None:
+def test_a_resumed_run_equals_an_uninterrupted_one() -> None:
     stage, network = start_stage(40)
     train(stage, network, 40)
     whole = {name: value.clone() for name, value in load_weights("small").items()}
@@ -65,7 +65,7 @@ def test_losses_are_logged_and_fall() -> None:
     assert losses[-1] < losses[0] / 4
 
 
-def test_what_ships_is_the_average() -> None:
+def test_the_average_of_the_weights_is_saved() -> None:
     stage, network = start_stage(30)
     train(stage, network, 30)
     assert not torch.equal(load_weights("small")["weight"], network.weight)

@@ -1,4 +1,4 @@
-"""The loops the embedded model learns from: do sounds, controls and words agree?"""
+"""The synthesised training loops: sounds, controls and words agree."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SAMPLES = 64 * 2048
 
 
 def as_sound(controls: torch.Tensor) -> np.ndarray:
-    """What the model's oscillators make of exact controls."""
+    """Sound exact controls with the model's oscillators."""
     presence, level, share, width = split_controls(controls[None])
     mid, side = ToneDecoder().sound(Tones(presence * torch.exp(level), torch.exp(share), width))[0]
     return torch.stack([mid + side, mid - side]).numpy()
@@ -32,7 +32,7 @@ def as_sound(controls: torch.Tensor) -> np.ndarray:
 
 @pytest.mark.parametrize("number", [11, 12, 13, 14])
 @pytest.mark.parametrize("kind", ["bass", "chords", "tones"])
-def test_controls_say_what_the_sound_is(kind: str, number: int) -> None:
+def test_controls_match_the_sound(kind: str, number: int) -> None:
     loop = draw_loop(number, kind)
     sound = tonal_audio(loop, SAMPLES)
     again = as_sound(decoder_targets(loop_controls(loop, SAMPLES // FINE_HOP)))
@@ -50,7 +50,7 @@ def test_tones_are_in_their_key() -> None:
         )
 
 
-def test_a_number_is_a_loop() -> None:
+def test_a_number_defines_a_loop() -> None:
     assert np.array_equal(
         drum_audio(draw_loop(3, "drums"), SAMPLES), drum_audio(draw_loop(3, "drums"), SAMPLES)
     )
@@ -70,7 +70,7 @@ def test_drums_are_whole_bars_on_the_grid(genre: str) -> None:
     assert share_on_grid(onsets(audio, 44100), 140.0, tolerance) > 0.9
 
 
-def test_genres_name_what_there_is() -> None:
+def test_genres_name_existing_patterns_and_instruments() -> None:
     for genre in GENRES:
         for pattern in (genre.kick, genre.snare, genre.hat, genre.open_hat, genre.percussion):
             assert len(chances(pattern)) == len(pattern) == STEPS
@@ -79,18 +79,18 @@ def test_genres_name_what_there_is() -> None:
         assert genre.name in TOKENS
 
 
-def test_captions_say_only_what_is_true() -> None:
+def test_captions_are_true() -> None:
     rng = np.random.default_rng(0)
     for number in range(300):
         loop = draw_loop(number)
-        said = {token for token in caption(loop, rng) if token not in {PAD, NULL}}
-        assert all(token < VOCABULARY_SIZE for token in said)
+        tokens = {token for token in caption(loop, rng) if token not in {PAD, NULL}}
+        assert all(token < VOCABULARY_SIZE for token in tokens)
         if loop.drums is None:
-            assert TOKENS["drums"] not in said
+            assert TOKENS["drums"] not in tokens
         if not loop.parts:
-            assert not said & {TOKENS[name] for name in ("bass", "chords", "tones", "piano")}
-            assert min(said, default=FIRST_WORD) >= FIRST_WORD  # drums have no key
-        missing = {one for one in ELEMENTS if TOKENS[f"without-{one}"] in said}
+            assert not tokens & {TOKENS[name] for name in ("bass", "chords", "tones", "piano")}
+            assert min(tokens, default=FIRST_WORD) >= FIRST_WORD  # drums have no key
+        missing = {one for one in ELEMENTS if TOKENS[f"without-{one}"] in tokens}
         assert not missing or (
             loop.drums and loop.drums.only and not missing & set(loop.drums.only)
         )
@@ -106,7 +106,7 @@ def test_every_instrument_is_pitched() -> None:
     assert not set(PITCHED) & {"drums", *ELEMENTS, *(genre.name for genre in GENRES)}
 
 
-def test_a_semitone_up_is_a_roll_moved_by_one() -> None:
+def test_transposing_by_a_semitone_shifts_the_roll_by_one() -> None:
     loop = draw_loop(21, "chords")
     (part,) = loop.parts
     up = replace(part, notes=tuple(replace(note, pitch=note.pitch + 1) for note in part.notes))
@@ -120,12 +120,12 @@ def test_a_semitone_up_is_a_roll_moved_by_one() -> None:
 
 
 def by_note(controls: torch.Tensor) -> torch.Tensor:
-    """The roll in the order of time, [times, NOTES]."""
+    """Compute the roll in the order of time, [times, NOTES]."""
     return roll(controls[None]).reshape(-1, NOTES)
 
 
 def held_note(struck_at: int) -> torch.Tensor:
-    """One that is there from the beginning, and half as loud again from a step on."""
+    """Make controls of a note that sounds from the beginning and is louder from a step on."""
     presence, level = torch.zeros(64, NOTES), torch.full((64, NOTES), -9.0)
     presence[:, 30], level[:, 30] = 1, -3.0
     level[struck_at:, 30] += 0.5

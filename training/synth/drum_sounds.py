@@ -1,7 +1,7 @@
-"""One hit of each drum, in six kits. Everything is sines, noise, envelopes, filters and distortion.
+"""Single drum hits in six kits, made of sines, noise, envelopes, filters and distortion.
 
-Times are in seconds, frequencies in Hz, levels around 1. ``Drawn`` is numpy's generator: each call makes a new drum.
-What rings in a drum below HIGHEST_BODY_HZ is also given as sines, since the formulas know them.
+Times are in seconds, frequencies in Hz, levels around 1. Each call draws a new drum from ``Rng``,
+numpy's generator. Sines below HIGHEST_BODY_HZ are also returned as such: the formulas know them.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ Floats = NDArray[np.float64]
 Rng = np.random.Generator
 
 BODY_HOP = 64
-"""Samples from one number of a sine to the next."""
+"""Samples between two values of a sine's course."""
 HIGHEST_BODY_HZ = 1000.0
 OVERTONES = (1, 3, 5, 7, 9)
-"""Of a sine that is distorted evenly."""
+"""Harmonics of a symmetrically distorted sine."""
 
 
 @dataclass(frozen=True)
 class Sine:
-    """hz, amplitude: from a hit's beginning on, every BODY_HOP samples."""
+    """A sine's frequency and amplitude, every BODY_HOP samples from the hit's beginning."""
 
     hz: Floats
     amplitude: Floats
@@ -36,7 +36,7 @@ class Sine:
 
 @dataclass(frozen=True)
 class Drum:
-    """One hit as sound, and the sines of its body, which are part of the sound."""
+    """A hit as sound, and the sines of its body, which are part of the sound."""
 
     sound: Sound
     body: tuple[Sine, ...] = ()
@@ -44,7 +44,10 @@ class Drum:
 
 @dataclass(frozen=True)
 class Kit:
-    """The ranges a kit's drums are drawn from: kick's length, end and start, its drive and click; snare; hats."""
+    """The ranges from which a kit's drums are drawn.
+
+    ``kick_hz`` is the kick's final frequency, ``kick_sweep`` its first; ``crush`` darkens the kit.
+    """
 
     kick_seconds: tuple[float, float]
     kick_hz: tuple[float, float]
@@ -59,19 +62,78 @@ class Kit:
 
 
 KITS = {
-    "808": Kit((0.5, 1.0), (40, 54), (90, 200), (1, 1.6), (0.02, 0.12), (170, 210), (0.5, 0.8), (7000, 8500), (0.7, 1)),
-    "909": Kit((0.25, 0.42), (45, 56), (180, 380), (1.2, 2.5), (0.15, 0.4), (180, 230), (0.7, 1.1), (6500, 8500), (0.3, 0.7)),
-    "acoustic": Kit((0.14, 0.28), (52, 68), (100, 190), (1, 1.5), (0.1, 0.3), (170, 240), (0.7, 1.2), (5500, 7500), (0.1, 0.4)),
-    "dusty": Kit(
-        (0.14, 0.28), (52, 66), (100, 180), (1.5, 3), (0.05, 0.2), (160, 220), (0.6, 1), (5000, 6500), (0.1, 0.4), crush=True,
+    "808": Kit(
+        kick_seconds=(0.5, 1.0),
+        kick_hz=(40, 54),
+        kick_sweep=(90, 200),
+        kick_drive=(1, 1.6),
+        click=(0.02, 0.12),
+        snare_hz=(170, 210),
+        snare_noise=(0.5, 0.8),
+        hat_hz=(7000, 8500),
+        hat_metal=(0.7, 1),
     ),
-    "electronic": Kit((0.2, 0.4), (42, 60), (160, 420), (1, 2), (0.1, 0.4), (190, 300), (0.5, 1.1), (6500, 9500), (0.4, 0.9)),
-    "industrial": Kit((0.25, 0.45), (44, 58), (200, 450), (3, 7), (0.2, 0.6), (150, 260), (0.8, 1.4), (5000, 8000), (0.5, 1)),
-}  # fmt: skip
+    "909": Kit(
+        kick_seconds=(0.25, 0.42),
+        kick_hz=(45, 56),
+        kick_sweep=(180, 380),
+        kick_drive=(1.2, 2.5),
+        click=(0.15, 0.4),
+        snare_hz=(180, 230),
+        snare_noise=(0.7, 1.1),
+        hat_hz=(6500, 8500),
+        hat_metal=(0.3, 0.7),
+    ),
+    "acoustic": Kit(
+        kick_seconds=(0.14, 0.28),
+        kick_hz=(52, 68),
+        kick_sweep=(100, 190),
+        kick_drive=(1, 1.5),
+        click=(0.1, 0.3),
+        snare_hz=(170, 240),
+        snare_noise=(0.7, 1.2),
+        hat_hz=(5500, 7500),
+        hat_metal=(0.1, 0.4),
+    ),
+    "dusty": Kit(
+        kick_seconds=(0.14, 0.28),
+        kick_hz=(52, 66),
+        kick_sweep=(100, 180),
+        kick_drive=(1.5, 3),
+        click=(0.05, 0.2),
+        snare_hz=(160, 220),
+        snare_noise=(0.6, 1),
+        hat_hz=(5000, 6500),
+        hat_metal=(0.1, 0.4),
+        crush=True,
+    ),
+    "electronic": Kit(
+        kick_seconds=(0.2, 0.4),
+        kick_hz=(42, 60),
+        kick_sweep=(160, 420),
+        kick_drive=(1, 2),
+        click=(0.1, 0.4),
+        snare_hz=(190, 300),
+        snare_noise=(0.5, 1.1),
+        hat_hz=(6500, 9500),
+        hat_metal=(0.4, 0.9),
+    ),
+    "industrial": Kit(
+        kick_seconds=(0.25, 0.45),
+        kick_hz=(44, 58),
+        kick_sweep=(200, 450),
+        kick_drive=(3, 7),
+        click=(0.2, 0.6),
+        snare_hz=(150, 260),
+        snare_noise=(0.8, 1.4),
+        hat_hz=(5000, 8000),
+        hat_metal=(0.5, 1),
+    ),
+}
 
 
 def kick(rng: Rng, kit: Kit, drive: float) -> Drum:
-    """A falling sine, distorted, and a click. drive: 0…1, how much harder than the kit's usual."""
+    """Make a kick: a falling sine, distorted, and a click. drive: 0 to 1, added to the kit's."""
     length, end, start = (
         rng.uniform(*kit.kick_seconds),
         rng.uniform(*kit.kick_hz),
@@ -88,7 +150,7 @@ def kick(rng: Rng, kit: Kit, drive: float) -> Drum:
 
 
 def snare(rng: Rng, kit: Kit, drive: float) -> Drum:
-    """Two sines and a band of noise."""
+    """Make a snare: two sines and a band of noise."""
     t = _time_axis(rng.uniform(0.16, 0.34))
     pitch, fall = rng.uniform(*kit.snare_hz), rng.uniform(0.03, 0.07)
     body = (
@@ -109,7 +171,7 @@ def snare(rng: Rng, kit: Kit, drive: float) -> Drum:
 
 
 def clap(rng: Rng, _kit: Kit, drive: float) -> Drum:
-    """Three short bursts and a longer one."""
+    """Make a clap: three short bursts of noise and a longer one."""
     t, gap, tail = (
         _time_axis(rng.uniform(0.18, 0.34)),
         rng.uniform(0.008, 0.012),
@@ -125,7 +187,7 @@ def clap(rng: Rng, _kit: Kit, drive: float) -> Drum:
 
 
 def rim(rng: Rng, _kit: Kit, _drive: float) -> Drum:
-    """A rim shot: two short sines and a tick."""
+    """Make a rim shot: two short sines and a tick."""
     t = _time_axis(rng.uniform(0.05, 0.1))
     tones = np.sin(2 * np.pi * rng.uniform(420, 600) * t) + np.sin(
         2 * np.pi * rng.uniform(1500, 1900) * t
@@ -135,7 +197,7 @@ def rim(rng: Rng, _kit: Kit, _drive: float) -> Drum:
 
 
 def hat(rng: Rng, kit: Kit, drive: float, *, is_open: bool = False) -> Drum:
-    """Six squares and noise above a cut-off; open ones ring."""
+    """Make a hi-hat: six square waves and noise above a cut-off; open ones ring."""
     length = rng.uniform(0.25, 0.5) if is_open else rng.uniform(0.04, 0.1)
     t, pitch = _time_axis(length), rng.uniform(320, 440)
     ratios = np.array([1.0, 1.34, 1.68, 1.97, 2.3, 2.9])
@@ -149,14 +211,14 @@ def hat(rng: Rng, kit: Kit, drive: float, *, is_open: bool = False) -> Drum:
 
 
 def shaker(rng: Rng, _kit: Kit, _drive: float) -> Drum:
-    """Noise that swells for 20 ms."""
+    """Make a shaker: noise that swells for 20 ms."""
     t = _time_axis(rng.uniform(0.08, 0.16))
     swell = np.minimum(1, t / 0.02)
     return Drum(_fade_out(_band(_noise(rng, len(t)), 4000, 10000) * swell * np.exp(-t / 0.03), 400))
 
 
 def tom(rng: Rng, _kit: Kit, _drive: float) -> Drum:
-    """A lower or higher tom, or a conga: a sine that falls a little."""
+    """Make a tom or a conga: a sine that falls a little."""
     length, pitch = rng.uniform(0.15, 0.35), rng.uniform(85, 380)
     t = _time_axis(length)
     tone = np.sin(2 * np.pi * (pitch * t + pitch * 0.5 * 0.03 * (1 - np.exp(-t / 0.03))))
@@ -168,7 +230,7 @@ def tom(rng: Rng, _kit: Kit, _drive: float) -> Drum:
 
 
 def cowbell(rng: Rng, _kit: Kit, _drive: float) -> Drum:
-    """Two squares through a band."""
+    """Make a cowbell: two square waves through a band-pass."""
     t = _time_axis(rng.uniform(0.15, 0.3))
     pitch = rng.uniform(500, 600)
     tones = np.sign(np.sin(2 * np.pi * pitch * t)) + np.sign(np.sin(2 * np.pi * pitch * 1.48 * t))
@@ -182,7 +244,7 @@ def cowbell(rng: Rng, _kit: Kit, _drive: float) -> Drum:
 
 
 def click_hit(rng: Rng, _kit: Kit, _drive: float) -> Drum:
-    """A wood block or a click: a very short high sine."""
+    """Make a wood block or a click: a very short high sine."""
     t = _time_axis(rng.uniform(0.06, 0.12))
     tone = np.sin(2 * np.pi * rng.uniform(1100, 2200) * t) * np.exp(-t / 0.012)
     return Drum(_fade_out(tone + 0.3 * _noise(rng, len(t)) * np.exp(-t / 0.005), 400))
@@ -194,7 +256,7 @@ PERCUSSION: dict[str, Callable[[Rng, Kit, float], Drum]] = {
 
 
 def layer(one: Drum, other: Drum, gain: float) -> Drum:
-    """Two drums as one hit: the first a little softer, the second at a gain."""
+    """Layer two drums as one hit: the first a little softer, the second at a gain."""
     length = max(len(one.sound), len(other.sound))
     sound = _pad_to(one.sound, length) * 0.8 + _pad_to(other.sound, length) * np.float32(gain)
     body = (
@@ -206,9 +268,15 @@ def layer(one: Drum, other: Drum, gain: float) -> Drum:
 
 
 def distortion_gain(clean: Floats | Sound, distorted: Floats | Sound, window: int = 1024) -> Floats:
-    """How loud a sound's parts are after a distortion, from moment to moment: the gain that explains most of it.
+    """Estimate the gain of a distortion over time, by least squares in a moving window.
 
-    Both [..., samples]; channels share the gain -> [samples]. The sound is taken as a ring.
+    Args:
+        clean: The sound before, [..., samples]; it is taken as a ring, and channels share the gain.
+        distorted: The sound after, the same shape.
+        window: Samples.
+
+    Returns:
+        [samples].
     """
     both = (
         (clean * distorted).reshape(-1, clean.shape[-1]).sum(0),
@@ -226,12 +294,12 @@ def _pad_to(sound: Sound, length: int) -> Sound:
 
 
 def _sine(hz: Floats, amplitude: Floats) -> Sine:
-    """Both at every sample."""
+    """Thin out a course that is given at every sample."""
     return Sine(hz[::BODY_HOP], amplitude[::BODY_HOP])
 
 
 def _distorted(hz: Floats, amplitude: Floats, gain: float, fade: int) -> tuple[Sine, ...]:
-    """A sine and its lower overtones after tanh(gain * sine) / tanh(gain)."""
+    """Return a sine and its lower overtones after tanh(gain * sine) / tanh(gain)."""
     angle, levels = (np.arange(64) + 0.5) * 2 * np.pi / 64, np.linspace(0, 1, 65)
     waves = np.tanh(gain * levels[:, None] * np.sin(angle)) / np.tanh(gain)
     faded = np.minimum(1, (len(hz) - np.arange(len(hz))) / fade)
@@ -243,7 +311,7 @@ def _distorted(hz: Floats, amplitude: Floats, gain: float, fade: int) -> tuple[S
 
 
 def _band_gain(hz: Floats, low: float, high: float) -> Floats:
-    """Of ``_band``, at some frequencies."""
+    """Compute the gain of ``_band`` at frequencies."""
     sections = scipy.signal.butter(2, (low, high), "band", fs=SAMPLE_RATE, output="sos")
     gain: Floats = np.abs(scipy.signal.sosfreqz(sections, hz, fs=SAMPLE_RATE)[1])
     return gain
@@ -258,7 +326,7 @@ def _noise(rng: Rng, samples: int) -> Floats:
 
 
 def _band(sound: Floats, low: float, high: float | None) -> Floats:
-    """Second-order Butterworth, high-pass or band-pass."""
+    """Apply a second-order Butterworth filter, high-pass or band-pass."""
     kind, edges = ("high", low) if high is None else ("band", (low, high))
     filtered: Floats = scipy.signal.sosfilt(
         scipy.signal.butter(2, edges, kind, fs=SAMPLE_RATE, output="sos"), sound
@@ -267,7 +335,7 @@ def _band(sound: Floats, low: float, high: float | None) -> Floats:
 
 
 def _fade_out(sound: Floats, samples: int) -> Sound:
-    """Faded to zero over its last samples."""
+    """Fade a sound to zero over its last samples."""
     return (sound * np.minimum(1, (len(sound) - np.arange(len(sound))) / samples)).astype(
         np.float32
     )

@@ -1,6 +1,7 @@
-"""A drum loop: a pattern drawn from its genre, played by a kit, in a room; and which words are true of it.
+"""Drum loops: a pattern drawn from a genre, played by a kit, in a room.
 
-The audio of a loop is whole bars, and what rings over its end is in its beginning, so it can be tiled.
+The audio of a loop is whole bars, and what rings over its end is in its beginning, so it can be
+repeated.
 """
 
 from __future__ import annotations
@@ -21,12 +22,18 @@ Stereo = NDArray[np.float32]
 
 ELEMENTS = ("kick", "snare", "hat", "percussion")
 LOUDNESS = 0.14
-"""Root mean square of every drum loop. Captions say nothing of loudness, so it does not vary."""
+"""Root mean square of every drum loop. No word means loudness, so it does not vary."""
 
 
 @dataclass(frozen=True)
 class DrumScore:
-    """Everything a drum loop is decided by. drive, bright, dense, space: 0…1. only: the elements heard; all if empty."""
+    """Everything that defines a drum loop.
+
+    Attributes:
+        swing: Delay of odd sixteenths, in sixteenths.
+        drive, bright, dense, space: Traits, each 0 to 1.
+        only: The elements that play; all if empty.
+    """
 
     seed: int
     genre: str
@@ -44,7 +51,7 @@ class DrumScore:
 def draw_drums(
     seed: int, genre: Genre | None = None, bpm: float | None = None, swing: float | None = None
 ) -> DrumScore:
-    """A score at random; what is given stays so."""
+    """Draw a score; arguments that are given are not drawn."""
     from training.synth.genres import GENRES
 
     rng = np.random.default_rng([1, seed])
@@ -56,19 +63,41 @@ def draw_drums(
     only = ELEMENTS_ALONE[rng.integers(len(ELEMENTS_ALONE))] if rng.random() < 0.12 else ()
     drive, bright, dense, space = rng.uniform(0, 1, 4)
     return DrumScore(
-        seed, genre.name, bpm, 2 if bpm < 90 else 4, kit, swings if swing is None else swing,
-        drive, bright, dense, space, only,
-    )  # fmt: skip
+        seed,
+        genre.name,
+        bpm,
+        2 if bpm < 90 else 4,
+        kit,
+        swings if swing is None else swing,
+        drive,
+        bright,
+        dense,
+        space,
+        only,
+    )
 
 
 ELEMENTS_ALONE: tuple[tuple[str, ...], ...] = (
-    ("hat",), ("percussion",), ("kick",), ("kick", "snare"), ("kick", "hat"), ("snare", "hat"), ("hat", "percussion"),
-)  # fmt: skip
+    ("hat",),
+    ("percussion",),
+    ("kick",),
+    ("kick", "snare"),
+    ("kick", "hat"),
+    ("snare", "hat"),
+    ("hat", "percussion"),
+)
+"""Combinations of elements for loops that do not use the whole kit."""
 
 
 @dataclass(frozen=True)
 class Hit:
-    """at: samples from the loop's start. gain: of the drum in both channels. pan: -1…1."""
+    """A drum hit in a loop.
+
+    Attributes:
+        at: Samples from the loop's start.
+        gain: Gain in both channels.
+        pan: -1 (left) to 1 (right).
+    """
 
     drum: Drum
     at: int
@@ -77,7 +106,7 @@ class Hit:
 
     @property
     def gains(self) -> Floats:
-        """Of left and right."""
+        """The gains of left and right."""
         angle = (self.pan + 1) * np.pi / 4
         gains: Floats = self.gain * np.sqrt(2) * np.array([np.cos(angle), np.sin(angle)])
         return gains
@@ -85,7 +114,12 @@ class Hit:
 
 @dataclass(frozen=True)
 class Take:
-    """A loop as it was played. clean: its audio before distortion and levelling, audio: after it, both [2, samples]."""
+    """A drum loop as it was played.
+
+    Attributes:
+        clean: Audio before distortion and levelling, [2, samples].
+        audio: Audio after it, [2, samples].
+    """
 
     hits: tuple[Hit, ...]
     clean: Stereo
@@ -93,7 +127,7 @@ class Take:
 
 
 class _Tape:
-    """Where hits are laid: a ring of whole bars."""
+    """A ring of whole bars on which hits are placed."""
 
     def __init__(self, score: DrumScore) -> None:
         self.samples = round(score.bars * 240 / score.bpm * SAMPLE_RATE)
@@ -102,13 +136,13 @@ class _Tape:
         self.hits: list[Hit] = []
 
     def hit(self, drum: Drum, step: float, gain: float, pan: float = 0.0) -> None:
-        """step: sixteenths from the start; odd ones are late by the swing. pan: -1…1."""
+        """Place a hit. step: sixteenths from the start; odd ones are late by the swing."""
         late = self.swing if step % 2 == 1 else 0.0
         at = round((step + late) * self.step) % self.samples
         self.hits.append(Hit(drum, at, gain, pan))
 
     def audio(self) -> Stereo:
-        """All hits, [2, samples]; what rings over the end is in the beginning."""
+        """Mix all hits, [2, samples]; what rings over the end is in the beginning."""
         audio = np.zeros((2, self.samples), np.float32)
         for hit in self.hits:
             sound, at = hit.drum.sound, hit.at
@@ -120,12 +154,12 @@ class _Tape:
 
 
 def render_drums(score: DrumScore) -> Stereo:
-    """The loop's audio, [2, samples], at LOUDNESS."""
+    """Render the loop's audio, [2, samples], at LOUDNESS."""
     return play(score).audio
 
 
 def play(score: DrumScore) -> Take:
-    """The loop's audio, and all that it is made of."""
+    """Render the loop's audio, and return the hits it is made of."""
     rng, genre, kit = (
         np.random.default_rng([2, score.seed]),
         BY_NAME[score.genre],
@@ -142,7 +176,7 @@ def play(score: DrumScore) -> Take:
 
 
 def _bars(rng: Rng, score: DrumScore, pattern: str, *, vary: float = 0.35) -> NDArray[np.bool_]:
-    """[bars * STEPS]: two bars in turn, the second sometimes another draw of the same chances."""
+    """Draw a pattern of two bars in turn, the second sometimes from a new draw: [bars * STEPS]."""
     likely = np.clip(np.array(chances(pattern)), 0, 1)
     likely = np.where(likely < 1, likely * (0.35 + 1.1 * score.dense), 1.0)
     first = rng.random(STEPS) < likely
@@ -215,7 +249,7 @@ def _percussion(rng: Rng, tape: _Tape, score: DrumScore, genre: Genre, kit: Kit)
 
 
 def _in_room(rng: Rng, audio: Stereo, space: float) -> Stereo:
-    """With a reverberation of noise that falls by 60 dB; none below a third of the scale. Wraps around the loop."""
+    """Add reverberation that wraps around the loop; none below a third of the scale."""
     if space < 0.33:
         return audio
     seconds, wet = 0.2 + 1.6 * (space - 0.33), 0.05 + 0.45 * (space - 0.33)
@@ -230,19 +264,20 @@ def _in_room(rng: Rng, audio: Stereo, space: float) -> Stereo:
 
 
 def _darkened(audio: Stereo, score: DrumScore, kit: Kit) -> Stereo:
-    """Below a third of brightness, and for dusty kits."""
+    """Apply a low-pass below a third of brightness, and for dusty kits."""
     ceiling = 7000.0 if kit.crush else 18000.0
     if score.bright < 0.33:
         ceiling = min(ceiling, 3500 + 9000 * score.bright / 0.33)
     if ceiling < 18000:
         low = scipy.signal.butter(2, ceiling, "low", fs=SAMPLE_RATE, output="sos")
-        twice = np.tile(audio, 2)  # filtered in its second lap, the loop stays one
+        # the second lap is kept, so that the filter's state goes around the loop
+        twice = np.tile(audio, 2)
         audio = scipy.signal.sosfilt(low, twice)[:, audio.shape[1] :].astype(np.float32)
     return audio
 
 
 def _driven(audio: Stereo, drive: float) -> Stereo:
-    """Distorted in the drive's upper third."""
+    """Distort the audio in the drive's upper third."""
     if drive > 0.66:
         level = 1.5 + 4 * (drive - 0.66)
         audio = np.tanh(audio * level) / np.float32(level)

@@ -1,4 +1,4 @@
-"""The sounds that have pitch: each is harmonics, a moving low-pass and an envelope, drawn anew for every loop."""
+"""Pitched instruments: harmonics, a moving low-pass and an envelope, drawn for every loop."""
 
 from __future__ import annotations
 
@@ -16,11 +16,18 @@ _ORDER = np.arange(1, HARMONICS + 1)
 
 @dataclass(frozen=True)
 class Patch:
-    """One sound. Times in seconds, frequencies in Hz.
+    """A sound. Times are in seconds, frequencies in Hz.
 
-    harmonics: amplitudes, [HARMONICS]. cutoff: of the low-pass, from its first to its last value, at middle C; it follows
-    the pitch by half. sweep: how fast it goes there. resonance: the filter's Q. damping: how much sooner each further
-    harmonic dies, a second. cents: how far two voices are apart. width: side against mid. tremolo: depth of 5 Hz.
+    Attributes:
+        harmonics: Amplitudes, [HARMONICS].
+        cutoff: First and last value of the low-pass at middle C; it follows the pitch by half.
+        sweep: Time constant from the first to the last value.
+        resonance: Q of the filter.
+        attack, decay, sustain, release: The envelope.
+        damping: Additional decay rate per harmonic, per second.
+        cents: Distance of two detuned voices.
+        width: Side against mid.
+        tremolo: Depth of a tremolo of 5 Hz.
     """
 
     harmonics: NDArray[np.float64]
@@ -46,7 +53,7 @@ def _square() -> NDArray[np.float64]:
 
 
 def _partials(**amplitudes: float) -> NDArray[np.float64]:
-    """h1=1.0, h4=0.3: those harmonics and no others."""
+    """Return only the harmonics that are given, as in ``h1=1.0, h4=0.3``."""
     harmonics = np.zeros(HARMONICS)
     for name, amplitude in amplitudes.items():
         harmonics[int(name[1:]) - 1] = amplitude
@@ -66,16 +73,29 @@ def _sub(rng: Rng) -> Patch:
 
 def _synth_bass(rng: Rng) -> Patch:
     return Patch(
-        _wave(rng), (rng.uniform(1200, 6000), rng.uniform(250, 900)), rng.uniform(0.04, 0.2),
-        rng.uniform(0.7, 2), 0.003, 0.25, rng.uniform(0.3, 0.7), 0.02, cents=rng.choice([0, 0, 10]),
-    )  # fmt: skip
+        _wave(rng),
+        (rng.uniform(1200, 6000), rng.uniform(250, 900)),
+        rng.uniform(0.04, 0.2),
+        rng.uniform(0.7, 2),
+        0.003,
+        0.25,
+        rng.uniform(0.3, 0.7),
+        0.02,
+        cents=rng.choice([0, 0, 10]),
+    )
 
 
 def _acid(rng: Rng) -> Patch:
     return Patch(
-        _wave(rng), (rng.uniform(2500, 7000), rng.uniform(350, 900)), rng.uniform(0.06, 0.15),
-        rng.uniform(4, 9), 0.003, 0.2, 0.4, 0.015,
-    )  # fmt: skip
+        _wave(rng),
+        (rng.uniform(2500, 7000), rng.uniform(350, 900)),
+        rng.uniform(0.06, 0.15),
+        rng.uniform(4, 9),
+        0.003,
+        0.2,
+        0.4,
+        0.015,
+    )
 
 
 def _reese(rng: Rng) -> Patch:
@@ -118,9 +138,17 @@ def _picked_bass(rng: Rng) -> Patch:
 def _pad(rng: Rng) -> Patch:
     cutoff = rng.uniform(600, 2600)
     return Patch(
-        _wave(rng), (cutoff, cutoff * rng.uniform(0.7, 1.4)), 1.0, 0.8, rng.uniform(0.08, 0.4), 2.0, 0.9,
-        rng.uniform(0.1, 0.3), cents=rng.uniform(6, 14), width=rng.uniform(0.3, 0.7),
-    )  # fmt: skip
+        _wave(rng),
+        (cutoff, cutoff * rng.uniform(0.7, 1.4)),
+        1.0,
+        0.8,
+        rng.uniform(0.08, 0.4),
+        2.0,
+        0.9,
+        rng.uniform(0.1, 0.3),
+        cents=rng.uniform(6, 14),
+        width=rng.uniform(0.3, 0.7),
+    )
 
 
 def _strings(rng: Rng) -> Patch:
@@ -315,18 +343,34 @@ def _flute(rng: Rng) -> Patch:
 
 
 BASSES: dict[str, Callable[[Rng], Patch]] = {
-    "sub": _sub, "synth": _synth_bass, "acid": _acid, "reese": _reese, "fm": _fm_bass, "pick": _picked_bass,
-}  # fmt: skip
+    "sub": _sub,
+    "synth": _synth_bass,
+    "acid": _acid,
+    "reese": _reese,
+    "fm": _fm_bass,
+    "pick": _picked_bass,
+}
 CHORDS: dict[str, Callable[[Rng], Patch]] = {
-    "pad": _pad, "strings": _strings, "piano": _piano, "keys": _keys, "rhodes": _rhodes, "organ": _organ,
-    "brass": _brass, "stab": _stab, "pluck": _pluck, "guitar": _guitar, "arpeggio": _arpeggio, "lead": _lead,
-    "bell": _bell, "flute": _flute,
-}  # fmt: skip
+    "pad": _pad,
+    "strings": _strings,
+    "piano": _piano,
+    "keys": _keys,
+    "rhodes": _rhodes,
+    "organ": _organ,
+    "brass": _brass,
+    "stab": _stab,
+    "pluck": _pluck,
+    "guitar": _guitar,
+    "arpeggio": _arpeggio,
+    "lead": _lead,
+    "bell": _bell,
+    "flute": _flute,
+}
 SUSTAINED = frozenset({"pad", "strings"})
 MELODIC = frozenset({"arpeggio", "lead", "bell", "flute"})
 
 
 def brighten(patch: Patch, bright: float) -> Patch:
-    """The patch with its filter moved by up to an octave either way. bright: 0…1."""
+    """Return the patch with its filter shifted by 2.4 octaves * (bright - 0.5). bright: 0 to 1."""
     factor = 2 ** (2.4 * (bright - 0.5))
     return replace(patch, cutoff=(patch.cutoff[0] * factor, patch.cutoff[1] * factor))

@@ -1,6 +1,6 @@
 """The notes of basses, chords and melodies: keys, progressions, rhythms.
 
-All notes are in the key. A score is for whole bars and is repeated for as long as it is heard.
+All notes are in the key. A score is whole bars and is repeated.
 """
 
 from __future__ import annotations
@@ -15,15 +15,22 @@ from training.synth.instruments import BASSES, CHORDS, MELODIC, SUSTAINED, Patch
 
 MINOR, MAJOR = (0, 2, 3, 5, 7, 8, 10), (0, 2, 4, 5, 7, 9, 11)
 PROGRESSIONS = (
-    (0, 5, 3, 4), (0, 3, 4, 3), (0, 5, 2, 6), (0, 0, 5, 6), (0, 3, 0, 4), (0, 6, 5, 4), (0, 4, 5, 3), (0, 0, 0, 0),
-    (0, 0, 3, 3), (5, 3, 0, 4),
+    (0, 5, 3, 4), (0, 3, 4, 3), (0, 5, 2, 6), (0, 0, 5, 6), (0, 3, 0, 4),
+    (0, 6, 5, 4), (0, 4, 5, 3), (0, 0, 0, 0), (0, 0, 3, 3), (5, 3, 0, 4),
 )  # fmt: skip
 HIGHEST_BASS, LOWEST_CHORD, HIGHEST_CHORD = 47, 48, 71
 
 
 @dataclass(frozen=True)
 class Note:
-    """step: when, in sixteenths from the start (swing not counted); steps: how long. pitch: MIDI. loud: about 1."""
+    """A note.
+
+    Attributes:
+        step: Start in sixteenths, without swing.
+        steps: Length in sixteenths.
+        pitch: MIDI number.
+        loud: Amplitude, about 1.
+    """
 
     step: float
     steps: float
@@ -33,7 +40,13 @@ class Note:
 
 @dataclass(frozen=True)
 class Part:
-    """Notes for one patch. gain: of it all. space: 0…1, reverberation; echo: gain of a delay of three sixteenths."""
+    """The notes of a patch.
+
+    Attributes:
+        gain: Gain of the part.
+        space: Reverberation, 0 to 1.
+        echo: Gain of a delay of three sixteenths.
+    """
 
     name: str
     patch: Patch
@@ -45,20 +58,29 @@ class Part:
 
 @dataclass(frozen=True)
 class Harmony:
-    """root: pitch class. minor: the mode. degrees: a chord a bar."""
+    """A key and a progression.
+
+    Attributes:
+        root: Pitch class.
+        minor: The mode.
+        degrees: A chord per bar.
+    """
 
     root: int
     minor: bool
     degrees: tuple[int, ...]
 
     def pitch(self, lowest: int, degree: int) -> int:
-        """A degree of the scale (7 is an octave up), above ``lowest``, a MIDI number that is a C."""
+        """Return the MIDI number of a degree of the scale above ``lowest``, which is a C.
+
+        Degree 7 is an octave up.
+        """
         scale = MINOR if self.minor else MAJOR
         return lowest + self.root + 12 * (degree // 7) + scale[degree % 7]
 
 
 def draw_harmony(rng: Rng) -> Harmony:
-    """A key and a progression."""
+    """Draw a key and a progression."""
     return Harmony(
         int(rng.integers(12)),
         bool(rng.random() < 0.65),
@@ -69,7 +91,7 @@ def draw_harmony(rng: Rng) -> Harmony:
 def bass_part(
     rng: Rng, name: str, harmony: Harmony, bars: int, traits: tuple[float, float, float]
 ) -> Part:
-    """traits: bright, dense, space, each 0…1."""
+    """Draw a bass part. traits: bright, dense, space, each 0 to 1."""
     bright, dense, space = traits
     pattern = _bass_pattern(rng, name, dense)
     notes = []
@@ -91,7 +113,7 @@ def bass_part(
 
 
 def _bass_pattern(rng: Rng, name: str, dense: float) -> list[tuple[int, float, int]]:
-    """(step, steps, degrees above the chord's root), for a bar."""
+    """Draw a bar of (step, steps, degrees above the chord's root)."""
     if name == "sub":
         patterns = (
             [(0, 6, 0), (6, 4, 0), (10, 6, 0)],
@@ -117,7 +139,7 @@ def _bass_pattern(rng: Rng, name: str, dense: float) -> list[tuple[int, float, i
 
 
 def _riff(rng: Rng, dense: float) -> list[tuple[int, float, int]]:
-    """Off-beats, all but the beats, eighths or something of its own."""
+    """Draw a bar of off-beats, of all but the beats, of eighths, or of random notes."""
     which = rng.integers(4)
     if which == 0:
         return [(step, 2, 0) for step in (2, 6, 10, 14)]
@@ -134,15 +156,21 @@ def _riff(rng: Rng, dense: float) -> list[tuple[int, float, int]]:
 
 
 _CHORD_RHYTHMS: tuple[tuple[tuple[int, int], ...], ...] = (
-    ((0, 16),), ((0, 8), (8, 8)), ((0, 3), (3, 3), (6, 4), (10, 6)), ((2, 2), (6, 2), (10, 2), (14, 2)),
-    ((0, 6), (6, 10)), ((0, 3), (6, 3), (12, 4)), ((0, 2), (3, 2), (6, 2), (10, 2), (12, 2)),
-)  # fmt: skip
+    ((0, 16),),
+    ((0, 8), (8, 8)),
+    ((0, 3), (3, 3), (6, 4), (10, 6)),
+    ((2, 2), (6, 2), (10, 2), (14, 2)),
+    ((0, 6), (6, 10)),
+    ((0, 3), (6, 3), (12, 4)),
+    ((0, 2), (3, 2), (6, 2), (10, 2), (12, 2)),
+)
+"""Bars of (step, steps), from sparse to dense."""
 
 
 def chord_part(
     rng: Rng, name: str, harmony: Harmony, bars: int, traits: tuple[float, float, float]
 ) -> Part:
-    """Chords, or a melody for the instruments that play one. traits: bright, dense, space, each 0…1."""
+    """Draw chords, or a melody for melodic instruments. traits: bright, dense, space, 0 to 1."""
     bright, dense, space = traits
     notes = (
         _melody(rng, name, harmony, bars, dense)
@@ -196,7 +224,7 @@ def _melody(rng: Rng, name: str, harmony: Harmony, bars: int, dense: float) -> t
 
 
 def _folded(pitch: int, lowest: int, highest: int) -> int:
-    """Moved by octaves into a range of at least one octave."""
+    """Move a pitch by octaves into a range of at least one octave."""
     while pitch > highest:
         pitch -= 12
     while pitch < lowest:
