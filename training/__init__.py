@@ -1,1 +1,1 @@
-"""How the embedded model is made: loops synthesised with captions, the codecs, the denoiser, and what is measured."""
+"""Training of the embedded model: synthesised loops, captions, codecs, denoiser, evaluation."""

@@ -1,6 +1,6 @@
-"""Stage `drum_bodies`: which oscillators ring in drums, given the drum teacher's latents, which stay as they are.
+"""Stage `drum_bodies`: trains the oscillators of drums on the drum teacher's latents, kept fixed.
 
-Its targets are what the synthesiser knows of its own hits; no sound is made or compared.
+The targets come from the synthesiser's own hits; no sound is made or compared.
 """
 
 from __future__ import annotations
@@ -13,53 +13,65 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from loopwright.model.pocket.bodies import NEAR, BodyDecoder, decode_controls
+from loopwright.model.pocket.bodies import MATCH_REACH, BodyDecoder, decode_controls
 from loopwright.model.pocket.layers import FINE_HOP, FINE_PER_LATENT, HOP
 from training.drum_codec import DRUM_CHANNELS, SILENT_SHARE, DrumCodec
-from training.stage import Stage, counted, finished, one_thread, share_of
+from training.stage import Stage, load_weights, progress, scaled, use_one_thread
 from training.synth.drum_tones import drum_tones
-from training.synth.drums import Take, draw_drums, played
+from training.synth.drums import Take, draw_drums, play
 
-LOOPS = share_of(1700)
+LOOPS = scaled(1700)
 FIRST_SEED = 1_000_000
 FRAMES = 176
-"""Latent frames of a loop that are learnt from, from somewhere within it on."""
+"""Latent frames kept of a loop, from a random start."""
 CROP = 56
-ROWS = 16
-STEPS = share_of(2400)
+BATCH_SIZE = 16
+STEPS = scaled(2400)
 RATE = 1.5e-3
 QUIETEST, QUIETEST_SHARE = 4e-3, 0.03
-"""A body below either, the second against the loudest at that time, is none."""
+"""Amplitudes below which a body counts as absent: absolute, and as a share of the loudest."""
 
 
 class Bodies(nn.Module):
-    """The decoder of bodies, under the names its tensors have in the codec."""
+    """The decoder of bodies, with its tensors named as in the codec."""
 
     def __init__(self) -> None:
         super().__init__()
         self.decoder = nn.ModuleDict({"bodies": BodyDecoder(DRUM_CHANNELS)})
 
     def controls(self, latents: Tensor) -> Tensor:
-        """As the decoder's."""
+        """Predict controls as the decoder does."""
         bodies = self.decoder["bodies"]
         assert isinstance(bodies, BodyDecoder)
         return bodies.controls(latents)
 
 
-def wanted(power: Tensor) -> Tensor:
-    """What the decoder should give, [..., steps, 2 * BODIES]: presence 0 or 1, log amplitudes. power: [..., steps, BODIES].
+def decoder_targets(power: Tensor) -> Tensor:
+    """Compute the targets of the body decoder from the powers of bodies.
 
-    The NEAR oscillators to either side of the right one are wanted as well; the decoder lets one of them ring.
+    The MATCH_REACH oscillators to either side of the right one are targets as well; the decoder
+    lets one of them ring.
+
+    Args:
+        power: [..., steps, BODIES].
+
+    Returns:
+        Presence, 0 or 1, then log amplitudes, [..., steps, 2 * BODIES].
     """
     level = (2 * power).sqrt()
     loudest = level.amax(-1, keepdim=True)
     level = level * (level > torch.clamp(QUIETEST_SHARE * loudest, min=QUIETEST))
-    around = F.max_pool1d(level, 2 * NEAR + 1, 1, NEAR)
+    around = F.max_pool1d(level, 2 * MATCH_REACH + 1, 1, MATCH_REACH)
     return torch.cat([(around > 0).float(), torch.log(around + 1e-4)], -1)
 
 
-def apart(made: Tensor, target: Tensor) -> dict[str, Tensor]:
-    """The parts of the loss. made: as the decoder gives, target: as ``wanted`` gives, both [rows, steps, 2 * BODIES]."""
+def losses_of(made: Tensor, target: Tensor) -> dict[str, Tensor]:
+    """Compute the parts of the loss.
+
+    Args:
+        made: Controls from the decoder, [batch, steps, 2 * BODIES].
+        target: Targets from ``decoder_targets``, the same shape.
+    """
     (presence, level), (is_there, target_level) = made.chunk(2, -1), target.chunk(2, -1)
     loud = is_there * torch.exp(target_level)
     weight = 1 + 8 * loud
@@ -73,11 +85,11 @@ def apart(made: Tensor, target: Tensor) -> dict[str, Tensor]:
     }
 
 
-def measured(made: Tensor, target: Tensor) -> dict[str, float]:
-    """Recall and precision of bodies, weighted by amplitude: an oscillator near the right one is right."""
+def recall_and_precision(made: Tensor, target: Tensor) -> dict[str, float]:
+    """Compute recall and precision of bodies, weighted by amplitude, within MATCH_REACH."""
     (is_there, target_level), rings = target.chunk(2, -1), decode_controls(made)
     loud = is_there * torch.exp(target_level)
-    found = F.max_pool1d((rings > 0).float(), 2 * NEAR + 1, 1, NEAR)
+    found = F.max_pool1d((rings > 0).float(), 2 * MATCH_REACH + 1, 1, MATCH_REACH)
     return {
         "recall": float((loud * found).sum() / loud.sum().clamp(min=1e-6)),
         "precision": float((rings * is_there).sum() / rings.sum().clamp(min=1e-6)),
@@ -85,12 +97,12 @@ def measured(made: Tensor, target: Tensor) -> dict[str, float]:
 
 
 class Bank:
-    """Loops as the mean and log variance of their latents, and as the powers of their bodies."""
+    """Loops, held as the mean and log variance of their latents and the powers of their bodies."""
 
     def __init__(self, codec: DrumCodec, first: int, count: int) -> None:
         rows = [
-            self._row(codec, played(draw_drums(first + number)), first + number)
-            for number in counted(count)
+            self._row(codec, play(draw_drums(first + number)), first + number)
+            for number in progress(count)
         ]
         self.mean, self.log_variance, self.power = (
             torch.stack(column) for column in zip(*rows, strict=True)
@@ -98,9 +110,9 @@ class Bank:
 
     @torch.inference_mode()
     def _row(self, codec: DrumCodec, take: Take, seed: int) -> tuple[Tensor, Tensor, Tensor]:
-        drawn = np.random.default_rng([10, seed])
-        start, gain = int(drawn.integers(take.audio.shape[1] // FINE_HOP)), drawn.uniform(0.6, 1.1)
-        if drawn.random() < SILENT_SHARE:
+        rng = np.random.default_rng([10, seed])
+        start, gain = int(rng.integers(take.audio.shape[1] // FINE_HOP)), rng.uniform(0.6, 1.1)
+        if rng.random() < SILENT_SHARE:
             gain = 0.0
         power = drum_tones(take, start + FRAMES * FINE_PER_LATENT)[start:] * gain**2
         samples = np.arange(FRAMES * HOP) + start * FINE_HOP
@@ -109,13 +121,11 @@ class Bank:
         return mean[0].half(), log_variance[0].half(), torch.from_numpy(power).float().sqrt().half()
 
     def batch(
-        self, drawn: np.random.Generator, rows: int = ROWS, crop: int = CROP
+        self, rng: np.random.Generator, rows: int = BATCH_SIZE, crop: int = CROP
     ) -> tuple[Tensor, Tensor]:
-        """Latents, [rows, crop, DRUM_CHANNELS], and what is wanted of them, [rows, steps, 2 * BODIES]."""
-        loops, starts = (
-            drawn.integers(len(self.mean), size=rows),
-            drawn.integers(FRAMES - crop + 1, size=rows),
-        )
+        """Draw latents, [rows, crop, DRUM_CHANNELS], and targets, [rows, steps, 2 * BODIES]."""
+        loops = rng.integers(len(self.mean), size=rows)
+        starts = rng.integers(FRAMES - crop + 1, size=rows)
         cuts = [
             (int(loop), slice(start, start + crop))
             for loop, start in zip(loops, starts, strict=True)
@@ -129,27 +139,28 @@ class Bank:
             for loop, cut in cuts
         ]
         power = torch.stack([self.power[loop, cut] for loop, cut in fine]).float().square()
-        return mean + torch.exp(0.5 * log_variance) * torch.randn_like(mean), wanted(power)
+        return mean + torch.exp(0.5 * log_variance) * torch.randn_like(mean), decoder_targets(power)
 
 
 def main() -> None:
-    """Train it."""
+    """Train the body decoder."""
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--steps", type=int, default=STEPS)
     options.add_argument("--loops", type=int, default=LOOPS)
     chosen = options.parse_args()
-    one_thread(0)
+    use_one_thread(0)
     codec = DrumCodec()
-    codec.load_state_dict(finished("drum_codec"))
+    codec.load_state_dict(load_weights("drum_codec"))
     bank, bodies = Bank(codec, FIRST_SEED, chosen.loops), Bodies()
     stage = Stage("drum_bodies", bodies, chosen.steps, RATE, weight_decay=0.02, average=0.995)
 
     def loss_of(step: int) -> tuple[Tensor, Mapping[str, float]]:
         latents, target = bank.batch(np.random.default_rng([11, step]))
         made = bodies.controls(latents)
-        losses = apart(made, target)
-        said = {name: float(one.detach()) for name, one in losses.items()}
-        return torch.stack(list(losses.values())).sum(), said | measured(made.detach(), target)
+        losses = losses_of(made, target)
+        metrics = {name: float(loss.detach()) for name, loss in losses.items()}
+        total = torch.stack(list(losses.values())).sum()
+        return total, metrics | recall_and_precision(made.detach(), target)
 
     stage.run(loss_of)
 

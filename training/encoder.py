@@ -1,6 +1,6 @@
-"""Stage `encoder`: the encoder that ships. It hears drums and tones together, and is to say what both teachers say apart.
+"""Stage `encoder`: trains the encoder that ships, on mixes, to predict both teachers' latents.
 
-The drum teacher has heard the drums alone; the tone teacher has seen the controls. So nothing but the sum is hard.
+The drum teacher gets the drums alone, the tone teacher the controls. So only separation is hard.
 """
 
 from __future__ import annotations
@@ -21,95 +21,110 @@ from loopwright.model.pocket.tones import CONTROLS, NOTES, ROLL_CHANNELS
 from training.drum_codec import DRUM_CHANNELS
 from training.latents import Teachers, statistics
 from training.loops import draw_loop, ducking, loop_controls, silence, tonal_audio
-from training.stage import STATE, Stage, counted, one_thread, share_of, start_from
+from training.stage import STATE, Stage, progress, scaled, start_from, use_one_thread
 from training.synth.drums import draw_drums, render_drums
-from training.tone_codec import apart, measured, wanted
+from training.tone_codec import decoder_targets, losses_of, recall_and_precision
 
-DRUM_LOOPS, TONAL_LOOPS = share_of(400), share_of(900)
+DRUM_LOOPS, TONAL_LOOPS = scaled(400), scaled(900)
 DRUM_SEED, TONAL_SEED = 4_000_000, 5_000_000
 CLIP = 96
 """Latent frames of a clip of tones."""
 CROP = 40
 MARGIN = 4
-"""Latent frames at either end of a crop that are heard but not judged: there the sound is cut."""
-ROWS = 8
-STEPS = share_of(9000)
+"""Latent frames at both ends of a crop that are left out of the loss: the sound is cut there."""
+BATCH_SIZE = 8
+STEPS = scaled(9000)
 RATE = 1e-3
 LOG_GAIN_ALONE, LOG_GAIN_IN_MIXES = (-0.4, 0.3), (-1.0, 0.1)
-"""Of clips of tones: in the synthesiser's mixes they are about half as loud as by themselves."""
+"""Ranges of log gain of tones: in the synthesiser's mixes they are about half as loud."""
 DRUM_WEIGHT, TONE_WEIGHT = 6.0, 0.6
 CHANGE, CHANGE_WEIGHT = 0.12, 8.0
-"""A roll that is by so much another half a frame before or after changes there; what is off there weighs so much more."""
+"""Difference between neighbouring halves of a frame that counts as a change of the roll, and the
+additional weight of errors there."""
 DUCKED_SHARE = 0.3
-"""Of mixes: those whose tones give way on the beat."""
+"""Share of mixes whose tones are ducked on the beat."""
 MISSED = 3.0
-"""How much worse it is to miss a note than to hear one too many."""
+"""Weight of a missed note against that of a false one."""
 
 Sound = NDArray[np.int16]
 
 
 class Bank:
-    """Drum loops; clips of tones with the controls that made them."""
+    """Drum loops, and clips of tones with the controls that made them."""
 
     def __init__(self) -> None:
         self.drums = [
-            _as_int16(render_drums(draw_drums(DRUM_SEED + one))) for one in counted(DRUM_LOOPS)
+            _as_int16(render_drums(draw_drums(DRUM_SEED + one))) for one in progress(DRUM_LOOPS)
         ]
         path = STATE / "tonal_clips.npz"
         if not path.exists():
             _render_tones()
         with np.load(path) as held:
             self.tones, self.controls = held["audio"], held["controls"]
-        self.silence = wanted(silence(CROP * FINE_PER_LATENT))
+        self.silence = decoder_targets(silence(CROP * FINE_PER_LATENT))
 
-    def batch(self, drawn: np.random.Generator) -> tuple[Tensor, Tensor, Tensor]:
-        """Drums and tones apart, each [ROWS, 2, samples], and the tones' controls [ROWS, steps, CONTROLS]."""
-        rows = [self._row(drawn) for _ in range(ROWS)]
+    def batch(self, rng: np.random.Generator) -> tuple[Tensor, Tensor, Tensor]:
+        """Draw a batch.
+
+        Returns:
+            Drums, then tones, each [BATCH_SIZE, 2, samples]; the tones' controls, [BATCH_SIZE,
+            steps, CONTROLS].
+        """
+        rows = [self._row(rng) for _ in range(BATCH_SIZE)]
         drums, tones, controls = (torch.stack(column) for column in zip(*rows, strict=True))
         return drums, tones, controls
 
-    def _row(self, drawn: np.random.Generator) -> tuple[Tensor, Tensor, Tensor]:
-        kind = drawn.choice(["mix", "drums", "tones"], p=[0.6, 0.15, 0.25])
+    def _row(self, rng: np.random.Generator) -> tuple[Tensor, Tensor, Tensor]:
+        kind = rng.choice(["mix", "drums", "tones"], p=[0.6, 0.15, 0.25])
         drums, tones, controls = (
             torch.zeros(2, CROP * HOP),
             torch.zeros(2, CROP * HOP),
             self.silence,
         )
         if kind != "tones":
-            drums = self._drums(drawn)
+            drums = self._drums(rng)
         if kind != "drums":
             tones, controls = self._tones(
-                drawn, LOG_GAIN_IN_MIXES if kind == "mix" else LOG_GAIN_ALONE
+                rng, LOG_GAIN_IN_MIXES if kind == "mix" else LOG_GAIN_ALONE
             )
-        if kind == "mix" and drawn.random() < DUCKED_SHARE:
-            tones, controls = ducked(drawn, tones, controls)
+        if kind == "mix" and rng.random() < DUCKED_SHARE:
+            tones, controls = ducked(rng, tones, controls)
         return drums, tones, controls
 
-    def _drums(self, drawn: np.random.Generator) -> Tensor:
-        loop = self.drums[drawn.integers(len(self.drums))]
-        start = drawn.integers(loop.shape[1])
+    def _drums(self, rng: np.random.Generator) -> Tensor:
+        loop = self.drums[rng.integers(len(self.drums))]
+        start = rng.integers(loop.shape[1])
         piece = (
             loop.take(range(start, start + CROP * HOP), axis=1, mode="wrap").astype(np.float32)
             / 32768
         )
-        return torch.from_numpy(piece * np.float32(drawn.uniform(0.6, 1.15)))
+        return torch.from_numpy(piece * np.float32(rng.uniform(0.6, 1.15)))
 
     def _tones(
-        self, drawn: np.random.Generator, log_gain: tuple[float, float]
+        self, rng: np.random.Generator, log_gain: tuple[float, float]
     ) -> tuple[Tensor, Tensor]:
-        which, start = drawn.integers(len(self.tones)), drawn.integers(CLIP - CROP + 1)
-        gain = float(np.exp(drawn.uniform(*log_gain)))
-        audio = self.tones[which, :, start * HOP : (start + CROP) * HOP].astype(np.float32) / 32768
+        clip, start = rng.integers(len(self.tones)), rng.integers(CLIP - CROP + 1)
+        gain = float(np.exp(rng.uniform(*log_gain)))
+        audio = self.tones[clip, :, start * HOP : (start + CROP) * HOP].astype(np.float32) / 32768
         controls = torch.from_numpy(
-            self.controls[which, start * FINE_PER_LATENT : (start + CROP) * FINE_PER_LATENT]
+            self.controls[clip, start * FINE_PER_LATENT : (start + CROP) * FINE_PER_LATENT]
         ).float()
         controls[:, NOTES : 2 * NOTES] += np.log(gain)
         return torch.from_numpy(audio * np.float32(gain)), controls
 
 
-def ducked(drawn: np.random.Generator, tones: Tensor, controls: Tensor) -> tuple[Tensor, Tensor]:
-    """Tones that give way on every beat of some tempo: their audio, [2, samples], and controls, [steps, CONTROLS]."""
-    beat, offset, depth = 60 / drawn.uniform(80, 150), drawn.random(), drawn.uniform(0.4, 0.75)
+def ducked(rng: np.random.Generator, tones: Tensor, controls: Tensor) -> tuple[Tensor, Tensor]:
+    """Duck tones on every beat of a random tempo.
+
+    Args:
+        rng: Draws tempo, offset and depth.
+        tones: Audio, [2, samples].
+        controls: [steps, CONTROLS].
+
+    Returns:
+        Audio and controls, ducked.
+    """
+    beat, offset, depth = 60 / rng.uniform(80, 150), rng.random(), rng.uniform(0.4, 0.75)
     of_samples, of_steps = (
         torch.from_numpy(ducking(samples / SAMPLE_RATE + offset * beat, beat, depth)).float()
         for samples in (np.arange(tones.shape[1]), (np.arange(len(controls)) + 0.5) * FINE_HOP)
@@ -123,10 +138,12 @@ def _render_tones() -> None:
     kinds = ("bass", "chords", "chords", "tones")
     audio = np.zeros((TONAL_LOOPS, 2, CLIP * HOP), np.int16)
     controls = np.zeros((TONAL_LOOPS, CLIP * FINE_PER_LATENT, CONTROLS), np.float16)
-    for number in counted(TONAL_LOOPS):
+    for number in progress(TONAL_LOOPS):
         loop = draw_loop(TONAL_SEED + number, kinds[number % len(kinds)])
         audio[number] = _as_int16(tonal_audio(loop, CLIP * HOP))
-        controls[number] = wanted(loop_controls(loop, CLIP * FINE_PER_LATENT)).half().numpy()
+        controls[number] = (
+            decoder_targets(loop_controls(loop, CLIP * FINE_PER_LATENT)).half().numpy()
+        )
     np.savez(STATE / "tonal_clips.npz", audio=audio, controls=controls)
 
 
@@ -135,7 +152,7 @@ def _as_int16(audio: NDArray[np.float32]) -> Sound:
 
 
 def main() -> None:
-    """Train it. ``--only-bank`` renders its sounds, which needs no teachers."""
+    """Train the encoder. ``--only-bank`` only renders its sounds, which needs no teachers."""
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--steps", type=int, default=STEPS)
     options.add_argument("--only-bank", action="store_true")
@@ -144,12 +161,12 @@ def main() -> None:
         "--start", type=Path, help="an earlier checkpoint to start from, as far as it fits"
     )
     chosen = options.parse_args()
-    one_thread(0)
+    use_one_thread(0)
     bank = Bank()
     if chosen.only_bank:
         return
     teachers, encoder = Teachers(), PocketEncoder(DRUM_CHANNELS)
-    _begin_as_teacher(encoder, teachers)
+    _copy_teacher(encoder, teachers)
     if chosen.start:
         start_from(encoder, chosen.start)
     _, spread = statistics()
@@ -164,24 +181,33 @@ def main() -> None:
                 [teachers.drums.encode(drums)[0], teachers.tones.encode(controls)], -1
             )
         latents = encoder(drums + tones)
-        off = (((latents - teacher) / spread).square() * weights(teacher))[:, judged]
-        of_drums, of_tones = off[..., :DRUM_CHANNELS].mean(), off[..., DRUM_CHANNELS:].mean()
+        error = (((latents - teacher) / spread).square() * weights(teacher))[:, judged]
+        of_drums, of_tones = error[..., :DRUM_CHANNELS].mean(), error[..., DRUM_CHANNELS:].mean()
         made = teachers.tones.decoder.controls(latents[..., DRUM_CHANNELS:])
         fine = slice(MARGIN * FINE_PER_LATENT, (CROP - MARGIN) * FINE_PER_LATENT)
-        heard = torch.stack(list(apart(made[:, fine], controls[:, fine], MISSED).values())).sum()
-        said = {
+        decoded = torch.stack(
+            list(losses_of(made[:, fine], controls[:, fine], MISSED).values())
+        ).sum()
+        metrics = {
             "drums": float(of_drums.detach()),
             "tones": float(of_tones.detach()),
-            "heard": float(heard.detach()),
+            "decoded": float(decoded.detach()),
         }
-        said |= measured(made[:, fine].detach(), controls[:, fine])
-        return DRUM_WEIGHT * of_drums + of_tones + TONE_WEIGHT * heard, said
+        metrics |= recall_and_precision(made[:, fine].detach(), controls[:, fine])
+        return DRUM_WEIGHT * of_drums + of_tones + TONE_WEIGHT * decoded, metrics
 
     stage.run(loss_of)
 
 
 def weights(teacher: Tensor) -> Tensor:
-    """What is off weighs more where the roll changes, which it seldom does, and an attack is lost: as ``teacher``."""
+    """Weigh errors more where the roll changes: changes are rare, and attacks would be lost.
+
+    Args:
+        teacher: The teachers' latents, [batch, frames, channels].
+
+    Returns:
+        The shape of ``teacher``.
+    """
     rolls = teacher[..., DRUM_CHANNELS : DRUM_CHANNELS + ROLL_CHANNELS].reshape(
         len(teacher), -1, NOTES
     )
@@ -193,8 +219,8 @@ def weights(teacher: Tensor) -> Tensor:
     )
 
 
-def _begin_as_teacher(encoder: PocketEncoder, teachers: Teachers) -> None:
-    """All but the output is the drum teacher's to begin with; notes are quiet and say nothing yet."""
+def _copy_teacher(encoder: PocketEncoder, teachers: Teachers) -> None:
+    """Start with the drum teacher's weights, except for the output; notes start quiet."""
     own = teachers.drums.encoder.state_dict()
     encoder.load_state_dict(
         {name: value for name, value in own.items() if not name.startswith("output")}, strict=False

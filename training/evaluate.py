@@ -1,4 +1,4 @@
-"""Stage `evaluate`: measures the takes of one or more models, beside the data, and prints the tables as Markdown.
+"""Stage `evaluate`: measures the takes of models and the data, and prints tables as Markdown.
 
 `python -m training.evaluate v0 new` reads what `training.takes` wrote under those names.
 """
@@ -26,45 +26,44 @@ Row = dict[str, float]
 
 @dataclass(frozen=True)
 class Sounds:
-    """Some audio and what is known of each piece."""
+    """Pieces of audio with the facts known about each."""
 
     audio: list[Audio]
     facts: list[Facts]
 
     def where(self, **wanted: object) -> Sounds:
-        """Those of which all this is so."""
+        """Return the pieces whose facts have these values."""
         chosen = [
             number
             for number, facts in enumerate(self.facts)
             if all(facts[name] == value for name, value in wanted.items())
         ]
-        return Sounds([self.audio[one] for one in chosen], [self.facts[one] for one in chosen])
+        return Sounds([self.audio[at] for at in chosen], [self.facts[at] for at in chosen])
 
 
 def read(name: str, part: str = "audio") -> Sounds:
-    """References or data; or a part of them."""
+    """Read the references or the data, or a part of them."""
     with np.load(STATE / f"{name}.npz") as held:
         return Sounds(list(held[part]), json.loads(str(held["facts"])))
 
 
 def read_takes(name: str) -> tuple[Sounds, list[Audio]]:
-    """A model's takes; the references as it reproduced them."""
+    """Read a model's takes, and the references as it reproduced them."""
     with np.load(STATE / f"takes_{name}.npz") as held:
         facts = json.loads((STATE / f"takes_{name}.json").read_text())
-        for one in facts:
-            one["bpm"] = float(one["prompt"].rsplit(" ", 1)[-1].removesuffix("bpm"))
-        return Sounds(
-            [held[f"take{number}"].astype(np.float32) for number in range(len(facts))], facts
-        ), list(held["again"].astype(np.float32))
+        for take in facts:
+            take["bpm"] = float(take["prompt"].rsplit(" ", 1)[-1].removesuffix("bpm"))
+        audio = [held[f"take{number}"].astype(np.float32) for number in range(len(facts))]
+        return Sounds(audio, facts), list(held["again"].astype(np.float32))
 
 
 def mean(values: list[float]) -> float:
-    """Without what could not be measured."""
+    """Average the values, except for those that could not be measured (nan)."""
     return float(np.nanmean(values)) if values else float("nan")
 
 
 def codec_row(references: Sounds, tones: Sounds, again: list[Audio], kind: str) -> Row:
-    """How well a kind's held-out loops are reproduced."""
+    """Measure how well a kind's held-out loops are reproduced."""
     chosen = [number for number, facts in enumerate(references.facts) if facts["kind"] == kind]
     pairs = [(references.audio[one], again[one]) for one in chosen]
     peaks = [heard.peaks_found(one, other) for one, other in pairs]
@@ -78,7 +77,7 @@ def codec_row(references: Sounds, tones: Sounds, again: list[Audio], kind: str) 
     return {
         "peaks' recall": mean([recall for recall, _ in peaks]),
         "precision": mean([precision for _, precision in peaks]),
-        "the tones' own peaks' recall": mean(of_tones),
+        "recall of the tones' own peaks": mean(of_tones),
         "mel distance, dB": mean([heard.mel_distance(one, other) for one, other in pairs]),
         "strong onsets' recall": mean(
             [heard.share_kept(one, other, 0.025) for one, other in times]
@@ -91,7 +90,7 @@ def codec_row(references: Sounds, tones: Sounds, again: list[Audio], kind: str) 
 
 
 def rhythm_row(sounds: Sounds) -> Row:
-    """How drums sit on the grid, and their tempo."""
+    """Measure drums on the grid, and their tempo."""
     found = [heard.onsets(audio) for audio in sounds.audio]
     bpm = [float(facts["bpm"]) for facts in sounds.facts]
     seconds = sounds.audio[0].shape[1] / 44100
@@ -108,14 +107,14 @@ def rhythm_row(sounds: Sounds) -> Row:
                 for (times, _), one in zip(found, bpm, strict=True)
             ]
         ),
-        "tempo right": mean(
+        "tempo correct": mean(
             [
                 float(heard.same_tempo(heard.tempo(envelope), one))
                 for (_, envelope), one in zip(found, bpm, strict=True)
             ]
         ),
-        "onsets a second": mean([len(times) / seconds for times, _ in found]),
-        "a bar later alike": mean(
+        "onsets per second": mean([len(times) / seconds for times, _ in found]),
+        "correlation a bar later": mean(
             [_repeats(envelope, one) for (_, envelope), one in zip(found, bpm, strict=True)]
         ),
         "flatness": mean(
@@ -128,21 +127,21 @@ def rhythm_row(sounds: Sounds) -> Row:
 
 
 def _repeats(envelope: Numbers, bpm: float) -> float:
-    """Correlation of the onset envelope with itself a bar later."""
+    """Correlate the onset envelope with itself a bar later."""
     lag, centred = round(240 / bpm * 44100 / heard.ONSET_HOP), envelope - envelope.mean()
-    one, other = centred[:-lag], centred[lag:]
-    return float((one * other).sum() / np.sqrt((one**2).sum() * (other**2).sum() + 1e-9))
+    now, later = centred[:-lag], centred[lag:]
+    return float((now * later).sum() / np.sqrt((now**2).sum() * (later**2).sum() + 1e-9))
 
 
 def key_row(sounds: Sounds) -> Row:
-    """Shares of energy in the asked key; in a key a tritone off, for comparison; and how tonal it is at all."""
+    """Measure energy in the requested key and in a key a tritone away, and the tonal share."""
     asked = [
         (audio, int(facts["root"]), bool(facts["minor"]))
         for audio, facts in zip(sounds.audio, sounds.facts, strict=True)
     ]
     return {
         "in key": mean([heard.in_key(audio, root, minor=minor) for audio, root, minor in asked]),
-        "in the key a tritone off": mean(
+        "in the key a tritone away": mean(
             [heard.in_key(audio, root + 6, minor=minor) for audio, root, minor in asked]
         ),
         "tonal share": mean(
@@ -156,16 +155,16 @@ def _loudness(audio: Audio) -> float:
 
 
 def kinds_rows(kinds: Kinds, takes: Sounds) -> dict[str, Row]:
-    """Of takes of every kind, the shares that are taken for each."""
+    """Classify the takes of each kind, as shares of every kind."""
     rows = {}
     for kind in KINDS:
-        said = kinds.said(takes.where(kind=kind).audio)
-        rows[kind] = {f"as {other}": said.count(other) / len(said) for other in KINDS}
+        found = kinds.classify(takes.where(kind=kind).audio)
+        rows[kind] = {f"as {other}": found.count(other) / len(found) for other in KINDS}
     return rows
 
 
 def types_row(takes: Sounds) -> dict[str, Row]:
-    """Drums' and tones' energy for each loop type."""
+    """Measure percussive and tonal energy for each loop type."""
     rows = {}
     for kind in ("auto", "drums", "instruments"):
         own = takes.where(group="types", loop_type=kind)
@@ -177,7 +176,7 @@ def types_row(takes: Sounds) -> dict[str, Row]:
 
 
 def styles_row(takes: Sounds, references: Sounds, strength: float) -> Row:
-    """What a restyled drum loop keeps of its source."""
+    """Measure what a style transfer of a drum loop keeps of its source."""
     own = takes.where(group="styles", strength=strength)
     pairs = [
         (references.audio[facts["source"]], audio)
@@ -186,14 +185,14 @@ def styles_row(takes: Sounds, references: Sounds, strength: float) -> Row:
     times = [(heard.onsets(one)[0], heard.onsets(other)[0]) for one, other in pairs]
     return {
         "onsets kept": mean([heard.share_kept(one, other, 0.025) for one, other in times]),
-        "likeness": mean([likeness(one, other) for one, other in pairs]),
+        "similarity": mean([similarity(one, other) for one, other in pairs]),
     }
 
 
-def likeness(one: Audio, other: Audio) -> float:
-    """``tests.listen.likeness`` of as much as both have."""
-    length = min(one.shape[1], other.shape[1])
-    return listen.likeness(one[:, :length], other[:, :length], 44100)
+def similarity(source: Audio, made: Audio) -> float:
+    """Compare as much as both have, by ``listen.likeness``."""
+    length = min(source.shape[1], made.shape[1])
+    return listen.likeness(source[:, :length], made[:, :length], 44100)
 
 
 TARGETS: Mapping[str, Callable[[Audio], float]] = {
@@ -205,7 +204,7 @@ TARGETS: Mapping[str, Callable[[Audio], float]] = {
 
 
 def left_of(takes: Sounds, without: str) -> float:
-    """What is left of something that the negative prompt names, as a share of what there is without one."""
+    """Measure the level of what the negative prompt names, as a share of that without one."""
     pairs: dict[tuple[str, int], dict[bool, float]] = {}
     own = takes.where(group="negatives", without=without)
     for audio, facts in zip(own.audio, own.facts, strict=True):
@@ -215,21 +214,21 @@ def left_of(takes: Sounds, without: str) -> float:
 
 
 def guided_row(takes: Sounds, references: Sounds) -> Row:
-    """Likeness to the source of the bar that is kept and of the rest; and of loops that never saw it."""
+    """Compare the guided bar and the rest with the source, and loops made without a source."""
     row = {}
-    for name, keeps in (("kept", True), ("never saw it", False)):
-        own = takes.where(group="guided", keeps=keeps)
+    for name, has_guide in (("guided", True), ("no source", False)):
+        own = takes.where(group="guided", has_guide=has_guide)
         sources = [references.audio[int(facts["name"].split()[0])] for facts in own.facts]
         bars = [round(240 / float(facts["bpm"]) * 44100) for facts in own.facts]
         row[f"first bar, {name}"] = mean(
             [
-                likeness(source[:, :bar], audio[:, :bar])
+                similarity(source[:, :bar], audio[:, :bar])
                 for source, audio, bar in zip(sources, own.audio, bars, strict=True)
             ]
         )
         row[f"the rest, {name}"] = mean(
             [
-                likeness(source[:, bar:], audio[:, bar:])
+                similarity(source[:, bar:], audio[:, bar:])
                 for source, audio, bar in zip(sources, own.audio, bars, strict=True)
             ]
         )
@@ -237,7 +236,7 @@ def guided_row(takes: Sounds, references: Sounds) -> Row:
 
 
 def variety_row(takes: Sounds) -> Row:
-    """Likeness between seeds of one drum prompt, and between prompts."""
+    """Compare loops of one drum prompt with different seeds, and loops of different prompts."""
     drums = takes.where(group="prompted", kind="drums")
     same, different = [], []
     for number, facts in enumerate(drums.facts):
@@ -246,33 +245,31 @@ def variety_row(takes: Sounds) -> Row:
                 facts["bpm"] == drums.facts[other]["bpm"]
                 and facts["prompt"] == drums.facts[other]["prompt"]
             ):
-                same.append(likeness(drums.audio[number], drums.audio[other]))
+                same.append(similarity(drums.audio[number], drums.audio[other]))
             elif other % 7 == 0:
-                different.append(likeness(drums.audio[number], drums.audio[other]))
-    return {"seeds alike": mean(same), "prompts alike": mean(different)}
+                different.append(similarity(drums.audio[number], drums.audio[other]))
+    return {"between seeds": mean(same), "between prompts": mean(different)}
 
 
 def table(title: str, rows: Mapping[str, Row]) -> None:
-    """As Markdown."""
+    """Print a table as Markdown."""
     names = list(next(iter(rows.values())))
     print(f"\n**{title}**\n\n| | {' | '.join(names)} |\n|---|{'---|' * len(names)}")
     for name, row in rows.items():
-        print(
-            f"| {name} | {' | '.join(f'{row[one]:.3f}' if abs(row[one]) < 1 else f'{row[one]:.2f}' for one in names)} |",
-            flush=True,
-        )
+        cells = [f"{row[key]:.3f}" if abs(row[key]) < 1 else f"{row[key]:.2f}" for key in names]
+        print(f"| {name} | {' | '.join(cells)} |", flush=True)
 
 
 def main() -> None:
-    """Every table."""
+    """Print every table."""
     names, references, data = sys.argv[1:], read("references"), read("data")
     models = {name: read_takes(name) for name in names}
-    again = {"played once more": read("references", "replayed").audio} | {
+    again = {"replayed": read("references", "replayed").audio} | {
         name: own for name, (_, own) in models.items()
     }
     tones = read("references", "tones")
     table(
-        "Held-out loops reproduced",
+        "Reconstruction of held-out loops",
         {
             f"{kind}, {name}": codec_row(references, tones, own, kind)
             for kind in KINDS
@@ -293,17 +290,18 @@ def main() -> None:
         table(f"{kind} in key", {name: key_row(sounds) for name, sounds in rows.items()})
     kinds = Kinds()
     for name, takes in prompted.items():
-        title = f"Kinds asked for, and what they were taken for, {name} (data: {kinds.right_on_data:.3f} right)"
+        accuracy = f"{kinds.accuracy_on_data:.3f}"
+        title = f"Kind as requested, {name} (accuracy on data: {accuracy})"
         table(title, kinds_rows(kinds, takes))
     of_models({name: takes for name, (takes, _) in models.items()}, references)
 
 
 def of_models(models: Mapping[str, Sounds], references: Sounds) -> None:
-    """The tables that compare the models' takes with one another."""
+    """Print the tables that compare the models' takes."""
     for name, takes in models.items():
         table(f"Loop types, {name}", types_row(takes))
     table(
-        "Left of what the negative prompt names",
+        "Level of what the negative prompt names",
         {
             name: {without: left_of(takes, without) for without in TARGETS}
             for name, takes in models.items()
@@ -313,11 +311,11 @@ def of_models(models: Mapping[str, Sounds], references: Sounds) -> None:
         rows = {name: styles_row(takes, references, strength) for name, takes in models.items()}
         table(f"Style transfer at {strength}", rows)
     table(
-        "Guided loops' likeness to the source",
+        "Guided loops: similarity to the source",
         {name: guided_row(takes, references) for name, takes in models.items()},
     )
     table(
-        "Variety (likeness, 1 is the same)",
+        "Variety (similarity, 1 is the same)",
         {name: variety_row(takes) for name, takes in models.items()},
     )
 

@@ -1,6 +1,7 @@
-"""Stage `export`: the stages' weights in half precision: the model that ships, with its configuration, and the teachers.
+"""Stage `export`: writes the model that ships and the teachers, in half precision.
 
-The teachers are the encoders that only training needs; a copy in `start/` lets later work begin where this ended.
+The teachers are the encoders that only training needs; a copy in `start/` lets later training
+continue from what ships.
 """
 
 from __future__ import annotations
@@ -19,49 +20,51 @@ from loopwright.model.pocket.tones import TONE_CHANNELS
 from training.denoiser import SHAPE
 from training.drum_codec import DrumCodec
 from training.latents import statistics
-from training.stage import STATE, finished
+from training.stage import STATE, load_weights
 from training.tone_codec import FRAMES
 from training.words import PITCHED, TOKENS, VOCABULARY
 
 SILENT_FRAMES = 64
 
 SHIPPED = {
-    ("denoiser", ""): "denoiser.", ("encoder", ""): "encoder.", ("drum_decoder", "decoder."): "drums.",
+    ("denoiser", ""): "denoiser.",
+    ("encoder", ""): "encoder.",
+    ("drum_decoder", "decoder."): "drums.",
     ("tone_codec", "decoder."): "tones.",
-}  # fmt: skip
+}
 TEACHERS = {
     ("drum_codec", "encoder."): "drum_codec.encoder.",
     ("tone_codec", "timbre."): "tone_codec.timbre.",
 }
-"""(stage, names in its checkpoint begin with): names in the file begin with."""
+"""(stage, prefix of names in its checkpoint): prefix of names in the file."""
 
 
 def renamed(names: Mapping[tuple[str, str], str]) -> dict[str, Tensor]:
-    """The stages' tensors under the names they have in a file."""
+    """Collect the stages' tensors under the names they have in a file."""
     return {
         outside + name.removeprefix(inside): value
         for (stage, inside), outside in names.items()
-        for name, value in finished(stage).items()
+        for name, value in load_weights(stage).items()
         if name.startswith(inside)
     }
 
 
 def statistics_of(shipped: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The latents' statistics, as they are kept in `state/`."""
+    """Return the latents' statistics as they are kept in `state/`."""
     return {"mean": shipped["latent_mean"], "spread": shipped["latent_spread"]}
 
 
 def silent_latents() -> Tensor:
-    """[CHANNELS]: of silence, in the middle of some."""
+    """Encode silence, away from its ends, as latents [CHANNELS]."""
     drums = DrumCodec()
-    drums.load_state_dict(finished("drum_codec"))
+    drums.load_state_dict(load_weights("drum_codec"))
     with torch.inference_mode():
         of_drums = drums.encode(torch.zeros(1, 2, SILENT_FRAMES * HOP))[0][0, SILENT_FRAMES // 2]
     return torch.cat([of_drums, torch.zeros(TONE_CHANNELS)])
 
 
 def main() -> None:
-    """Write it."""
+    """Write the model and the teachers."""
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--to", type=Path, default=STATE / "new")
     chosen = options.parse_args()
@@ -70,7 +73,7 @@ def main() -> None:
         "window_samples": FRAMES * HOP,
         "denoiser": SHAPE,
         "vocabulary": VOCABULARY,
-        "pitched": [TOKENS[one] for one in PITCHED],
+        "pitched": [TOKENS[meaning] for meaning in PITCHED],
     }
     (chosen.to / "config.json").write_text(json.dumps(config, indent=1) + "\n")
     mean, spread = statistics()

@@ -1,4 +1,4 @@
-"""Which kind a loop is, to a classifier that knows the synthesiser's loops only. Descriptions are kept in `state/`."""
+"""A classifier of kinds of loops, trained on synthesised loops; features are kept in `state/`."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from sklearn.ensemble import ExtraTreesClassifier
 from training.loops import draw_loop
 from training.measures import Audio, Numbers, mel_level, onsets, tonal_peaks
 from training.references import DATA_FRAMES, whole
-from training.stage import STATE, counted, share_of
+from training.stage import STATE, progress, scaled
 
 KINDS = ("drums", "bass", "chords", "mix")
 SEED = 9_300_000
-LOOPS = max(4, share_of(90))
-"""Of every kind. Every fourth is held out to see how often the classifier is right on data."""
+LOOPS = max(4, scaled(90))
+"""Loops of each kind. Every fourth is held out to measure the accuracy on data."""
 TREES = 400
 TONAL_BANDS = ((45, 130), (130, 400), (400, 1500), (1500, 8000))
-"""Hz. How much of a sound are peaks, over time: drums' are there for some of it, chords' for all."""
+"""Hz. Peaks of drums are there for part of the time, those of chords for all of it."""
 
 
 def description(audio: Audio) -> Numbers:
-    """What the classifier hears: levels in bands, flatness, tonality, onsets and their sharpness."""
+    """Compute features: levels in bands, flatness, tonality, onsets and their sharpness."""
     level = mel_level(audio)
     bands = level.mean(1).reshape(12, 8).mean(1)
     spread = level.std(1).reshape(12, 8).mean(1)
@@ -44,35 +44,36 @@ def description(audio: Audio) -> Numbers:
         np.log(lowest),
         np.mean([len(hz) for hz, _ in peaks]),
     ]
-    return np.concatenate(
-        [bands, spread, few, *(np.log(how(tonal, 0) / loud + 1e-3) for how in (np.mean, np.median))]
-    )
+    shares = [np.log(average(tonal, 0) / loud + 1e-3) for average in (np.mean, np.median)]
+    return np.concatenate([bands, spread, few, *shares])
 
 
 class Kinds:
-    """Randomised trees (Geurts et al. 2006) on descriptions. right_on_data: of loops held out from those it learnt."""
+    """Extremely randomised trees (Geurts et al. 2006) on features of loops.
+
+    Attributes:
+        accuracy_on_data: Share of held-out synthesised loops that are classified correctly.
+    """
 
     def __init__(self) -> None:
         described, known = _data()
         held_out = np.arange(len(known)) % 4 == 0
-        some = _taught(described[~held_out], known[~held_out])
-        self.right_on_data = float(np.mean(some.predict(described[held_out]) == known[held_out]))
-        self.classifier = _taught(described, known)
+        part = _fit(described[~held_out], known[~held_out])
+        self.accuracy_on_data = float(np.mean(part.predict(described[held_out]) == known[held_out]))
+        self.classifier = _fit(described, known)
 
-    def said(self, audio: list[Audio]) -> list[str]:
-        """The kind of each."""
-        return [
-            str(one)
-            for one in self.classifier.predict(np.stack([description(one) for one in audio]))
-        ]
+    def classify(self, audio: list[Audio]) -> list[str]:
+        """Return the kind of each loop."""
+        features = np.stack([description(loop) for loop in audio])
+        return [str(kind) for kind in self.classifier.predict(features)]
 
 
-def _taught(described: Numbers, known: NDArray[np.str_]) -> ExtraTreesClassifier:
+def _fit(described: Numbers, known: NDArray[np.str_]) -> ExtraTreesClassifier:
     return ExtraTreesClassifier(TREES, random_state=0).fit(described, known)
 
 
 def _data() -> tuple[Numbers, NDArray[np.str_]]:
-    """Descriptions of LOOPS loops of every kind, and their kinds."""
+    """Return features of LOOPS loops of each kind, and their kinds."""
     path = STATE / "described.npz"
     if not path.exists():
         loops = [
@@ -81,7 +82,7 @@ def _data() -> tuple[Numbers, NDArray[np.str_]]:
             for one in range(LOOPS)
         ]
         described = np.stack(
-            [description(whole(loops[one], DATA_FRAMES)) for one in counted(len(loops))]
+            [description(whole(loops[one], DATA_FRAMES)) for one in progress(len(loops))]
         )
         np.savez(path, described=described, known=np.repeat(np.array(KINDS), LOOPS))
     with np.load(path) as held:

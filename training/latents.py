@@ -1,6 +1,6 @@
-"""Stage `latents`: loops as the teachers' latents, in shards, for the denoiser to learn from.
+"""Stage `latents`: encodes loops as the teachers' latents, in shards, for the denoiser.
 
-Run with ``--part 0 --parts 2`` and ``--part 1 --parts 2`` for two processes. Shards that are there are left alone.
+Run with ``--part 0 --parts 2`` and ``--part 1 --parts 2`` for two processes. Existing shards stay.
 """
 
 from __future__ import annotations
@@ -18,31 +18,36 @@ from loopwright.model.pocket.layers import FINE_PER_LATENT, HOP
 from loopwright.model.pocket.tones import ROLL_CHANNELS, TONE_CHANNELS
 from training.drum_codec import DRUM_CHANNELS, DrumCodec
 from training.loops import Loop, draw_loop, drum_audio, loop_controls
-from training.stage import STATE, finished, one_thread, share_of
-from training.tone_codec import FRAMES, ToneCodec, wanted
+from training.stage import STATE, load_weights, scaled, use_one_thread
+from training.tone_codec import FRAMES, ToneCodec, decoder_targets
 
 SHARD = 50
-LOOPS = max(3 * SHARD, share_of(5000))
+LOOPS = max(3 * SHARD, scaled(5000))
 FIRST_SEED = 3_000_000
 HELD_OUT_SEED = 9_000_000
-LEAST_SPREAD = 0.8
-"""Posteriors are about as wide as the prior where means hardly vary: such dimensions are not blown up."""
+MIN_SPREAD = 0.8
+"""Lower bound of a drum dimension's deviation: where means hardly vary, posteriors are about as
+wide as the prior, and dividing by less would blow them up."""
 CHANNELS = DRUM_CHANNELS + TONE_CHANNELS
-"""Drums first."""
+"""Channels of a latent frame; drums first."""
 
 
 class Teachers:
-    """Both teachers, from their stages' checkpoints."""
+    """Both teachers, loaded from their stages' checkpoints."""
 
     def __init__(self) -> None:
         self.drums, self.tones = DrumCodec(), ToneCodec()
-        self.drums.load_state_dict(finished("drum_codec"))
-        self.tones.load_state_dict(finished("tone_codec"))
+        self.drums.load_state_dict(load_weights("drum_codec"))
+        self.tones.load_state_dict(load_weights("tone_codec"))
         self._no_drums: Tensor | None = None
 
     @torch.inference_mode()
     def latents(self, loop: Loop) -> Tensor:
-        """[FRAMES, CHANNELS]: the mean of the drums' posterior, the tones' roll and timbre."""
+        """Encode a loop: the mean of the drums' posterior, the tones' roll and timbre.
+
+        Returns:
+            [FRAMES, CHANNELS].
+        """
         return torch.cat([self._of_drums(loop), self._of_tones(loop)], -1)
 
     def _of_drums(self, loop: Loop) -> Tensor:
@@ -56,39 +61,38 @@ class Teachers:
         return latents
 
     def _of_tones(self, loop: Loop) -> Tensor:
-        return self.tones.encode(wanted(loop_controls(loop, FRAMES * FINE_PER_LATENT))[None])[0]
+        return self.tones.encode(
+            decoder_targets(loop_controls(loop, FRAMES * FINE_PER_LATENT))[None]
+        )[0]
 
 
 def shards() -> list[Path]:
-    """Those there are."""
+    """Return the paths of the shards written so far."""
     return sorted((STATE / "latents").glob("*.npz"))
 
 
 def read(path: Path) -> tuple[NDArray[np.int64], NDArray[np.float16]]:
-    """Numbers of loops, and their latents, [loops, FRAMES, CHANNELS]."""
+    """Read the numbers of loops, and their latents, [loops, FRAMES, CHANNELS]."""
     with np.load(path) as held:
         return held["numbers"], held["latents"]
 
 
 def statistics() -> tuple[Tensor, Tensor]:
-    """Mean and spread of every dimension, [CHANNELS] each: measured once, since all that comes later depends on them.
+    """Return the mean and deviation of every dimension, [CHANNELS] each.
 
-    All notes have one: 0 and the root mean square of the roll.
+    They are measured once, since all later stages depend on them. All notes share theirs: 0 and the
+    root mean square of the roll.
     """
     path = STATE / "statistics.pt"
     if not path.exists():
-        some = (
-            torch.from_numpy(np.concatenate([read(one)[1] for one in shards()[1:21]]))
-            .float()
-            .flatten(0, 1)
-        )
-        mean, spread = some.mean(0), some.std(0)
-        spread[:DRUM_CHANNELS].clamp_(min=LEAST_SPREAD)
+        latents = np.concatenate([read(shard)[1] for shard in shards()[1:21]])
+        rows = torch.from_numpy(latents).float().flatten(0, 1)
+        mean, spread = rows.mean(0), rows.std(0)
+        spread[:DRUM_CHANNELS].clamp_(min=MIN_SPREAD)
         notes = slice(DRUM_CHANNELS, DRUM_CHANNELS + ROLL_CHANNELS)
-        mean[notes], spread[notes] = 0.0, some[:, notes].square().mean().sqrt()
-        beside = path.with_suffix(
-            f".{os.getpid()}"
-        )  # the denoiser and the encoder may both be here
+        mean[notes], spread[notes] = 0.0, rows[:, notes].square().mean().sqrt()
+        # the denoiser and the encoder may both get here: each writes a file of its own
+        beside = path.with_suffix(f".{os.getpid()}")
         torch.save({"mean": mean, "spread": spread}, beside)
         beside.replace(path)
     held = torch.load(path, weights_only=True)
@@ -96,13 +100,15 @@ def statistics() -> tuple[Tensor, Tensor]:
 
 
 def write_shard(teachers: Teachers, number: int) -> None:
-    """One shard; the first of all is of loops that training never sees."""
+    """Write a shard; the first has loops that training never sees."""
     path = STATE / "latents" / f"{number:05d}.npz"
     if path.exists():
         return
     first = HELD_OUT_SEED if number == 0 else FIRST_SEED + number * SHARD
     numbers = np.arange(first, first + SHARD)
-    latents = torch.stack([teachers.latents(draw_loop(int(one))) for one in numbers]).half().numpy()
+    latents = (
+        torch.stack([teachers.latents(draw_loop(int(seed))) for seed in numbers]).half().numpy()
+    )
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f"new-{number}.tmp")
     with beside.open("wb") as file:
@@ -112,13 +118,13 @@ def write_shard(teachers: Teachers, number: int) -> None:
 
 
 def main() -> None:
-    """Make them."""
+    """Write the shards of this process."""
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--loops", type=int, default=LOOPS)
     options.add_argument("--part", type=int, default=0)
     options.add_argument("--parts", type=int, default=1)
     chosen = options.parse_args()
-    one_thread(0)
+    use_one_thread(0)
     teachers = Teachers()
     for number in range(chosen.part, chosen.loops // SHARD, chosen.parts):
         write_shard(teachers, number)

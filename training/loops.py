@@ -1,4 +1,4 @@
-"""A loop by its number: its kind, genre, drums, parts and levels; its controls, its sound and the words that are true of it."""
+"""Loops by number: kind, genre, drums, parts, levels; their controls and their sound."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from loopwright.model.pocket.layers import FINE_HOP
 from loopwright.model.pocket.tones import GROUPS, NOTES, REGISTERS
-from training.synth.drum_sounds import SAMPLE_RATE, Drawn
+from training.synth.drum_sounds import SAMPLE_RATE, Rng
 from training.synth.drums import DrumScore, draw_drums, render_drums
 from training.synth.genres import GENRES, Genre
 from training.synth.instruments import BASSES, CHORDS, MELODIC
@@ -20,17 +20,23 @@ from training.synth.tones import Controls, Floats, Grid, part_audio, part_contro
 KINDS = ("drums", "bass", "chords", "tones", "mix")
 SHARES = (0.32, 0.17, 0.22, 0.07, 0.22)
 ALONE = {"bass": 0.14, "chords": 0.12}
-"""Root mean squares of parts by themselves; drums have 0.14."""
+"""Root mean squares of solo parts; drums have 0.14."""
 TOGETHER = {"bass": 0.085, "chords": 0.065}
 DUCKED_FOR = 0.11
-"""Seconds in which tones that gave way come back by all but a third."""
+"""Time constant of ducking, in seconds."""
 ODD_TEMPO = 0.1
-"""The share of loops at a tempo that is not their genre's, so that any tempo can be asked for."""
+"""Share of loops at a tempo outside their genre's, so that prompts may name any tempo."""
 
 
 @dataclass(frozen=True)
 class Loop:
-    """Everything a loop is decided by. gains: root mean squares, one a part. ducked: how far tones give way on every beat."""
+    """Everything that defines a loop.
+
+    Attributes:
+        gains: Root mean square of each part.
+        bright, dense, space: Traits, each 0 to 1.
+        ducked: Depth of ducking of tones on every beat, 0 to 1.
+    """
 
     number: int
     kind: str
@@ -47,57 +53,65 @@ class Loop:
 
 
 def draw_loop(number: int, kind: str | None = None) -> Loop:
-    """The loop of a number."""
-    drawn = np.random.default_rng([6, number])
-    drawn_kind = str(drawn.choice(KINDS, p=np.array(SHARES)))
+    """Draw the loop of a number."""
+    rng = np.random.default_rng([6, number])
+    drawn_kind = str(rng.choice(KINDS, p=np.array(SHARES)))
     kind = kind or drawn_kind
-    genre = _genre(drawn)
-    drums = draw_drums(number, genre, _tempo(drawn, genre))
+    genre = _genre(rng)
+    drums = draw_drums(number, genre, _tempo(rng, genre))
     if kind == "mix":
         drums = replace(drums, only=())
-    harmony, traits = draw_harmony(drawn), (drums.bright, drums.dense, drums.space)
-    names = _parts(drawn, kind, genre)
+    harmony, traits = draw_harmony(rng), (drums.bright, drums.dense, drums.space)
+    names = _parts(rng, kind, genre)
     parts = tuple(
-        (bass_part if name in BASSES else chord_part)(drawn, name, harmony, drums.bars, traits)
+        (bass_part if name in BASSES else chord_part)(rng, name, harmony, drums.bars, traits)
         for name in names
     )
     levels = ALONE if kind in ("bass", "chords") else TOGETHER
     gains = tuple(
-        levels["bass" if name in BASSES else "chords"] * drawn.uniform(0.85, 1.15) for name in names
+        levels["bass" if name in BASSES else "chords"] * rng.uniform(0.85, 1.15) for name in names
     )
     if kind == "tones":
         gains = tuple(gain * 1.5 for gain in gains)
-    pumping = kind == "mix" and genre.name in ("house", "techno") and drawn.random() < 0.5
+    pumping = kind == "mix" and genre.name in ("house", "techno") and rng.random() < 0.5
     return Loop(
-        number, kind, genre.name, Grid(drums.bpm, drums.swing, drums.bars), harmony,
-        drums if kind in ("drums", "mix") else None, parts, gains, *traits, ducked=0.7 if pumping else 0.0,
-    )  # fmt: skip
+        number,
+        kind,
+        genre.name,
+        Grid(drums.bpm, drums.swing, drums.bars),
+        harmony,
+        drums if kind in ("drums", "mix") else None,
+        parts,
+        gains,
+        *traits,
+        ducked=0.7 if pumping else 0.0,
+    )
 
 
-def _genre(drawn: Drawn) -> Genre:
-    shares = np.array([one.share for one in GENRES])
-    return GENRES[drawn.choice(len(GENRES), p=shares / shares.sum())]
+def _genre(rng: Rng) -> Genre:
+    shares = np.array([genre.share for genre in GENRES])
+    return GENRES[rng.choice(len(GENRES), p=shares / shares.sum())]
 
 
-def _tempo(drawn: Drawn, genre: Genre) -> float:
-    lowest, highest = genre.bpm if drawn.random() > ODD_TEMPO else (62, 180)
-    return float(drawn.integers(lowest, highest + 1))
+def _tempo(rng: Rng, genre: Genre) -> float:
+    lowest, highest = genre.bpm if rng.random() > ODD_TEMPO else (62, 180)
+    return float(rng.integers(lowest, highest + 1))
 
 
-def _parts(drawn: Drawn, kind: str, genre: Genre) -> tuple[str, ...]:
-    usual = drawn.random() < 0.6
-    bass = str(drawn.choice(genre.basses if usual else list(BASSES)))
-    chords = str(drawn.choice(genre.chords if usual else list(CHORDS)))
+def _parts(rng: Rng, kind: str, genre: Genre) -> tuple[str, ...]:
+    usual = rng.random() < 0.6
+    bass = str(rng.choice(genre.basses if usual else list(BASSES)))
+    chords = str(rng.choice(genre.chords if usual else list(CHORDS)))
     if kind in ("tones", "mix"):
-        which = int(drawn.integers(4)) if kind == "mix" else 3
-        melody = str(drawn.choice(sorted(MELODIC)))
-        both = (bass, chords) if kind == "tones" or drawn.random() < 0.7 else (chords, melody)
+        which = int(rng.integers(4)) if kind == "mix" else 3
+        melody = str(rng.choice(sorted(MELODIC)))
+        both = (bass, chords) if kind == "tones" or rng.random() < 0.7 else (chords, melody)
         return ((bass,), (chords,), both, both)[which]
     return {"bass": (bass,), "chords": (chords,)}.get(kind, ())
 
 
 def loop_controls(loop: Loop, steps: int) -> Controls:
-    """What the tones of a loop are told, step by step."""
+    """Compute the controls of a loop's tones, step by step."""
     total: Controls | None = None
     for part, gain in zip(loop.parts, loop.gains, strict=True):
         controls = part_controls(part, loop.grid, steps)
@@ -111,14 +125,20 @@ def loop_controls(loop: Loop, steps: int) -> Controls:
 
 
 def silence(steps: int) -> Controls:
-    """No tones."""
+    """Return controls without tones."""
     return Controls(
         np.zeros((steps, NOTES)), np.zeros((steps, REGISTERS, GROUPS)), np.zeros((steps, REGISTERS))
     )
 
 
 def tonal_audio(loop: Loop, samples: int, phases: int = 0) -> NDArray[np.float32]:
-    """The loop's tones, [2, samples], from its beginning on. phases: other ones sound the same notes."""
+    """Render the loop's tones, [2, samples].
+
+    Args:
+        loop: The loop; it is repeated.
+        samples: Samples from its beginning.
+        phases: Number of a set of phases; all sets sound the same notes.
+    """
     total = np.zeros((2, samples), np.float32)
     for number, (part, gain) in enumerate(zip(loop.parts, loop.gains, strict=True)):
         level = _level(part_controls(part, loop.grid, samples // FINE_HOP))
@@ -129,7 +149,7 @@ def tonal_audio(loop: Loop, samples: int, phases: int = 0) -> NDArray[np.float32
 
 
 def drum_audio(loop: Loop, samples: int) -> NDArray[np.float32]:
-    """The loop's drums, [2, samples]; silence if it has none."""
+    """Render the loop's drums, [2, samples]; silence if it has none."""
     if loop.drums is None:
         return np.zeros((2, samples), np.float32)
     once = render_drums(loop.drums)
@@ -145,6 +165,12 @@ def _ducking(loop: Loop, samples: NDArray[Any]) -> Floats:
 
 
 def ducking(seconds: NDArray[Any], beat: float, depth: float) -> Floats:
-    """Gain of tones that give way at times: low on the beat (seconds long), back within it. depth: 0…1."""
+    """Compute the gain of ducked tones: low on the beat, back within it.
+
+    Args:
+        seconds: Times.
+        beat: Length of a beat in seconds.
+        depth: 0 to 1.
+    """
     gain: Floats = 1 - depth * np.exp(-(seconds % beat) / DUCKED_FOR)
     return gain

@@ -1,4 +1,4 @@
-"""What is measured of a loop's sound. Audio is [2, samples] at 44100 Hz."""
+"""Measures of a loop's sound. Audio is [2, samples] at 44100 Hz."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PEAK_FFT, PEAK_HOP = 8192, 2048
 PEAK_CENTS = 40
 LOWEST_PEAK_HZ, HIGHEST_PEAK_HZ = 45.0, 8000.0
 FAINTEST, FAINTEST_SHARE = 1e-3, 0.03
-"""A peak below either, the second against the loudest of its time, is none."""
+"""Amplitudes below which a peak does not count: absolute, and as a share of the loudest."""
 
 PARTS_FFT = 2048
 ONSET_HOP = listen.HOP
@@ -28,13 +28,17 @@ TEMPI = np.arange(60, 181, 0.5)
 
 
 def onsets(audio: Audio) -> tuple[Numbers, Numbers]:
-    """Seconds of the strong onsets, and the onset envelope at ONSET_HOP. Silence is put before the audio."""
+    """Find strong onsets, with silence put before the audio.
+
+    Returns:
+        Their times in seconds, and the onset envelope at ONSET_HOP.
+    """
     strength = onset_strength(audio, SAMPLE_RATE)
     return onsets_in(strength, SAMPLE_RATE), strength[SILENCE // ONSET_HOP :]
 
 
 def all_onsets(audio: Audio) -> Numbers:
-    """Seconds of the onsets that librosa finds, faint ones too: its own threshold follows what is around."""
+    """Find onsets in seconds, faint ones too: librosa's threshold follows the surroundings."""
     found: Numbers = librosa.onset.onset_detect(
         y=audio.mean(0), sr=SAMPLE_RATE, hop_length=DETECTION_HOP, units="time"
     )
@@ -42,17 +46,21 @@ def all_onsets(audio: Audio) -> Numbers:
 
 
 def share_on_grid(times: Numbers, bpm: float, tolerance: float) -> float:
-    """The share of times within ``tolerance`` seconds of a sixteenth; not a number where there are no times."""
+    """Measure the share of times within ``tolerance`` seconds of a sixteenth; nan without times."""
     return listen.share_on_grid(times, bpm, tolerance) if len(times) else np.nan
 
 
 def share_kept(source: Numbers, made: Numbers, tolerance: float) -> float:
-    """The share of a source's onsets that are found again within ``tolerance`` seconds; not a number where it has none."""
+    """Measure the share of a source's onsets found again within ``tolerance`` seconds.
+
+    Returns:
+        nan where the source has no onsets.
+    """
     return listen.share_kept(source, np.append(made, np.inf), tolerance) if len(source) else np.nan
 
 
 def tempo(envelope: Numbers) -> float:
-    """The tempo whose beats, halves and quarters the onset envelope repeats by most."""
+    """Estimate the tempo whose beats, halves and quarters match the onset envelope best."""
     centred, seconds = (
         envelope - envelope.mean(),
         np.arange(len(envelope)) * ONSET_HOP / SAMPLE_RATE,
@@ -65,18 +73,18 @@ def tempo(envelope: Numbers) -> float:
 
 
 def same_tempo(found: float, asked: float) -> bool:
-    """Within 2 %, or so for half or double the tempo."""
+    """Return whether a tempo is within 2 % of the requested one, its half or its double."""
     return any(abs(found / asked - ratio) < 0.02 * ratio for ratio in (0.5, 1.0, 2.0))
 
 
 def mel_distance(one: Audio, other: Audio) -> float:
-    """Root mean square over bands of the difference of two log mel spectra, meaned over time, dB."""
+    """Compute the root mean square difference of log mel spectra, averaged over time, in dB."""
     first, second = (mel_level(audio) for audio in (one, other))
     return float(np.sqrt(((first - second) ** 2).mean(0)).mean())
 
 
 def mel_level(audio: Audio) -> Numbers:
-    """Log mel spectrum of mid, its uppermost 80 dB: [96, frames]."""
+    """Compute the log mel spectrum of mid, its uppermost 80 dB: [96, frames]."""
     power = librosa.feature.melspectrogram(
         y=audio.mean(0), sr=SAMPLE_RATE, n_fft=2048, hop_length=512, n_mels=96, fmax=18000
     )
@@ -85,7 +93,11 @@ def mel_level(audio: Audio) -> Numbers:
 
 
 def tonal_peaks(audio: Audio) -> list[tuple[Numbers, Numbers]]:
-    """Frame by frame, the frequencies (Hz) and amplitudes of peaks of mid's spectrum that last two frames (93 ms)."""
+    """Find the peaks of mid's spectrum that last two frames (93 ms).
+
+    Returns:
+        Per frame, their frequencies (Hz) and amplitudes.
+    """
     window = scipy.signal.get_window("hann", PEAK_FFT)
     frames = librosa.util.frame(audio.mean(0), frame_length=PEAK_FFT, hop_length=PEAK_HOP).T
     spectra = np.abs(np.fft.rfft(frames * window)) * 2 / window.sum()
@@ -105,16 +117,15 @@ def _peaks(spectrum: Numbers) -> tuple[Numbers, Numbers]:
         spectrum, height=max(FAINTEST, FAINTEST_SHARE * spectrum.max())
     )
     around = np.log(np.stack([spectrum[bins - 1], spectrum[bins], spectrum[bins + 1]]) + 1e-12)
-    shift = (
-        0.5 * (around[0] - around[2]) / (around[0] - 2 * around[1] + around[2] - 1e-12)
-    )  # a parabola through three bins
+    # the top of a parabola through three bins
+    shift = 0.5 * (around[0] - around[2]) / (around[0] - 2 * around[1] + around[2] - 1e-12)
     hz = (bins + shift) * SAMPLE_RATE / PEAK_FFT
     inside = (hz > LOWEST_PEAK_HZ) & (hz < HIGHEST_PEAK_HZ)
     return hz[inside], spectrum[bins][inside]
 
 
 def _near(hz: Numbers, others: Numbers) -> NDArray[np.bool_]:
-    """Which have another within PEAK_CENTS, or within half a bin."""
+    """Return which frequencies have another within PEAK_CENTS, or within half a bin."""
     if not len(others) or not len(hz):
         return np.zeros(len(hz), bool)
     tolerance = np.maximum(hz * (2 ** (PEAK_CENTS / 1200) - 1), 0.5 * SAMPLE_RATE / PEAK_FFT)
@@ -123,7 +134,7 @@ def _near(hz: Numbers, others: Numbers) -> NDArray[np.bool_]:
 
 
 def peaks_found(source: Audio, made: Audio) -> tuple[float, float]:
-    """Recall and precision of tonal peaks, each weighted by its amplitude."""
+    """Compute recall and precision of tonal peaks, each weighted by its amplitude."""
     found = wanted = right = given = 0.0
     for (hz, amplitude), (made_hz, made_amplitude) in zip(
         tonal_peaks(source), tonal_peaks(made), strict=True
@@ -136,7 +147,7 @@ def peaks_found(source: Audio, made: Audio) -> tuple[float, float]:
 
 
 def in_key(audio: Audio, root: int, *, minor: bool) -> float:
-    """The share of a constant-Q chromagram's energy in the notes of a key."""
+    """Measure the share of a constant-Q chromagram's energy in the notes of a key."""
     chroma = librosa.feature.chroma_cqt(
         y=audio.mean(0), sr=SAMPLE_RATE, hop_length=2048, fmin=32.7, n_octaves=6, norm=None
     )
@@ -148,13 +159,17 @@ def in_key(audio: Audio, root: int, *, minor: bool) -> float:
 
 
 def tonal_energy(audio: Audio) -> float:
-    """Root mean square of what is harmonic (median filtering, Fitzgerald 2010), between kicks and hi-hats: 130 to 4000 Hz."""
+    """Measure the harmonic part (median filtering, Fitzgerald 2010) from 130 to 4000 Hz.
+
+    Returns:
+        Root mean square of the band between kicks and hi-hats.
+    """
     tonal, _ = _energies(audio)
     return tonal
 
 
 def band_energy(audio: Audio, lowest_hz: float, highest_hz: float) -> float:
-    """Root mean square of mid between two frequencies."""
+    """Measure the root mean square of mid between two frequencies."""
     spectrum = np.abs(np.fft.rfft(audio.mean(0).astype(np.float64))) ** 2
     hz = np.fft.rfftfreq(audio.shape[1], 1 / SAMPLE_RATE)
     within = spectrum[(hz >= lowest_hz) & (hz < highest_hz)].sum()
@@ -162,13 +177,13 @@ def band_energy(audio: Audio, lowest_hz: float, highest_hz: float) -> float:
 
 
 def percussive_energy(audio: Audio) -> float:
-    """Root mean square of what is percussive, above 200 Hz."""
+    """Measure the root mean square of the percussive part above 200 Hz."""
     _, percussive = _energies(audio)
     return percussive
 
 
 def _energies(audio: Audio) -> tuple[float, float]:
-    """``tonal_energy`` and ``percussive_energy``."""
+    """Measure ``tonal_energy`` and ``percussive_energy``."""
     spectrum = librosa.stft(audio.mean(0), n_fft=PARTS_FFT, hop_length=512)
     harmonic, percussive = librosa.decompose.hpss(spectrum, margin=2.0)
     hz = librosa.fft_frequencies(sr=SAMPLE_RATE, n_fft=PARTS_FFT)

@@ -1,6 +1,6 @@
-"""Stage `pictures`: spectrograms of held-out loops and their reproductions, and of generated loops, for the model card.
+"""Stage `pictures`: draws the spectrograms of docs/pocket-evaluation.md.
 
-`python -m training.pictures v0 new` reads the takes of these names; the last is drawn alone where there is room for one.
+`python -m training.pictures v0 new` reads the takes of these names, one column each.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ SHOWN = (
 
 
 def draw(axis: Axes, audio: Audio, title: str) -> None:
-    """A constant-Q spectrogram of mid: 36 bins an octave from C1."""
+    """Draw a constant-Q spectrogram of mid: 36 bins per octave from C1."""
     mono = audio.mean(0)[: int(SECONDS * SAMPLE_RATE)]
     level = np.abs(
         librosa.cqt(mono, sr=SAMPLE_RATE, hop_length=512, fmin=32.7, n_bins=300, bins_per_octave=36)
@@ -54,7 +54,7 @@ def draw(axis: Axes, audio: Audio, title: str) -> None:
 
 
 def reproductions(names: list[str]) -> None:
-    """Held-out loops, and what each model makes of them."""
+    """Draw held-out loops and each model's reconstruction."""
     references = read("references")
     made = [read_takes(name)[1] for name in names]
     chosen = [
@@ -74,7 +74,7 @@ def reproductions(names: list[str]) -> None:
 
 
 def generated(names: list[str]) -> None:
-    """Prompts, and what each model makes of them."""
+    """Draw the loops that each model generates from the same prompts."""
     takes = [read_takes(name)[0] for name in names]
     figure, axes = plt.subplots(
         len(SHOWN), len(names), figsize=(6 * len(names), 2.4 * len(SHOWN)), squeeze=False

@@ -1,4 +1,4 @@
-"""Held-out loops as sound: what the codecs are to reproduce, and what the generated loops are compared with."""
+"""Stage `references`: renders held-out loops to reproduce, and data to compare with."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from numpy.typing import NDArray
 
 from loopwright.model.pocket.layers import HOP
 from training.loops import Loop, draw_loop, drum_audio, tonal_audio
-from training.stage import STATE, counted, share_of
+from training.stage import STATE, progress, scaled
 
 SEED, DATA_SEED = 9_100_000, 9_200_000
 COUNTS = {
-    kind: max(2, share_of(count))
+    kind: max(2, scaled(count))
     for kind, count in (("drums", 20), ("bass", 8), ("chords", 12), ("mix", 20))
 }
 FRAMES, DATA_FRAMES = 128, 172
-DATA = max(4, share_of(24))
-"""Loops of every kind for the rows of the data."""
+DATA = max(4, scaled(24))
+"""Loops of each kind in the data."""
 
 
 def facts_of(loop: Loop) -> dict[str, object]:
-    """What measures need to know of a loop."""
+    """Return the facts about a loop that measures need."""
     return {
         "number": loop.number, "kind": loop.kind, "bpm": loop.grid.bpm, "swing": loop.grid.swing,
         "root": loop.harmony.root, "minor": loop.harmony.minor, "genre": loop.genre,
@@ -30,14 +30,17 @@ def facts_of(loop: Loop) -> dict[str, object]:
 
 
 def whole(loop: Loop, frames: int) -> NDArray[np.float32]:
-    """All of a loop, [2, samples]."""
+    """Render all of a loop, [2, samples]."""
     return drum_audio(loop, frames * HOP) + tonal_audio(loop, frames * HOP)
 
 
 def parts(loop: Loop, frames: int) -> dict[str, NDArray[np.float32]]:
-    """A loop, [2, samples]: all of it; its tones alone; all of it played once more, its tones in other phases.
+    """Render a loop, its tones alone, and the loop with its tones in other phases.
 
-    No model can be nearer to the first than the last is, but for luck.
+    Only by luck can a model come nearer to the first than the last does.
+
+    Returns:
+        Audio, tones and replayed audio, each [2, samples].
     """
     drums, tones = drum_audio(loop, frames * HOP), tonal_audio(loop, frames * HOP)
     return {
@@ -50,9 +53,9 @@ def parts(loop: Loop, frames: int) -> dict[str, NDArray[np.float32]]:
 def _write(name: str, loops: list[Loop], frames: int) -> None:
     path = STATE / f"{name}.npz"
     if not path.exists():
-        made = [parts(loops[number], frames) for number in counted(len(loops))]
+        made = [parts(loops[number], frames) for number in progress(len(loops))]
         audio, tones, replayed = (
-            np.stack([one[part] for one in made]) for part in ("audio", "tones", "replayed")
+            np.stack([loop[part] for loop in made]) for part in ("audio", "tones", "replayed")
         )
         facts = json.dumps([facts_of(loop) for loop in loops])
         np.savez(path, facts=facts, audio=audio, tones=tones, replayed=replayed)
@@ -61,14 +64,14 @@ def _write(name: str, loops: list[Loop], frames: int) -> None:
 def main() -> None:
     """Write both files."""
     held_out = [
-        draw_loop(SEED + 100 * at + one, kind)
+        draw_loop(SEED + 100 * at + number, kind)
         for at, (kind, count) in enumerate(COUNTS.items())
-        for one in range(count)
+        for number in range(count)
     ]
     data = [
-        draw_loop(DATA_SEED + 100 * at + one, kind)
+        draw_loop(DATA_SEED + 100 * at + number, kind)
         for at, kind in enumerate(COUNTS)
-        for one in range(DATA)
+        for number in range(DATA)
     ]
     _write("references", held_out, FRAMES)
     _write("data", data, DATA_FRAMES)

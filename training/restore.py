@@ -1,6 +1,6 @@
-"""Puts the shipped model and the teachers that are committed into `state/`, so that work may go on where it ended.
+"""Restore `state/` from the shipped model and the committed teachers, to continue training.
 
-The teachers are the halves of the codecs that do not ship. What is in `state/` already stays.
+The teachers are the halves of the codecs that do not ship. Files that exist in `state/` stay.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ START = Path(__file__).parent / "start" / "teachers.safetensors"
 def weights_of(
     stage: str, shipped: Mapping[str, Tensor], teachers: Mapping[str, Tensor]
 ) -> dict[str, Tensor]:
-    """A stage's weights, under the names they have in its checkpoint."""
+    """Collect a stage's weights under the names they have in its checkpoint."""
     own: dict[str, Tensor] = {}
     for held, names in ((shipped, SHIPPED), (teachers, TEACHERS)):
         for (of_stage, inside), outside in names.items():
@@ -36,7 +36,7 @@ def weights_of(
 
 
 def main() -> None:
-    """Restore every stage."""
+    """Restore the checkpoint of every stage."""
     with resources.as_file(
         resources.files("loopwright.weights") / "pocket" / "model.safetensors"
     ) as path:

@@ -1,7 +1,7 @@
-"""Stage `score_heard`: which of the tones that a held-out loop's score has the encoder hears in the loop's sound.
+"""Stage `score_heard`: compares the tones that the encoder finds in held-out loops with the score.
 
-Here tones are compared as the model has them, with nothing between: notes, and the oscillators that sound them (partials).
-The peaks of two spectra, which `evaluate` compares, are also moved by phases and by drums.
+Tones are compared in the model's own terms: notes, and the oscillators that sound them (partials).
+The peaks of two spectra, which `evaluate` compares, also depend on phases and on drums.
 """
 
 from __future__ import annotations
@@ -18,33 +18,46 @@ from training.kinds import KINDS
 from training.loops import draw_loop, loop_controls
 from training.measures import FAINTEST, FAINTEST_SHARE
 from training.stage import STATE
-from training.takes import encoded
-from training.tone_codec import as_given, wanted
+from training.takes import encode
+from training.tone_codec import as_logits, decoder_targets
 
 NEAR = 2
-"""Oscillators to either side (33 cents) at which a partial is found as well."""
+"""Oscillators to either side (33 cents) at which a partial counts as found."""
 MAY_BE_FAINT = 0.2
-"""A partial is found where there is one of at least this share of what counts as a partial."""
+"""Share of the threshold of partials at which one still counts as found."""
 
 
 def share_found(amplitude: Tensor, there: Tensor) -> float:
-    """The share of the amplitudes of some that are where others are; both [steps, numbers]."""
+    """Measure the share of amplitude that is at places marked 1; both [steps, numbers]."""
     return float((amplitude * there).sum() / amplitude.sum().clamp(min=1e-9))
 
 
 def partials(amplitude: Tensor, share: float = 1.0) -> Tensor:
-    """What of the oscillators' amplitudes counts as a partial, the rest 0: [steps, oscillators] -> the same shape."""
+    """Set amplitudes that do not count as partials to 0.
+
+    Args:
+        amplitude: [steps, oscillators].
+        share: Factor on the threshold.
+
+    Returns:
+        The shape of ``amplitude``.
+    """
     loudest = amplitude.amax(-1, keepdim=True)
     return amplitude * (amplitude > share * torch.clamp(FAINTEST_SHARE * loudest, min=FAINTEST))
 
 
 def around(amplitude: Tensor) -> Tensor:
-    """1 near those that are not 0."""
+    """Mark oscillators near those that are not 0 with 1."""
     return F.max_pool1d((amplitude > 0).float(), 2 * NEAR + 1, 1, NEAR)
 
 
 def compared(score: tuple[Tensor, Tensor], heard: tuple[Tensor, Tensor]) -> Row:
-    """score, heard: amplitudes of notes, [steps, NOTES], and of oscillators, [steps, oscillators]."""
+    """Compare a score with what was heard.
+
+    Args:
+        score: Amplitudes of notes, [steps, NOTES], and of oscillators, [steps, oscillators].
+        heard: The same, from the encoder.
+    """
     (notes, sounding), (heard_notes, heard_sounding) = score, heard
     return {
         "notes' recall": share_found(notes, heard_notes > 0),
@@ -59,26 +72,26 @@ def compared(score: tuple[Tensor, Tensor], heard: tuple[Tensor, Tensor]) -> Row:
 
 
 def amplitudes(model: PocketModel, tones: Tones) -> tuple[Tensor, Tensor]:
-    """Of notes and of oscillators."""
+    """Return the amplitudes of notes and of oscillators."""
     return tones.level[0], model.tones.power(tones.level, tones.share)[0].sqrt()
 
 
 @torch.inference_mode()
 def main() -> None:
-    """Print the table, of the weights in `state/new`."""
+    """Print the table for the weights in `state/new`."""
     model = load_pocket_from(STATE / "new")
     references, rows = read("references"), {kind: list[Row]() for kind in KINDS[1:]}
     for audio, facts in zip(references.audio, references.facts, strict=True):
         if facts["kind"] == "drums":
             continue
-        score = wanted(
+        score = decoder_targets(
             loop_controls(draw_loop(facts["number"], facts["kind"]), audio.shape[1] // FINE_HOP)
         )
-        latents = encoded(model, audio).T[None] * model.latent_spread + model.latent_mean
+        latents = encode(model, audio).T[None] * model.latent_spread + model.latent_mean
         heard = decode_controls(model.tones.controls(latents[..., model.drum_channels :]))
         rows[facts["kind"]].append(
             compared(
-                amplitudes(model, decode_controls(as_given(score[None]))), amplitudes(model, heard)
+                amplitudes(model, decode_controls(as_logits(score[None]))), amplitudes(model, heard)
             )
         )
     table(

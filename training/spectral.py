@@ -1,4 +1,4 @@
-"""How far two sounds are apart, as a loss: magnitudes of short-time spectra at several sizes, and log mel spectra."""
+"""A spectral loss: short-time magnitudes at several sizes, and log mel spectra."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ MEL_WEIGHT = 0.35
 
 
 class SpectralDistance(nn.Module):
-    """Log magnitude and spectral convergence (Yamamoto et al. 2020, as an L1), each bin weighted by about 1 / its mel width."""
+    """Log magnitude and spectral convergence (Yamamoto et al. 2020), both as L1.
+
+    Each bin is weighted by about 1 / its width in mel.
+    """
 
     mel: Tensor
 
@@ -29,10 +32,16 @@ class SpectralDistance(nn.Module):
             self.register_buffer(f"weight_{size}", weight / weight.mean())
         self.register_buffer("mel", mel_bands(MEL_FFT, MEL_BANDS, 20.0))
 
-    def forward(self, made: Tensor, wanted: Tensor, sizes: tuple[int, ...] = SIZES) -> Tensor:
-        """made, wanted: mid and side, [rows, 2, samples] -> a number, about 1 for unlike sounds."""
+    def forward(self, made: Tensor, target: Tensor, sizes: tuple[int, ...] = SIZES) -> Tensor:
+        """Compute the distance of two sounds, about 1 for unlike ones.
+
+        Args:
+            made: Mid and side, [batch, 2, samples].
+            target: The same shape.
+            sizes: Sizes of the spectra to compare; of SIZES.
+        """
         rows, _, samples = made.shape
-        both = torch.cat([made.reshape(rows * 2, samples), wanted.reshape(rows * 2, samples)])
+        both = torch.cat([made.reshape(rows * 2, samples), target.reshape(rows * 2, samples)])
         channel = torch.tensor([1.0, SIDE_WEIGHT]).repeat(rows)[:, None, None]
         total = torch.zeros(())
         for size in sizes:
@@ -52,7 +61,15 @@ class SpectralDistance(nn.Module):
         return ((one - other).abs() * channel).mean() * 0.5
 
     def _magnitudes(self, signal: Tensor, size: int) -> Tensor:
-        """[rows, samples] -> [rows, frames, size // 2 + 1], scaled so that noise is alike at every size."""
+        """Compute magnitudes, scaled so that noise has the same level at every size.
+
+        Args:
+            signal: [batch, samples].
+            size: Samples per spectrum.
+
+        Returns:
+            [batch, frames, size // 2 + 1].
+        """
         spectrum = torch.stft(
             signal,
             size,

@@ -1,7 +1,7 @@
-"""What every training stage does alike: a seed, a time or step budget, a log, checkpoints, and going on where it stopped.
+"""A training stage: seed, steps, log, checkpoints, and resuming where it stopped.
 
-A checkpoint is one file with the networks, the optimiser and the step; it is written to the side and moved into place,
-so an interruption never leaves half of one.
+A checkpoint is one file with the networks, the optimiser and the step. It is written to the side
+and moved into place, so an interruption never leaves half a file.
 """
 
 from __future__ import annotations
@@ -19,9 +19,10 @@ import torch
 from torch import Tensor, nn
 
 SHARE = float(os.environ.get("POCKET_SHARE", "1"))
-"""Of all loops and steps; less of them shows within minutes that the stages fit together, and teaches nothing."""
+"""Share of all loops and steps: a small share shows in minutes that the stages fit together, but
+trains nothing useful."""
 STATE = Path(__file__).parent / ("state" if SHARE == 1 else f"state-{SHARE:g}")
-"""Everything heavy: rendered loops, latents, checkpoints, logs. Not in git; `make pocket` remakes it."""
+"""Rendered loops, latents, checkpoints and logs. Not in git; `make pocket` remakes them."""
 
 CHECKPOINT_SECONDS = 240.0
 LOG_EVERY = 50
@@ -30,7 +31,17 @@ WARM_UP = 100
 
 @dataclass
 class Stage:
-    """One network in training. steps: in all. rate: the learning rate's peak; it rises over WARM_UP and falls as a cosine."""
+    """A network in training.
+
+    Attributes:
+        name: Name of the stage and of its checkpoint.
+        networks: The module to train.
+        steps: Total steps.
+        rate: Peak of the learning rate, which rises over WARM_UP steps and falls as a cosine.
+        weight_decay: AdamW's weight decay.
+        average: Decay of the exponential average of the weights; 0 for no average.
+        step: Steps done.
+    """
 
     name: str
     networks: nn.Module
@@ -43,7 +54,7 @@ class Stage:
     _counted: int = 0
 
     def __post_init__(self) -> None:
-        parameters = [one for one in self.networks.parameters() if one.requires_grad]
+        parameters = [value for value in self.networks.parameters() if value.requires_grad]
         self.optimiser = torch.optim.AdamW(
             parameters, lr=self.rate, betas=(0.9, 0.98), weight_decay=self.weight_decay, fused=True
         )
@@ -53,16 +64,20 @@ class Stage:
 
     @property
     def path(self) -> Path:
-        """The checkpoint."""
+        """The path of the checkpoint."""
         return STATE / f"{self.name}.pt"
 
     def run(self, loss_of: Callable[[int], tuple[Tensor, Mapping[str, float]]]) -> None:
-        """Train to the last step. loss_of: gives a step's loss and what to log of it."""
-        started, saved, begun = time.monotonic(), time.monotonic(), self.step
+        """Train to the last step.
+
+        Args:
+            loss_of: Returns a step's loss and the metrics to log.
+        """
+        started, saved, start_codec = time.monotonic(), time.monotonic(), self.step
         while self.step < self.steps:
             self._take(loss_of)
             if self.step % LOG_EVERY == 0:
-                self._log((time.monotonic() - started) / (self.step - begun))
+                self._log((time.monotonic() - started) / (self.step - start_codec))
             if time.monotonic() - saved > CHECKPOINT_SECONDS:
                 self.save()
                 saved = time.monotonic()
@@ -71,14 +86,14 @@ class Stage:
     def _take(self, loss_of: Callable[[int], tuple[Tensor, Mapping[str, float]]]) -> None:
         for group in self.optimiser.param_groups:
             group["lr"] = self.rate * self._schedule()
-        loss, said = loss_of(self.step)
+        loss, metrics = loss_of(self.step)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self.networks.parameters(), 1.0)
         self.optimiser.step()
         self.step += 1
         self._average()
-        for name, value in {"loss": float(loss.detach()), **said}.items():
+        for name, value in {"loss": float(loss.detach()), **metrics}.items():
             self._sums[name] = self._sums.get(name, 0.0) + value
         self._counted += 1
 
@@ -87,7 +102,7 @@ class Stage:
         return warm * max(0.02, 0.5 * (1 + math.cos(math.pi * self.step / self.steps)))
 
     def _average(self) -> None:
-        """The exponential average of the weights, which is what ships."""
+        """Update the exponential average of the weights, which is what ships."""
         keep = min(self.average, (self.step + 1) / (self.step + 20))
         if not self.average:
             return
@@ -104,7 +119,7 @@ class Stage:
         self._sums, self._counted = {}, 0
 
     def weights(self) -> dict[str, Tensor]:
-        """What ships: the averaged weights, or the plain ones where there is no average."""
+        """Return the averaged weights, or the plain ones where there is no average."""
         return self.averaged if self.average else dict(self.networks.state_dict())
 
     def save(self) -> None:
@@ -129,18 +144,18 @@ class Stage:
         self.optimiser.load_state_dict(held["optimiser"])
         torch.set_rng_state(held["random"])
         self.step = held["step"]
-        print(f"{self.name}: going on at step {self.step}", flush=True)
+        print(f"{self.name}: continuing at step {self.step}", flush=True)
 
 
-def finished(name: str) -> dict[str, Tensor]:
-    """The weights a stage ended with (or has so far)."""
+def load_weights(name: str) -> dict[str, Tensor]:
+    """Load the weights of a stage's last checkpoint."""
     held = torch.load(STATE / f"{name}.pt", weights_only=True)
     weights: dict[str, Tensor] = held["weights"]
     return weights
 
 
 def start_from(networks: nn.Module, path: Path) -> None:
-    """Weights of an earlier checkpoint, those of the same name and shape."""
+    """Copy the weights of an earlier checkpoint that have the same name and shape."""
     own = networks.state_dict()
     held: dict[str, Tensor] = torch.load(path, weights_only=True)["weights"]
     fitting = {
@@ -152,20 +167,20 @@ def start_from(networks: nn.Module, path: Path) -> None:
     print(f"started with {len(fitting)} of {len(own)} tensors of {path}", flush=True)
 
 
-def one_thread(seed: int) -> None:
-    """One thread a process, and a seed."""
+def use_one_thread(seed: int) -> None:
+    """Limit this process to one thread, and set the seed."""
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)
     torch.manual_seed(seed)
 
 
-def share_of(count: int) -> int:
-    """SHARE of it, at least one."""
+def scaled(count: int) -> int:
+    """Return SHARE of a count, at least 1."""
     return max(1, round(SHARE * count))
 
 
-def counted(count: int) -> Iterator[int]:
-    """0 … count - 1, saying how far it is."""
+def progress(count: int) -> Iterator[int]:
+    """Yield 0 to count - 1, and print the progress."""
     for number in range(count):
         if number % 100 == 0:
             print(f"{number} of {count}", flush=True)

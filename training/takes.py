@@ -1,7 +1,7 @@
-"""What a model makes of the evaluation's prompts and sounds, written as audio; nothing is measured here.
+"""Stage `takes`: generates audio from the evaluation's prompts and sources; measures nothing.
 
-It knows a model only by ``LatentModel``: `takes new` is of the weights in `state/new`, `takes some --embedded` of the
-package's model. An older version's takes are made so, with its ``src`` before this one's in PYTHONPATH.
+A model is used as a ``LatentModel`` only: `takes new` uses the weights in `state/new`, `takes NAME
+--embedded` the package's model. For an older version, put its ``src`` first in PYTHONPATH.
 """
 
 from __future__ import annotations
@@ -33,11 +33,16 @@ FRAMES = 172
 STEPS, CFG_SCALE = 12, 2.0
 
 DRUM_STYLES = (
-    ("aggressive techno drums", (128, 140)), ("minimal techno drum loop", (124, 132)), ("house drum loop", (118, 126)),
-    ("trap drums", (130, 144)), ("dnb drums", (170, 176)), ("breakbeat drum beat", (110, 132)),
-    ("dark house drums", (120, 128)), ("energetic dnb drum loop", (168, 174)),
-)  # fmt: skip
-"""Straight ones: what swings is late on purpose."""
+    ("aggressive techno drums", (128, 140)),
+    ("minimal techno drum loop", (124, 132)),
+    ("house drum loop", (118, 126)),
+    ("trap drums", (130, 144)),
+    ("dnb drums", (170, 176)),
+    ("breakbeat drum beat", (110, 132)),
+    ("dark house drums", (120, 128)),
+    ("energetic dnb drum loop", (168, 174)),
+)
+"""Styles without swing, whose late onsets would count as errors; each with its tempi."""
 KEYS = (
     ("c", 0, True),
     ("a", 9, True),
@@ -74,18 +79,24 @@ UNDECIDED = (
 STYLE_PROMPTS = ("aggressive techno drums {bpm}bpm", "breakbeat drums {bpm}bpm")
 STRENGTHS = (0.3, 0.6, 1.0)
 WITHOUT = (
-    ("house drums with bassline and keys 124bpm", "drums"), ("hip-hop beat with pianos 88bpm", "drums"),
-    ("dnb beat with reese bass 174bpm", "drums"), ("house bassline and piano chords 124bpm", "bass"),
-    ("techno acid bass and chord stabs 132bpm", "bass"), ("techno drums 132bpm", "kick"), ("house drum loop 124bpm", "kick"),
-    ("house drum loop 126bpm", "hi-hats"), ("techno drums 130bpm", "hi-hats"),
-)  # fmt: skip
-KEEP_STRENGTH = 5.0
+    ("house drums with bassline and keys 124bpm", "drums"),
+    ("hip-hop beat with pianos 88bpm", "drums"),
+    ("dnb beat with reese bass 174bpm", "drums"),
+    ("house bassline and piano chords 124bpm", "bass"),
+    ("techno acid bass and chord stabs 132bpm", "bass"),
+    ("techno drums 132bpm", "kick"),
+    ("house drum loop 124bpm", "kick"),
+    ("house drum loop 126bpm", "hi-hats"),
+    ("techno drums 130bpm", "hi-hats"),
+)
+"""Prompts, each with a part for the negative prompt."""
+GUIDE_STRENGTH = 5.0
 """The service's default."""
 
 
 @dataclass(frozen=True)
 class Take:
-    """One piece of audio: what for, which prompt, and what is true of it if it did as asked."""
+    """A piece of audio to generate: its measure, its prompt, and what is expected of it."""
 
     group: str
     name: str
@@ -99,16 +110,16 @@ class Take:
     strength: float = 1.0
     negative: str | None = None
     without: str | None = None
-    keeps: bool = False
+    has_guide: bool = False
 
     @property
     def bpm(self) -> float:
-        """The tempo the prompt names."""
+        """The tempo that the prompt names."""
         return float(self.prompt.rsplit(" ", 1)[-1].removesuffix("bpm"))
 
 
 def prompted() -> Iterator[Take]:
-    """Drums, basses, chords and mixes; then the loop types; then seeds."""
+    """Yield takes of drums, basses, chords and mixes."""
     for style, tempi in DRUM_STYLES:
         for number, bpm in enumerate(tempi):
             for seed in range(2):
@@ -140,7 +151,7 @@ def prompted() -> Iterator[Take]:
 
 
 def undecided() -> Iterator[Take]:
-    """Prompts that leave open what plays, for each loop type."""
+    """Yield takes of prompts that name no instruments, for each loop type."""
     types: tuple[LoopType, ...] = ("auto", "drums", "instruments")
     for prompt in UNDECIDED:
         for loop_type in types:
@@ -151,7 +162,7 @@ def undecided() -> Iterator[Take]:
 
 
 def restyled(sources: list[dict[str, object]]) -> Iterator[Take]:
-    """Drum loops under another prompt at three strengths."""
+    """Yield style transfers of drum loops at three strengths."""
     drums = [
         number
         for number, source in enumerate(sources)
@@ -166,7 +177,7 @@ def restyled(sources: list[dict[str, object]]) -> Iterator[Take]:
 
 
 def negated() -> Iterator[Take]:
-    """Prompts for several things, with and without one of them in the negative prompt. without: what is measured of both."""
+    """Yield prompts for several parts, with and without one of them in the negative prompt."""
     for prompt, without in WITHOUT:
         for seed in range(2):
             for negative in (None, without):
@@ -177,7 +188,7 @@ def negated() -> Iterator[Take]:
 
 
 def guided_loops(sources: list[dict[str, object]]) -> Iterator[Take]:
-    """Drum loops of which the first bar is kept; and the same prompts and seeds without a source."""
+    """Yield drum loops whose first bar is guided, and the same prompts without a source."""
     drums = [
         number
         for number, source in enumerate(sources)
@@ -185,47 +196,47 @@ def guided_loops(sources: list[dict[str, object]]) -> Iterator[Take]:
     ]
     for number in drums[:8]:
         prompt = STYLE_PROMPTS[number % 2].format(bpm=round(float(str(sources[number]["bpm"]))))
-        yield Take("guided", f"{number} kept", prompt, 600, source=number, keeps=True)
+        yield Take("guided", f"{number} guided", prompt, 600, source=number, has_guide=True)
         yield Take("guided", f"{number} free", prompt, 600)
 
 
 @torch.inference_mode()
-def made(model: LatentModel, take: Take, sources: NDArray[np.float32]) -> Tensor:
-    """The take's latents, [channels, frames]."""
+def generate(model: LatentModel, take: Take, sources: NDArray[np.float32]) -> Tensor:
+    """Generate a take's latents, [channels, frames]."""
     words = words_for(take.loop_type, take.prompt, take.negative)
     text = TextPrompt(words.prompt, words.negative_prompt, FRAMES * HOP / SAMPLE_RATE, take.bpm)
     x = torch.randn(model.spec.channels, FRAMES, generator=torch.Generator().manual_seed(take.seed))
-    latents = None if take.source is None else encoded(model, sources[take.source])
+    latents = None if take.source is None else encode(model, sources[take.source])
     if latents is not None:
         x = x[:, : latents.shape[1]]
-        x = x if take.keeps else latents * (1 - take.strength) + x * take.strength
+        x = x if take.has_guide else latents * (1 - take.strength) + x * take.strength
     sampler = euler(x, log_snr_times(STEPS, take.strength))
-    if take.keeps and latents is not None:
+    if take.has_guide and latents is not None:
         first_bar = (torch.arange(x.shape[1]) < 240 / take.bpm * SAMPLE_RATE / HOP).float()
-        sampler = guide_latents(sampler, latents, first_bar, KEEP_STRENGTH)
+        sampler = guide_latents(sampler, latents, first_bar, GUIDE_STRENGTH)
     return drive(model, apply_cfg(sampler, *model.condition(text), CFG_SCALE))
 
 
-def decoded(model: LatentModel, latents: Tensor) -> NDArray[np.float32]:
-    """latents: [channels, frames] -> [2, samples]"""
+def decode(model: LatentModel, latents: Tensor) -> NDArray[np.float32]:
+    """Decode latents [channels, frames] to audio [2, samples]."""
     pieces = list(model.decode(latents, latents.shape[1] * HOP, torch.Generator().manual_seed(0)))
     return torch.cat(pieces, -1).numpy()
 
 
-def encoded(model: LatentModel, audio: NDArray[np.float32]) -> Tensor:
-    """[2, samples], whole frames -> latents, [channels, frames]"""
+def encode(model: LatentModel, audio: NDArray[np.float32]) -> Tensor:
+    """Encode audio [2, samples], whole frames, as latents [channels, frames]."""
     return drained(model.encode(torch.from_numpy(audio), audio.shape[1] // HOP)).mean
 
 
 @torch.inference_mode()
 def main() -> None:
-    """Make them."""
+    """Generate all takes, and reconstruct the references."""
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("name")
     options.add_argument(
         "--embedded",
         action="store_true",
-        help="of the package's model, not of the weights in state/NAME",
+        help="use the package's model, not the weights in state/NAME",
     )
     chosen = options.parse_args()
     name = chosen.name
@@ -233,10 +244,10 @@ def main() -> None:
     with np.load(STATE / "references.npz") as held:
         sources, facts = held["audio"], json.loads(str(held["facts"]))
     started = time.monotonic()
-    again = np.stack([decoded(model, encoded(model, audio)) for audio in sources])
+    again = np.stack([decode(model, encode(model, audio)) for audio in sources])
     print("reconstructed in", round(time.monotonic() - started), "s", flush=True)
     takes = [*prompted(), *undecided(), *negated(), *restyled(facts), *guided_loops(facts)]
-    audio = [decoded(model, made(model, take, sources)) for take in takes]
+    audio = [decode(model, generate(model, take, sources)) for take in takes]
     print(len(takes), "takes after", round(time.monotonic() - started), "s", flush=True)
     held = {f"take{number}": one.astype(np.float16) for number, one in enumerate(audio)}
     held["again"] = again.astype(np.float16)

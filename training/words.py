@@ -1,13 +1,14 @@
-"""Which words are true of a loop, and all the words that mean them.
+"""The vocabulary, and captions: words that are true of a loop.
 
-A caption is a few meanings, drawn anew each time a loop is seen. A meaning has a token and any number of spellings.
+A caption is a few meanings, drawn anew each time a loop is used. A meaning has a token and any
+number of words.
 """
 
 from __future__ import annotations
 
 from loopwright.model.pocket.tokens import FIRST_WORD, MAX_TOKENS, NULL, PAD, key_token
 from training.loops import Loop
-from training.synth.drum_sounds import Drawn
+from training.synth.drum_sounds import Rng
 from training.synth.drums import ELEMENTS
 from training.synth.instruments import BASSES, MELODIC
 
@@ -82,79 +83,80 @@ VOCABULARY = {
 VOCABULARY_SIZE = FIRST_WORD + len(MEANINGS)
 
 PITCHED = (
-    "bass", "chords", "melody", "tones", "sub", "acid", "reese", "fm", "pick", "pad", "strings", "piano", "keys", "rhodes",
-    "organ", "brass", "stab", "pluck", "guitar", "arpeggio", "lead", "bell", "flute",
+    "bass", "chords", "melody", "tones", "sub", "acid", "reese", "fm", "pick", "pad", "strings",
+    "piano", "keys", "rhodes", "organ", "brass", "stab", "pluck", "guitar", "arpeggio", "lead",
+    "bell", "flute",
 )  # fmt: skip
-"""The meanings that name something pitched which plays."""
+"""The meanings that name a pitched instrument or part."""
 
 NO_CAPTION = 0.1
-"""The share of loops seen without any words, for guidance."""
+"""Share of loops trained without any words, for classifier-free guidance."""
 NOTHING_PLAYS, NOTHING_PLAYS_IN_MIXES = 0.02, 0.15
-"""The shares of captions that do not say what plays: who asks for `techno` should mostly get all of it."""
+"""Shares of captions that do not name what plays: `techno` alone should mostly give a full mix."""
 
 
-def caption(loop: Loop, drawn: Drawn) -> tuple[int, ...]:
-    """Tokens of some of what is true of a loop, MAX_TOKENS of them, padded."""
-    if drawn.random() < NO_CAPTION:
+def caption(loop: Loop, rng: Rng) -> tuple[int, ...]:
+    """Draw a caption of a loop: MAX_TOKENS tokens, padded."""
+    if rng.random() < NO_CAPTION:
         return (NULL,) + (PAD,) * (MAX_TOKENS - 1)
-    meanings = [loop.genre] if drawn.random() < 0.85 else []
+    meanings = [loop.genre] if rng.random() < 0.85 else []
     silent = NOTHING_PLAYS_IN_MIXES if loop.kind == "mix" else NOTHING_PLAYS
-    if drawn.random() > silent or not meanings:
-        meanings += _playing(loop, drawn)
-    meanings += [one for one in _sounding(loop) if drawn.random() < 0.5]
-    ids = [TOKENS[one] for one in dict.fromkeys(meanings)]
-    if loop.parts and drawn.random() < 0.75:
-        ids.append(_key(loop, drawn))
+    if rng.random() > silent or not meanings:
+        meanings += _playing(loop, rng)
+    meanings += [word for word in _adjectives(loop) if rng.random() < 0.5]
+    ids = [TOKENS[meaning] for meaning in dict.fromkeys(meanings)]
+    if loop.parts and rng.random() < 0.75:
+        ids.append(_key(loop, rng))
     ids = ids[:MAX_TOKENS]
     return (*ids, *(PAD,) * (MAX_TOKENS - len(ids)))
 
 
-def _key(loop: Loop, drawn: Drawn) -> int:
-    which = drawn.random()
-    root = loop.harmony.root if which < 0.95 else None
-    return key_token(root, loop.harmony.minor if which < 0.8 or root is None else None)
+def _key(loop: Loop, rng: Rng) -> int:
+    share = rng.random()
+    root = loop.harmony.root if share < 0.95 else None
+    return key_token(root, loop.harmony.minor if share < 0.8 or root is None else None)
 
 
-def _playing(loop: Loop, drawn: Drawn) -> list[str]:
-    said = _drums(loop, drawn) if loop.drums else []
+def _playing(loop: Loop, rng: Rng) -> list[str]:
+    words = _drums(loop, rng) if loop.drums else []
     for part in loop.parts:
         if part.name in BASSES:
-            said += ["bass"] * (drawn.random() < 0.95)
+            words += ["bass"] * (rng.random() < 0.95)
             own = {"synth": "tones"}.get(part.name, part.name)
-            said += [own] * (drawn.random() < (0.3 if own == "tones" else 0.75))
+            words += [own] * (rng.random() < (0.3 if own == "tones" else 0.75))
         else:
-            said += [part.name] * (drawn.random() < 0.85)
+            words += [part.name] * (rng.random() < 0.85)
             generic = "melody" if part.name in MELODIC else "chords"
-            said += [generic] * (drawn.random() < 0.4)
-    if loop.kind != "mix" and loop.parts and (drawn.random() < 0.12 or not said):
-        said += ["tones"] if drawn.random() < 0.5 else ["melody", "chords", "tones"]
-    return said
+            words += [generic] * (rng.random() < 0.4)
+    if loop.kind != "mix" and loop.parts and (rng.random() < 0.12 or not words):
+        words += ["tones"] if rng.random() < 0.5 else ["melody", "chords", "tones"]
+    return words
 
 
-def _drums(loop: Loop, drawn: Drawn) -> list[str]:
+def _drums(loop: Loop, rng: Rng) -> list[str]:
     assert loop.drums
-    said, only = list(loop.drums.only), loop.drums.only
-    if not said and drawn.random() < 0.1:
-        said = ["percussion", "kick", "snare", "hat"]
-    if only and drawn.random() < 0.5:
-        said = [
-            f"without-{one}" for one in ELEMENTS if one not in only and drawn.random() < 0.7
+    words, only = list(loop.drums.only), loop.drums.only
+    if not words and rng.random() < 0.1:
+        words = ["percussion", "kick", "snare", "hat"]
+    if only and rng.random() < 0.5:
+        words = [
+            f"without-{drum}" for drum in ELEMENTS if drum not in only and rng.random() < 0.7
         ] + ["drums"]
-    elif not only or drawn.random() < 0.4:
-        said.append("drums")
-    return said + ([loop.drums.kit] if drawn.random() < 0.4 else [])
+    elif not only or rng.random() < 0.4:
+        words.append("drums")
+    return words + ([loop.drums.kit] if rng.random() < 0.4 else [])
 
 
-def _sounding(loop: Loop) -> list[str]:
-    """Adjectives that are true: the lower and upper fifth of each trait."""
+def _adjectives(loop: Loop) -> list[str]:
+    """Return the adjectives that are true: for the lower and upper fifth of each trait."""
     drive = loop.drums.drive if loop.drums else 0.5
     traits = {
         ("dark", "bright"): loop.bright, ("soft", "hard"): drive, ("sparse", "busy"): loop.dense,
         ("dry", "spacious"): loop.space,
     }  # fmt: skip
-    said = [
+    words = [
         low if level < 0.2 else high
         for (low, high), level in traits.items()
         if not 0.2 <= level <= 0.8
     ]
-    return said + (["swing"] if loop.grid.swing > 0.08 else [])
+    return words + (["swing"] if loop.grid.swing > 0.08 else [])

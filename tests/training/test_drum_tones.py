@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import scipy.signal
 import torch
-from training.drum_bodies import wanted
+from training.drum_bodies import decoder_targets
 from training.synth.drum_tones import SOONEST, drum_tones
-from training.synth.drums import Take, draw_drums, played
+from training.synth.drums import Take, draw_drums, play
 
 from loopwright.model.pocket.bodies import (
     BODIES,
@@ -27,7 +27,7 @@ STEPS = 700
 
 
 def take_of(seed: int, *only: str) -> Take:
-    return played(replace(draw_drums(seed, bpm=BPM), only=only, drive=0.2, space=0.0))
+    return play(replace(draw_drums(seed, bpm=BPM), only=only, drive=0.2, space=0.0))
 
 
 def as_sound(power: np.ndarray) -> np.ndarray:
@@ -79,10 +79,10 @@ def test_hats_and_silence_have_no_body() -> None:
     assert as_sound(np.zeros((8, BODIES))).max() == 0
 
 
-def test_all_that_is_wanted_rings_once() -> None:
+def test_each_target_rings_once() -> None:
     power = np.zeros((4, BODIES))
     power[:, [20, 90]] = 0.02
-    presence, level = wanted(torch.from_numpy(power).float()).chunk(2, -1)
+    presence, level = decoder_targets(torch.from_numpy(power).float()).chunk(2, -1)
     nearest = -(torch.arange(BODIES)[:, None] - torch.tensor([20, 90])).abs().amin(1)
     amplitude = decode_controls(torch.cat([(presence - 0.5) + 0.01 * nearest, level], -1)[None])[0]
     assert torch.equal((amplitude > 0).nonzero()[:2, 1], torch.tensor([20, 90]))

@@ -1,4 +1,4 @@
-"""What is committed is enough to go on from: every stage's checkpoint can be laid out from it, and exports to what ships."""
+"""Every stage's checkpoint can be restored from committed files, and exports to what ships."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_what_is_restored_is_what_ships(state: Path) -> None:
+def test_restored_weights_equal_the_shipped_ones(state: Path) -> None:
     with resources.as_file(
         resources.files("loopwright.weights") / "pocket" / "model.safetensors"
     ) as path:
@@ -35,7 +35,7 @@ def test_what_is_restored_is_what_ships(state: Path) -> None:
     assert all(torch.equal(exported[name].half(), shipped[name]) for name in shipped)
 
 
-def test_what_is_there_stays(state: Path) -> None:
+def test_existing_checkpoints_stay(state: Path) -> None:
     (state / "encoder.pt").write_bytes(b"mine")
     restore()
     assert (state / "encoder.pt").read_bytes() == b"mine"

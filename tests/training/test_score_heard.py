@@ -1,4 +1,4 @@
-"""Comparing what is heard with what the score has."""
+"""Comparing the tones that the encoder finds with the score."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def note(number: int) -> torch.Tensor:
     return torch.nn.functional.one_hot(torch.tensor([number] * STEPS), NOTES).float() * 0.1
 
 
-def test_the_same_is_found_whole() -> None:
+def test_an_equal_score_is_found_completely() -> None:
     score = note(3), sounding(40)
     assert all(share == pytest.approx(1) for share in compared(score, score).values())
 
@@ -30,7 +30,7 @@ def test_a_partial_is_found_as_near_as_a_third_of_a_semitone(off: int, found: fl
     assert row["partials' recall"] == row["partials' precision"] == pytest.approx(found)
 
 
-def test_what_is_missed_is_recall_and_what_is_too_much_is_precision() -> None:
+def test_misses_lower_recall_and_extras_lower_precision() -> None:
     score, heard = (note(3) + note(7), sounding(40) + sounding(60)), (note(3), sounding(40))
     assert compared(score, heard)["notes' recall"] == pytest.approx(0.5)
     assert compared(score, heard)["partials' precision"] == pytest.approx(1)
@@ -38,7 +38,7 @@ def test_what_is_missed_is_recall_and_what_is_too_much_is_precision() -> None:
     assert compared(heard, score)["notes' precision"] == pytest.approx(0.5)
 
 
-def test_what_is_faint_beside_the_loudest_is_no_partial() -> None:
+def test_faint_oscillators_beside_the_loudest_are_no_partials() -> None:
     both = sounding(40, 0.5) + sounding(70, 0.5 * 0.02)
     assert (partials(both) > 0).sum() == STEPS
     assert (partials(sounding(40, 5e-4)) > 0).sum() == 0

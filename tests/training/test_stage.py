@@ -1,4 +1,4 @@
-"""Training that is interrupted goes on where it was, and comes to the same."""
+"""Interrupted training resumes where it was, with the same result."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from torch import Tensor, nn
-from training.stage import Stage, finished
+from training.stage import Stage, load_weights
 
 from training import stage as stages
 
@@ -18,7 +18,7 @@ def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stages, "STATE", tmp_path)
 
 
-def begun(steps: int) -> tuple[Stage, nn.Linear]:
+def start_stage(steps: int) -> tuple[Stage, nn.Linear]:
     torch.manual_seed(0)
     network = nn.Linear(3, 2)
     return Stage("small", network, steps, 0.01, average=0.9), network
@@ -37,24 +37,24 @@ def train(stage: Stage, network: nn.Linear, last: int) -> None:
     stage.steps = of_all
 
 
-def test_two_halves_are_a_whole() -> None:
-    stage, network = begun(40)
+def test_a_resumed_run_equals_an_uninterrupted_one() -> None:
+    stage, network = start_stage(40)
     train(stage, network, 40)
-    whole = {name: value.clone() for name, value in finished("small").items()}
+    whole = {name: value.clone() for name, value in load_weights("small").items()}
     stage.path.unlink()
 
-    stage, network = begun(40)
+    stage, network = start_stage(40)
     train(stage, network, 20)
     torch.manual_seed(99)
     again = nn.Linear(3, 2)
     resumed = Stage("small", again, 40, 0.01, average=0.9)
     assert resumed.step == 20
     train(resumed, again, 40)
-    assert all(torch.equal(value, whole[name]) for name, value in finished("small").items())
+    assert all(torch.equal(value, whole[name]) for name, value in load_weights("small").items())
 
 
 def test_losses_are_logged_and_fall() -> None:
-    stage, network = begun(200)
+    stage, network = start_stage(200)
     train(stage, network, 200)
     import json
 
@@ -65,7 +65,7 @@ def test_losses_are_logged_and_fall() -> None:
     assert losses[-1] < losses[0] / 4
 
 
-def test_what_ships_is_the_average() -> None:
-    stage, network = begun(30)
+def test_the_average_of_the_weights_is_saved() -> None:
+    stage, network = start_stage(30)
     train(stage, network, 30)
-    assert not torch.equal(finished("small")["weight"], network.weight)
+    assert not torch.equal(load_weights("small")["weight"], network.weight)

@@ -1,4 +1,4 @@
-"""The loops the embedded model learns from: do sounds, controls and words agree?"""
+"""The synthesised training loops: sounds, controls and words agree."""
 
 from __future__ import annotations
 
@@ -12,30 +12,30 @@ from training.measures import in_key, peaks_found
 from training.synth.drums import ELEMENTS, draw_drums, render_drums
 from training.synth.genres import BY_NAME, GENRES, STEPS, chances
 from training.synth.instruments import BASSES, CHORDS
-from training.tone_codec import roll, strikes, wanted
+from training.tone_codec import decoder_targets, roll, strikes
 from training.words import PITCHED, TOKENS, VOCABULARY, VOCABULARY_SIZE, caption
 
 from loopwright.model.pocket.layers import FINE_HOP
 from loopwright.model.pocket.tokens import FIRST_WORD, NULL, PAD
-from loopwright.model.pocket.tones import CONTROLS, NOTES, ToneDecoder, Tones, parted
+from loopwright.model.pocket.tones import CONTROLS, NOTES, ToneDecoder, Tones, split_controls
 from tests.listen import onsets, share_on_grid
 
 SAMPLES = 64 * 2048
 
 
 def as_sound(controls: torch.Tensor) -> np.ndarray:
-    """What the model's oscillators make of exact controls."""
-    presence, level, share, width = parted(controls[None])
+    """Sound exact controls with the model's oscillators."""
+    presence, level, share, width = split_controls(controls[None])
     mid, side = ToneDecoder().sound(Tones(presence * torch.exp(level), torch.exp(share), width))[0]
     return torch.stack([mid + side, mid - side]).numpy()
 
 
 @pytest.mark.parametrize("number", [11, 12, 13, 14])
 @pytest.mark.parametrize("kind", ["bass", "chords", "tones"])
-def test_controls_say_what_the_sound_is(kind: str, number: int) -> None:
+def test_controls_match_the_sound(kind: str, number: int) -> None:
     loop = draw_loop(number, kind)
     sound = tonal_audio(loop, SAMPLES)
-    again = as_sound(wanted(loop_controls(loop, SAMPLES // FINE_HOP)))
+    again = as_sound(decoder_targets(loop_controls(loop, SAMPLES // FINE_HOP)))
     assert np.sqrt(np.mean(again**2)) == pytest.approx(np.sqrt(np.mean(sound**2)), rel=0.12)
     recall, precision = peaks_found(sound, again)
     assert recall > 0.9
@@ -50,7 +50,7 @@ def test_tones_are_in_their_key() -> None:
         )
 
 
-def test_a_number_is_a_loop() -> None:
+def test_a_number_defines_a_loop() -> None:
     assert np.array_equal(
         drum_audio(draw_loop(3, "drums"), SAMPLES), drum_audio(draw_loop(3, "drums"), SAMPLES)
     )
@@ -70,7 +70,7 @@ def test_drums_are_whole_bars_on_the_grid(genre: str) -> None:
     assert share_on_grid(onsets(audio, 44100), 140.0, tolerance) > 0.9
 
 
-def test_genres_name_what_there_is() -> None:
+def test_genres_name_existing_patterns_and_instruments() -> None:
     for genre in GENRES:
         for pattern in (genre.kick, genre.snare, genre.hat, genre.open_hat, genre.percussion):
             assert len(chances(pattern)) == len(pattern) == STEPS
@@ -79,18 +79,18 @@ def test_genres_name_what_there_is() -> None:
         assert genre.name in TOKENS
 
 
-def test_captions_say_only_what_is_true() -> None:
-    drawn = np.random.default_rng(0)
+def test_captions_are_true() -> None:
+    rng = np.random.default_rng(0)
     for number in range(300):
         loop = draw_loop(number)
-        said = {token for token in caption(loop, drawn) if token not in {PAD, NULL}}
-        assert all(token < VOCABULARY_SIZE for token in said)
+        tokens = {token for token in caption(loop, rng) if token not in {PAD, NULL}}
+        assert all(token < VOCABULARY_SIZE for token in tokens)
         if loop.drums is None:
-            assert TOKENS["drums"] not in said
+            assert TOKENS["drums"] not in tokens
         if not loop.parts:
-            assert not said & {TOKENS[name] for name in ("bass", "chords", "tones", "piano")}
-            assert min(said, default=FIRST_WORD) >= FIRST_WORD  # drums have no key
-        missing = {one for one in ELEMENTS if TOKENS[f"without-{one}"] in said}
+            assert not tokens & {TOKENS[name] for name in ("bass", "chords", "tones", "piano")}
+            assert min(tokens, default=FIRST_WORD) >= FIRST_WORD  # drums have no key
+        missing = {one for one in ELEMENTS if TOKENS[f"without-{one}"] in tokens}
         assert not missing or (
             loop.drums and loop.drums.only and not missing & set(loop.drums.only)
         )
@@ -106,12 +106,12 @@ def test_every_instrument_is_pitched() -> None:
     assert not set(PITCHED) & {"drums", *ELEMENTS, *(genre.name for genre in GENRES)}
 
 
-def test_a_semitone_up_is_a_roll_moved_by_one() -> None:
+def test_transposing_by_a_semitone_shifts_the_roll_by_one() -> None:
     loop = draw_loop(21, "chords")
     (part,) = loop.parts
     up = replace(part, notes=tuple(replace(note, pitch=note.pitch + 1) for note in part.notes))
     low, high = (
-        by_note(wanted(loop_controls(replace(loop, parts=(one,)), SAMPLES // FINE_HOP)))
+        by_note(decoder_targets(loop_controls(replace(loop, parts=(one,)), SAMPLES // FINE_HOP)))
         for one in (part, up)
     )
     assert low.max() > 0.5
@@ -120,12 +120,12 @@ def test_a_semitone_up_is_a_roll_moved_by_one() -> None:
 
 
 def by_note(controls: torch.Tensor) -> torch.Tensor:
-    """The roll in the order of time, [times, NOTES]."""
+    """Compute the roll in the order of time, [times, NOTES]."""
     return roll(controls[None]).reshape(-1, NOTES)
 
 
 def held_note(struck_at: int) -> torch.Tensor:
-    """One that is there from the beginning, and half as loud again from a step on."""
+    """Make controls of a note that sounds from the beginning and is louder from a step on."""
     presence, level = torch.zeros(64, NOTES), torch.full((64, NOTES), -9.0)
     presence[:, 30], level[:, 30] = 1, -3.0
     level[struck_at:, 30] += 0.5
@@ -144,5 +144,5 @@ def test_a_note_that_is_struck_again_is_silent_before(struck_at: int) -> None:
 def test_a_note_that_swells_is_not_struck() -> None:
     controls = held_note(64)
     controls[:, NOTES + 30] = torch.linspace(-4, -1, 64)
-    presence, level, *_ = parted(controls[None])
+    presence, level, *_ = split_controls(controls[None])
     assert strikes(presence, level).sum() == 0

@@ -1,1 +1,1 @@
-"""Loops made from scratch, with words that are true of them. Nothing is recorded or downloaded."""
+"""Synthesised loops, with words that are true of them. Nothing is recorded or downloaded."""

@@ -1,7 +1,8 @@
 # mypy: allow-untyped-defs, allow-untyped-calls, disable-error-code="misc,untyped-decorator"
-"""Loops over notes, harmonics and samples, compiled: the amplitudes of harmonics, as controls and as sound.
+"""Compiled loops over notes, harmonics and samples: amplitudes as controls and as sound.
 
-starts, lengths and gates are seconds, pitches MIDI numbers; shape is what ``tones`` makes of a patch's numbers.
+starts, lengths and gates are seconds, pitches MIDI numbers; shape is as ``tones`` makes it from a
+patch.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import numba
 import numpy as np
 
 from loopwright.model.pocket.layers import FINE_HOP
-from loopwright.model.pocket.tones import HIGHEST_HZ, LOWEST_NOTE, NOTES_A_REGISTER
+from loopwright.model.pocket.tones import HIGHEST_HZ, LOWEST_NOTE, NOTES_PER_REGISTER
 from training.synth.drum_sounds import SAMPLE_RATE
 
 BLOCK = 64
@@ -23,7 +24,7 @@ INAUDIBLE = 5e-5
 
 @numba.njit(cache=True, fastmath=True)
 def _amplitudes(t, f0, gate, loud, harmonics, shape, out):
-    """All harmonics' amplitudes at t seconds into a note. shape: see ``_shape``."""
+    """Compute all harmonics' amplitudes at t seconds into a note. shape: see ``tones``."""
     cut0, cut1, sweep, resonance, attack, decay, sustain, release, damping, tremolo = shape
     envelope = (
         t / attack if t < attack else sustain + (1 - sustain) * math.exp(-(t - attack) / decay)
@@ -58,16 +59,16 @@ def add_controls(
     groups,
     side,
 ):
-    """Adds the notes to power, groups and side: see ``tones.Controls``. width: of the patch."""
+    """Add notes to power, groups and side: see ``tones.Controls``. width: of the patch."""
     amplitude = np.zeros(len(harmonics))
     for n in range(len(starts)):
         note = pitches[n] - LOWEST_NOTE
-        register = note // NOTES_A_REGISTER
+        register = note // NOTES_PER_REGISTER
         f0 = 440.0 * 2.0 ** ((pitches[n] - 69) / 12.0)
         first = max(0, int(starts[n] * SAMPLE_RATE / FINE_HOP - 0.5))
         last = min(len(power) - 1, int((starts[n] + lengths[n]) * SAMPLE_RATE / FINE_HOP))
         for step in range(first, last + 1):
-            # a step's triangle reaches half a step to either side: mean of the note over it, by its middle and quarters
+            # a step's triangle reaches half a step to either side: average the note over it
             total = 0.0
             for part in range(4):
                 t = (step + (part + 0.5) / 4) * FINE_HOP / SAMPLE_RATE - starts[n]
@@ -84,7 +85,10 @@ def add_controls(
 
 @numba.njit(cache=True, fastmath=True)
 def _block(oscillators, count, left, right, out, start):
-    """BLOCK samples of so many oscillators, added. oscillators: amplitude, slope, cosine, sine, turn's cosine and sine."""
+    """Add BLOCK samples of ``count`` oscillators to out.
+
+    oscillators: amplitude, slope, cosine, sine, then cosine and sine of the turn per sample.
+    """
     a, slope, c, s, tc, ts = oscillators
     for i in range(BLOCK):
         total = 0.0
@@ -101,7 +105,10 @@ def _block(oscillators, count, left, right, out, start):
 
 @numba.njit(cache=True, fastmath=True)
 def add_sound(starts, lengths, gates, pitches, louds, harmonics, shape, cents, pan, seed, out):
-    """Adds the notes to out, [2, samples]. cents, pan: how far two voices are apart; seed: of the phases."""
+    """Add notes to out, [2, samples].
+
+    cents, pan: distance of two voices in pitch and in the stereo field; seed: of the phases.
+    """
     np.random.seed(seed)
     count = len(harmonics)
     amplitude, before = np.zeros(count), np.zeros(count)

@@ -1,7 +1,7 @@
-"""A part's notes as sound, and as the controls that would make the model's oscillators sound alike.
+"""A part's notes as sound, and as controls that make the model's oscillators sound the same.
 
-Both come from the same formulas: a note's harmonic h has the amplitude harmonics[h] × low-pass(h × f0, t) × damping(h, t)
-× envelope(t). So the controls need no listening to the sound, and never flicker.
+Both come from the same formulas: a note's harmonic h has the amplitude harmonics[h] × low-pass(h ×
+f0, t) × damping(h, t) × envelope(t). So the controls need no analysis of sound, and never flicker.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ WET_SIDE = 0.7
 
 @dataclass(frozen=True)
 class Grid:
-    """bpm, swing (in sixteenths) and bars: where steps are in time."""
+    """The times of steps: bpm, swing in sixteenths, bars."""
 
     bpm: float
     swing: float
@@ -42,18 +42,24 @@ class Grid:
 
     @property
     def seconds(self) -> float:
-        """Of the whole bars."""
+        """Seconds of all bars."""
         return self.bars * 240 / self.bpm
 
     def time(self, step: float) -> float:
-        """Seconds from the start."""
+        """Return a step's time in seconds from the start."""
         return (step + (self.swing if step % 2 == 1 else 0.0)) * 15 / self.bpm
 
 
 @dataclass(frozen=True)
 class Controls:
-    """power: of every note, [steps, NOTES]. group_power: mean of a group's harmonics, summed over a register's notes,
-    [steps, REGISTERS, GROUPS]. side: power of the side signal, [steps, REGISTERS]."""
+    """Powers of a part's notes and harmonics, step by step.
+
+    Attributes:
+        power: Power of every note, [steps, NOTES].
+        group_power: Mean power of a group's harmonics, summed over a register's notes, [steps,
+            REGISTERS, GROUPS].
+        side: Power of the side signal, [steps, REGISTERS].
+    """
 
     power: Floats
     group_power: Floats
@@ -65,7 +71,7 @@ class Controls:
         )
 
     def louder(self, gain: Floats | float) -> Controls:
-        """gain: of the amplitude, one number or one a step."""
+        """Apply a gain to the amplitude: a number, or one per step."""
         square = np.square(np.asarray(gain, np.float64))
         by_step = square[:, None] if square.ndim else square
         deeper = by_step[..., None] if square.ndim else square
@@ -73,14 +79,13 @@ class Controls:
 
 
 def part_controls(part: Part, grid: Grid, steps: int) -> Controls:
-    """The part, repeated from time 0 on, as it is after it has gone on for a lap: steps of FINE_HOP samples."""
+    """Compute a part's controls in its second lap, in steps of FINE_HOP samples."""
     lap = math.ceil(grid.seconds * SAMPLE_RATE / FINE_HOP) + 1
     events = _events(part, grid, grid.seconds + steps * FINE_HOP / SAMPLE_RATE)
     power, groups = np.zeros((lap + steps, NOTES)), np.zeros((lap + steps, REGISTERS, GROUPS))
     side = np.zeros((lap + steps, REGISTERS))
-    shift = (
-        lap * FINE_HOP / SAMPLE_RATE - grid.seconds
-    )  # so that the second lap starts on step ``lap``
+    # so that the second lap starts on step ``lap``
+    shift = lap * FINE_HOP / SAMPLE_RATE - grid.seconds
     starts, *rest = events
     add_controls(  # type: ignore[call-arg]
         starts + shift,
@@ -121,12 +126,12 @@ def _later(values: Floats, steps: int) -> Floats:
 
 
 def _reverberation(space: float) -> tuple[float, float]:
-    """Seconds to -60 dB and the gain of all of it."""
+    """Return the seconds to -60 dB, and the gain of the whole reverberation."""
     return 0.4 + 2.0 * space, 0.5 * space
 
 
 def _reverberated(dry: Controls, space: float) -> Controls:
-    """Power falls exponentially after every note; the tail is in both mid and side."""
+    """Add a tail that falls exponentially after every note, in both mid and side."""
     seconds, wet = _reverberation(space)
     if wet == 0:
         return dry
@@ -144,7 +149,7 @@ def _tail(power: Floats, keep: float) -> Floats:
 
 
 def part_audio(part: Part, grid: Grid, samples: int, seed: int) -> NDArray[np.float32]:
-    """The part as sound, [2, samples], as it is after it has gone on for a lap. Phases are the seed's."""
+    """Render the second lap of a part, [2, samples]. The seed gives the phases."""
     lap = round(grid.seconds * SAMPLE_RATE)
     out = np.zeros((2, lap + samples))
     events = _events(part, grid, (lap + samples) / SAMPLE_RATE)
@@ -190,7 +195,7 @@ def _in_room(audio: Floats, space: float, seed: int) -> Floats:
 def _events(
     part: Part, grid: Grid, seconds: float
 ) -> tuple[Floats, Floats, Floats, NDArray[np.int64], Floats]:
-    """Starts, whole lengths, gates, pitches and loudnesses of all notes, lap after lap for so many seconds."""
+    """List starts, lengths, gates, pitches and loudnesses of all notes, repeated for seconds."""
     laps = math.ceil(seconds / grid.seconds)
     rows = []
     for lap in range(laps):
@@ -212,16 +217,21 @@ def _events(
 
 
 def _unit(patch: Patch) -> Floats:
-    """Its harmonics, their power 1 together."""
+    """Return the harmonics with a total power of 1."""
     unit: Floats = patch.harmonics / np.sqrt((patch.harmonics**2).sum())
     return unit
 
 
 def _shape(patch: Patch) -> tuple[float, ...]:
-    return tuple(
-        float(one)
-        for one in (
-            *patch.cutoff, patch.sweep, patch.resonance, patch.attack, patch.decay, patch.sustain, patch.release,
-            patch.damping, patch.tremolo,
-        )
-    )  # fmt: skip
+    values = (
+        *patch.cutoff,
+        patch.sweep,
+        patch.resonance,
+        patch.attack,
+        patch.decay,
+        patch.sustain,
+        patch.release,
+        patch.damping,
+        patch.tremolo,
+    )
+    return tuple(float(value) for value in values)

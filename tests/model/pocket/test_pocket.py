@@ -1,4 +1,4 @@
-"""The embedded model: what it promises as a model of latents, and that its weights still give what they gave."""
+"""The embedded model as a ``LatentModel``, and that its weights reproduce their vectors."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from loopwright.model.pocket.model import PocketConditioning, PocketModel, load_
 from loopwright.model.pocket.tones import LOWEST_NOTE, NOTES, ROLL_CHANNELS, ROLLS, note_hz
 from loopwright.model.schedules import log_snr_times
 from tests.model.golden import drained, drive, relative_error
-from tests.model.pocket.vectors import CHORDS, FRAMES, VECTORS, made
+from tests.model.pocket.vectors import CHORDS, FRAMES, VECTORS, outputs
 from tests.sounds import tone
 
 DRUMS = TextPrompt("aggressive techno drums 140bpm", None, 12, 140.0)
 TOLERANCE = 1e-3
-"""Of a vector's largest number: processors round differently, and a run of several steps adds it up."""
+"""Share of a vector's largest number: processors round differently, and steps add that up."""
 
 
 @pytest.fixture(scope="module")
@@ -32,17 +32,17 @@ def model() -> PocketModel:
 
 @pytest.fixture(scope="module")
 def latents(model: PocketModel) -> Tensor:
-    return made(model)["latents"]
+    return outputs(model)["latents"]
 
 
 @pytest.mark.parametrize("name", ["velocity", "latents", "audio", "encoded"])
-def test_the_weights_give_what_they_gave(model: PocketModel, name: str) -> None:
-    assert relative_error(made(model)[name], load_file(VECTORS)[name]) <= TOLERANCE
+def test_the_weights_reproduce_their_vectors(model: PocketModel, name: str) -> None:
+    assert relative_error(outputs(model)[name], load_file(VECTORS)[name]) <= TOLERANCE
 
 
 @torch.inference_mode()
 @pytest.mark.parametrize("samples", [1, 2048, 30_000, 100_000])
-def test_a_part_is_decoded_as_it_is_in_the_whole(
+def test_decoding_a_part_equals_the_part_of_a_whole_decoding(
     model: PocketModel, latents: Tensor, samples: int
 ) -> None:
     whole = decoded(model, latents, FRAMES * HOP)
@@ -58,17 +58,17 @@ def decoded(model: PocketModel, latents: Tensor, samples: int) -> Tensor:
 @torch.inference_mode()
 def test_encoding_the_first_frames_of_a_window(model: PocketModel) -> None:
     audio = torch.from_numpy(tone(220.0, 4.0))
-    few, all_of_them = (
+    few, whole = (
         drained(model.encode(audio, 20)),
         drained(model.encode(audio, model.spec.frames)),
     )
     assert few.mean.shape == few.std.shape == (model.spec.channels, 20)
-    assert torch.allclose(few.mean, all_of_them.mean[:, :20], atol=1e-3)
+    assert torch.allclose(few.mean, whole.mean[:, :20], atol=1e-3)
 
 
 @torch.inference_mode()
 @pytest.mark.parametrize("note", [45, 57, 64])
-def test_the_encoder_hears_which_note_sounds(model: PocketModel, note: int) -> None:
+def test_the_encoder_finds_the_note_that_sounds(model: PocketModel, note: int) -> None:
     seconds = torch.arange(4 * SAMPLE_RATE) / SAMPLE_RATE
     sound = sum(
         (torch.sin(2 * torch.pi * h * note_hz(note) * seconds) / h for h in range(1, 9)),
@@ -101,7 +101,7 @@ def test_any_number_of_frames(model: PocketModel) -> None:
 
 
 @torch.inference_mode()
-def test_the_negative_prompt_counts(model: PocketModel) -> None:
+def test_the_negative_prompt_changes_the_velocity(model: PocketModel) -> None:
     x = torch.randn(1, model.spec.channels, 32, generator=torch.Generator().manual_seed(0))
     outputs = [
         model.denoise(
@@ -112,19 +112,19 @@ def test_the_negative_prompt_counts(model: PocketModel) -> None:
         for negative in (None, "melody", "blorp")
     ]
     assert not torch.allclose(outputs[0], outputs[1])
-    assert torch.equal(outputs[0], outputs[2])  # words it has never seen say nothing
+    assert torch.equal(outputs[0], outputs[2])  # unknown words have no effect
 
 
-@pytest.mark.parametrize(("bpm", "told"), [(133.5, 133.5), (None, 120.0)])
-def test_the_tempo_is_the_plans_and_never_read_from_words(
-    model: PocketModel, bpm: float | None, told: float
+@pytest.mark.parametrize(("bpm", "conditioned"), [(133.5, 133.5), (None, 120.0)])
+def test_the_tempo_comes_from_the_plan_and_never_from_words(
+    model: PocketModel, bpm: float | None, conditioned: float
 ) -> None:
-    said, _ = model.condition(TextPrompt("techno drums 99bpm", None, 12, bpm))
-    assert isinstance(said, PocketConditioning)
-    assert said.bpm.item() == told
+    conditioning, _ = model.condition(TextPrompt("techno drums 99bpm", None, 12, bpm))
+    assert isinstance(conditioning, PocketConditioning)
+    assert conditioning.bpm.item() == conditioned
 
 
-def test_words_without_effect_are_named_as_they_were_written(model: PocketModel) -> None:
+def test_ignored_words_are_reported_as_they_were_written(model: PocketModel) -> None:
     prompt = "Zydeco accordion with techno drums in F# minor, 4 bars at BPM: 120"
     assert model.ignored_words(prompt, "Trombone, drums, Zydeco") == (
         "Zydeco",
@@ -134,8 +134,11 @@ def test_words_without_effect_are_named_as_they_were_written(model: PocketModel)
     )
 
 
-def test_words_that_lose_their_room_to_what_is_meant_are_named(model: PocketModel) -> None:
-    words = "techno dark hard busy spacious swing dry dusty industrial electronic bass acid reese sub strings"
+def test_words_that_lose_their_room_to_defaults_are_reported(model: PocketModel) -> None:
+    words = (
+        "techno dark hard busy spacious swing dry dusty industrial electronic bass acid reese sub "
+        "strings"
+    )
     assert model.ignored_words(f"{words} piano", None) == ()
     assert model.ignored_words(f"{words} piano organ", None) == ("organ",)
     assert model.ignored_words(f"{words} piano drums", "kick, snare") == (
@@ -161,7 +164,7 @@ def test_weights_that_do_not_fit_are_listed(model: PocketModel) -> None:
         ("melody, pitched instruments", [range(24, 24 + ROLL_CHANNELS)]),
     ],
 )
-def test_what_the_negative_prompt_names_as_a_whole_is_silent(
+def test_parts_that_the_negative_prompt_excludes_are_silent(
     model: PocketModel, negative: str, silent: list[range]
 ) -> None:
     text = TextPrompt("house drums with bassline and piano in c minor 124bpm", negative, 12, 124.0)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from loopwright.model.pocket.tokens import (
     FIRST_WORD,
     MAX_TOKENS,
-    NOTHING,
+    NO_PROMPT,
     NULL,
     PAD,
     key_token,
@@ -18,12 +18,18 @@ from loopwright.model.pocket.tokens import (
 
 TECHNO, DRUMS, HAT, PAD_SOUND, HIP_HOP, DNB = range(FIRST_WORD, FIRST_WORD + 6)
 VOCABULARY = {
-    "techno": TECHNO, "drums": DRUMS, "drum": DRUMS, "beat": DRUMS, "hi-hat": HAT, "pad": PAD_SOUND, "hip-hop": HIP_HOP,
+    "techno": TECHNO,
+    "drums": DRUMS,
+    "drum": DRUMS,
+    "beat": DRUMS,
+    "hi-hat": HAT,
+    "pad": PAD_SOUND,
+    "hip-hop": HIP_HOP,
     "dnb": DNB,
-}  # fmt: skip
+}
 
 
-def said(prompt: str) -> tuple[int, ...]:
+def token_ids(prompt: str) -> tuple[int, ...]:
     return tuple(token for token in tokenize(prompt, VOCABULARY).ids if token != PAD)
 
 
@@ -33,10 +39,10 @@ def test_words_tempo_and_padding() -> None:
     assert tokens.ignored == ()
 
 
-def test_plurals_phrases_and_words_of_one_meaning_are_folded() -> None:
-    assert said("pads hi-hats") == said("pad hi hat") == (PAD_SOUND, HAT)
-    assert said("hip hop drum beat") == said("hiphop drums") == (HIP_HOP, DRUMS)
-    assert said("drum & bass beat") == said("drum and bass drums") == (DNB, DRUMS)
+def test_plurals_phrases_and_synonyms_share_a_token() -> None:
+    assert token_ids("pads hi-hats") == token_ids("pad hi hat") == (PAD_SOUND, HAT)
+    assert token_ids("hip hop drum beat") == token_ids("hiphop drums") == (HIP_HOP, DRUMS)
+    assert token_ids("drum & bass beat") == token_ids("drum and bass drums") == (DNB, DRUMS)
 
 
 @pytest.mark.parametrize(
@@ -60,7 +66,7 @@ def test_keys(prompt: str, root: int | None, minor: bool | None) -> None:
 
 
 def test_an_article_is_no_key() -> None:
-    assert said("techno in a dark room") == (TECHNO,)
+    assert token_ids("techno in a dark room") == (TECHNO,)
 
 
 def test_all_keys_have_tokens_of_their_own() -> None:
@@ -76,7 +82,7 @@ def test_all_keys_have_tokens_of_their_own() -> None:
     assert min(keys) > NULL
 
 
-def test_unknown_words_are_named_once_and_left_out() -> None:
+def test_unknown_words_are_reported_once_and_left_out() -> None:
     tokens = tokenize("a wobbly techno loop, wobbly, 4 bars, gamelan-techno", VOCABULARY)
     assert tokens.ids[:2] == (TECHNO, PAD)
     assert tokens.ignored == ("wobbly", "gamelan")
@@ -98,22 +104,22 @@ def test_unknown_words_are_named_once_and_left_out() -> None:
         ("the techno loop - 4 bars & 16 beats", ()),
     ],
 )
-def test_words_are_named_whole_and_as_they_were_written(
+def test_unknown_words_are_reported_whole_and_as_they_were_written(
     prompt: str, ignored: tuple[str, ...]
 ) -> None:
     assert tokenize(prompt, VOCABULARY).ignored == ignored
 
 
 def test_accents_do_not_hide_a_word() -> None:
-    assert said("téchno DRÜMS") == said("te\u0301chno ｄｒｕｍｓ") == (TECHNO, DRUMS)
+    assert token_ids("téchno DRÜMS") == token_ids("te\u0301chno ｄｒｕｍｓ") == (TECHNO, DRUMS)
 
 
 def test_a_phrase_ends_where_its_words_end() -> None:
-    assert said("drum and bassline") == (DRUMS,)
-    assert said("drum  and bass") == said("Drum’n’bass") == (DNB,)
+    assert token_ids("drum and bassline") == (DRUMS,)
+    assert token_ids("drum  and bass") == token_ids("Drum’n’bass") == (DNB,)
 
 
-def test_words_beyond_the_last_token_are_named() -> None:
+def test_words_beyond_the_last_token_are_reported() -> None:
     many = {f"word{number}": FIRST_WORD + number for number in range(MAX_TOKENS + 2)}
     tokens = tokenize(" ".join([*many, "Word0 in C minor"]), many)
     assert tokens.ignored == ("word15", "word16", "word17")
@@ -121,17 +127,17 @@ def test_words_beyond_the_last_token_are_named() -> None:
 
 
 def test_a_key_is_no_part_of_a_name() -> None:
-    assert said("d&b minor") == (key_token(None, True), DNB)
+    assert token_ids("d&b minor") == (key_token(None, True), DNB)
 
 
 def test_no_words_is_no_prompt() -> None:
-    assert tokenize("", VOCABULARY).ids == NOTHING.ids
-    assert tokenize("120bpm", VOCABULARY).ids == NOTHING.ids
-    assert tokenize("wobbly", VOCABULARY).ids == NOTHING.ids
+    assert tokenize("", VOCABULARY).ids == NO_PROMPT.ids
+    assert tokenize("120bpm", VOCABULARY).ids == NO_PROMPT.ids
+    assert tokenize("wobbly", VOCABULARY).ids == NO_PROMPT.ids
 
 
 @given(st.one_of(st.text(max_size=300), st.text(alphabet="abtechnodrums &'-#é🔥ड्रम", max_size=60)))
-def test_any_text_gives_as_many_tokens(prompt: str) -> None:
+def test_any_text_gives_max_tokens(prompt: str) -> None:
     tokens = tokenize(prompt, VOCABULARY)
     assert len(tokens.ids) == MAX_TOKENS
     assert all(word in prompt for word in tokens.ignored)

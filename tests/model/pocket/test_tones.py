@@ -19,7 +19,7 @@ from loopwright.model.pocket.tones import (
     Tones,
     decode_controls,
     note_hz,
-    parted,
+    split_controls,
 )
 
 STEPS = 128
@@ -70,7 +70,7 @@ def test_width_is_side_against_mid(decoder: ToneDecoder) -> None:
     assert decoder.sound(tone(60, {0: 1.0}))[0, 1].abs().max() == 0
 
 
-def test_a_note_begins_within_a_step(decoder: ToneDecoder) -> None:
+def test_a_note_starts_within_a_step(decoder: ToneDecoder) -> None:
     sounds = tone(60, {0: 1.0})
     level = sounds.level.clone()
     level[:, :64] = 0
@@ -79,9 +79,9 @@ def test_a_note_begins_within_a_step(decoder: ToneDecoder) -> None:
     assert sound[64 * FINE_HOP : 66 * FINE_HOP].abs().max() > 0.1
 
 
-def test_what_is_not_present_is_silent(decoder: ToneDecoder) -> None:
+def test_a_note_without_presence_is_silent(decoder: ToneDecoder) -> None:
     controls = torch.zeros(1, 8, CONTROLS)
-    presence, *_ = parted(controls)
+    presence, *_ = split_controls(controls)
     presence[:] = -1
     assert decode_controls(controls).level.abs().max() == 0
     presence[..., 30] = 1

@@ -1,6 +1,6 @@
-"""What the package's weights gave when they were measured: `python -m tests.model.pocket.vectors` writes it anew.
+"""Outputs of the package's weights, recorded; `python -m tests.model.pocket.vectors` records anew.
 
-It guards seeds: the same request is to give the same audio after a change of code that is not meant to change it.
+They guard seeds: a change of code that is not meant to change audio must not change it.
 """
 
 from __future__ import annotations
@@ -25,13 +25,12 @@ FRAMES, STEPS, CFG_SCALE = 64, 6, 2.0
 
 
 @torch.inference_mode()
-def made(model: PocketModel) -> dict[str, Tensor]:
-    """One evaluation, a run's latents, the sound of its first second, and that sound encoded."""
+def outputs(model: PocketModel) -> dict[str, Tensor]:
+    """Compute one velocity, a run's latents, its first second of audio, and that encoded."""
     noise = torch.randn(model.spec.channels, FRAMES, generator=torch.Generator().manual_seed(3))
     conditioning = model.condition(CHORDS)
-    latents = drive(
-        model, apply_cfg(euler(noise, log_snr_times(STEPS, 1.0)), *conditioning, CFG_SCALE)
-    )
+    sampler = apply_cfg(euler(noise, log_snr_times(STEPS, 1.0)), *conditioning, CFG_SCALE)
+    latents = drive(model, sampler)
     audio = next(iter(model.decode(latents, 22 * HOP, torch.Generator().manual_seed(0))))
     return {
         "velocity": model.denoise(noise[None], torch.tensor([0.7]), conditioning[:1])[0],
@@ -42,4 +41,4 @@ def made(model: PocketModel) -> dict[str, Tensor]:
 
 
 if __name__ == "__main__":
-    save_file({name: value.contiguous() for name, value in made(load_pocket()).items()}, VECTORS)
+    save_file({name: value.contiguous() for name, value in outputs(load_pocket()).items()}, VECTORS)

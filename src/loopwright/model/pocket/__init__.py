@@ -1,1 +1,1 @@
-"""The embedded model: small, trained on synthesised loops, its weights inside the package."""
+"""The embedded model: trained on synthesised loops only, with its weights inside the package."""

@@ -30,21 +30,27 @@ FEATURES = (
 )
 
 LONG_FFT = 16384
-"""372 ms: tells a semitone from the next down to 46 Hz."""
+"""Samples (372 ms): separates two notes a semitone apart down to 46 Hz."""
 LONG_BANDS, LONG_BANDS_PER_OCTAVE, LOWEST_LONG_HZ = 288, 36, 32.4
 
 LONG_HARMONICS = (1 / 3, 1 / 2, 1, 2, 3, 4, 5, 6, 8, 10)
-QUICK_HARMONICS = (1 / 2, 1, 2, 3, 4, 6)
-FOUND, TOLD = 4, 16
-"""Numbers a note that go to the wider network, and that come from it."""
+"""Multiples of a note's frequency to examine; at fractions a lower note would have its own."""
+PITCH_HARMONICS = (1 / 2, 1, 2, 3, 4, 6)
+NOTE_SUMMARY, NOTE_CONTEXT = 4, 16
+"""Numbers per note that go to the wider network, and that come back from it."""
 
 # Roughly the root of each Hann window's energy: spectra of all sizes come out alike.
 GAIN_512, GAIN_1024, GAIN_4096, GAIN_LONG = 1 / 13.9, 1 / 19.6, 1 / 39.2, 1 / 78.4
 FLOOR = 2e-3
+"""Added to magnitudes before the logarithm, so that silence is finite."""
 
 
 class Features(nn.Module):
-    """Log mel spectrum, log pitch spectrum, transients at four times the rate, and the low bins with their phase."""
+    """Spectral features per fine frame.
+
+    In this order: log mel spectrum and log pitch spectrum of mid, transients at four times the
+    rate, the low bins with their phase, then the two log spectra of side.
+    """
 
     mel: Tensor
     pitch: Tensor
@@ -55,35 +61,36 @@ class Features(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        fixed = {
-            "mel": mel_bands(1024, MEL_BANDS, 30.0),
-            "pitch": _pitch_bands(4096, PITCH_BANDS, PITCH_BANDS_PER_OCTAVE, LOWEST_PITCH_HZ),
-            "transients": mel_bands(512, TRANSIENT_BANDS, 30.0),
-            "window_512": torch.hann_window(512),
-            "window_1024": torch.hann_window(1024),
-            "window_4096": torch.hann_window(4096),
-        }
-        for name, value in fixed.items():
-            self.register_buffer(name, value, persistent=False)
+        pitch = _pitch_bands(4096, PITCH_BANDS, PITCH_BANDS_PER_OCTAVE, LOWEST_PITCH_HZ)
+        transients = mel_bands(512, TRANSIENT_BANDS, 30.0)
+        self.register_buffer("mel", mel_bands(1024, MEL_BANDS, 30.0), persistent=False)
+        self.register_buffer("pitch", pitch, persistent=False)
+        self.register_buffer("transients", transients, persistent=False)
+        for size in (512, 1024, 4096):
+            self.register_buffer(f"window_{size}", torch.hann_window(size), persistent=False)
 
     def forward(self, audio: Tensor) -> Tensor:
-        """audio: [rows, 2, samples] -> [rows, samples // FINE_HOP, FEATURES]."""
-        rows, _, samples = audio.shape
+        """Compute features of [batch, 2, samples] as [batch, samples // FINE_HOP, FEATURES]."""
+        batch, _, samples = audio.shape
         mid, side = (audio[:, 0] + audio[:, 1]) * 0.5, (audio[:, 0] - audio[:, 1]) * 0.5
+        # mid and side as rows of one batch: each spectrum is computed once for both
         both = torch.cat([mid, side])
         spectrum = torch.fft.rfft(frames(both, 1024, FINE_HOP) * self.window_1024) * GAIN_1024
         mel = _log(spectrum.abs() @ self.mel.T)
         long = torch.fft.rfft(frames(both, 4096, FINE_HOP) * self.window_4096).abs() * GAIN_4096
         pitch = _log(long @ self.pitch.T)
         short = torch.fft.rfft(frames(mid, 512, TRANSIENT_HOP) * self.window_512).abs() * GAIN_512
-        transients = _log(short @ self.transients.T).reshape(rows, samples // FINE_HOP, -1)
-        side_pitch = pitch[rows:].reshape(rows, -1, PITCH_BANDS // 2, 2).mean(-1)
-        low = _compressed(spectrum[:rows, :, :LOW_BINS])
-        return torch.cat([mel[:rows], pitch[:rows], transients, low, mel[rows:], side_pitch], -1)
+        transients = _log(short @ self.transients.T).reshape(batch, samples // FINE_HOP, -1)
+        side_pitch = pitch[batch:].reshape(batch, -1, PITCH_BANDS // 2, 2).mean(-1)
+        # magnitudes are compressed, phases kept
+        low = spectrum[:batch, :, :LOW_BINS]
+        low = low / (low.abs() + 1e-2) ** 0.6
+        low = torch.cat([low.real, low.imag], -1)
+        return torch.cat([mel[:batch], pitch[:batch], transients, low, mel[batch:], side_pitch], -1)
 
 
 class LongFeatures(nn.Module):
-    """Log spectrum of mid in sixths of a tone, once a latent frame, as far above its mean as the ear would say."""
+    """Log spectrum of mid over 372 ms, in thirds of a semitone, once per latent frame."""
 
     bands: Tensor
     window: Tensor
@@ -95,17 +102,33 @@ class LongFeatures(nn.Module):
         self.register_buffer("window", torch.hann_window(LONG_FFT), persistent=False)
 
     def forward(self, audio: Tensor) -> Tensor:
-        """audio: [rows, 2, samples] -> [rows, samples // HOP, 2 * LONG_BANDS]: levels, and how far bands stand out."""
-        spectrum = (
-            torch.fft.rfft(frames(audio.mean(1), LONG_FFT, HOP) * self.window).abs() * GAIN_LONG
-        )
+        """Compute levels, and how far each band stands out of those around it.
+
+        Args:
+            audio: [batch, 2, samples].
+
+        Returns:
+            [batch, samples // HOP, 2 * LONG_BANDS].
+        """
+        windowed = frames(audio.mean(1), LONG_FFT, HOP) * self.window
+        spectrum = torch.fft.rfft(windowed).abs() * GAIN_LONG
         level = (_log(spectrum @ self.bands.T) + 3) / 1.5
         around = F.avg_pool1d(level, 25, 1, 12, count_include_pad=False)
         return torch.cat([level, level - around], -1)
 
 
 class Encoder(nn.Module):
-    """The features of four fine frames become one latent frame. outputs: numbers a latent frame."""
+    """A network on spectral features: four fine frames become one latent frame.
+
+    Args:
+        outputs: Numbers per latent frame.
+        fine_width: Width of the network at fine frames.
+        coarse_width: Width of the network at latent frames.
+
+    Attributes:
+        mean: Mean of each feature in training, [FEATURES].
+        std: Standard deviation of each feature in training, [FEATURES].
+    """
 
     mean: Tensor
     std: Tensor
@@ -123,29 +146,34 @@ class Encoder(nn.Module):
         self.output = nn.Linear(coarse_width, outputs)
 
     def forward(self, audio: Tensor) -> Tensor:
-        """audio: [rows, 2, samples] -> [rows, frames, outputs]."""
-        output: Tensor = self.output(self.norm(self.coarse(self.joined(self.heard(audio)))))
+        """Encode audio [batch, 2, samples] as [batch, frames, outputs]."""
+        coarse = self.coarse(self.downsample(self.normalised_features(audio)))
+        output: Tensor = self.output(self.norm(coarse))
         return output
 
-    def heard(self, audio: Tensor) -> Tensor:
-        """The features, each with mean 0 and spread 1: [rows, fine frames, FEATURES]."""
+    def normalised_features(self, audio: Tensor) -> Tensor:
+        """Compute features with mean 0 and deviation 1, [batch, fine frames, FEATURES]."""
         features: Tensor = self.features(audio)
         return (features - self.mean) / self.std
 
-    def joined(self, heard: Tensor) -> Tensor:
-        """What the fine half of the network makes of them: [rows, frames, coarse width]."""
-        fine = self.fine(self.input(heard))
-        joined: Tensor = self.down(
-            fine.reshape(fine.shape[0], fine.shape[1] // FINE_PER_LATENT, -1)
-        )
-        return joined
+    def downsample(self, features: Tensor) -> Tensor:
+        """Run the fine half of the network: features to [batch, frames, coarse width]."""
+        fine = self.fine(self.input(features))
+        batch, steps, _ = fine.shape
+        coarse: Tensor = self.down(fine.reshape(batch, steps // FINE_PER_LATENT, -1))
+        return coarse
 
 
 class PocketEncoder(Encoder):
-    """The encoder that ships: it tells drums from tones, and which notes the tones are.
+    """The encoder that ships: separates drums from tones, and says which notes sound.
 
-    Every note is looked at by the same small network, at its own harmonics; the wider network hears what they found and
-    tells them what it heard.
+    Every note is examined by the same small network, at its own harmonics (``look``). A summary of
+    each note (``found``) goes to the wider network (``tell``), which returns a context for each
+    note (``told``). View and context decide (``decide``) how loud the note is (``loud``). The
+    names of these modules are keys of the shipped weights.
+
+    Args:
+        drum_channels: The drum channels of a latent frame.
     """
 
     def __init__(self, drum_channels: int) -> None:
@@ -154,104 +182,124 @@ class PocketEncoder(Encoder):
         self.long = LongFeatures()
         self.look = HarmonicView()
         coarse_width = self.norm.normalized_shape[0]
-        self.found = nn.Linear(self.look.width, FOUND)
-        self.tell = nn.Linear(NOTES * FOUND, coarse_width)
-        self.told = nn.Linear(coarse_width, NOTES * TOLD)
-        self.decide = nn.Linear(self.look.width + TOLD, 48)
+        self.found = nn.Linear(self.look.width, NOTE_SUMMARY)
+        self.tell = nn.Linear(NOTES * NOTE_SUMMARY, coarse_width)
+        self.told = nn.Linear(coarse_width, NOTES * NOTE_CONTEXT)
+        self.decide = nn.Linear(self.look.width + NOTE_CONTEXT, 48)
         self.loud = nn.Linear(48, ROLLS)
 
     def forward(self, audio: Tensor) -> Tensor:
-        """audio: [rows, 2, samples] -> latents, [rows, frames, channels]: of drums, notes, timbre."""
-        heard = self.heard(audio)
-        looks = self.look(self.long(audio), heard[..., MEL_BANDS : MEL_BANDS + PITCH_BANDS])
-        hidden = self.norm(
-            self.coarse(self.joined(heard) + self.tell(self.found(looks).flatten(-2)))
-        )
-        told = self.told(hidden).reshape(*hidden.shape[:-1], NOTES, TOLD)
-        decided = F.gelu(self.decide(torch.cat([looks, told], -1)), approximate="tanh")
+        """Encode audio.
+
+        Args:
+            audio: [batch, 2, samples].
+
+        Returns:
+            Latents of drums, notes and timbre, [batch, frames, channels].
+        """
+        features = self.normalised_features(audio)
+        pitch = features[..., MEL_BANDS : MEL_BANDS + PITCH_BANDS]
+        views = self.look(self.long(audio), pitch)
+        summary = self.tell(self.found(views).flatten(-2))
+        hidden = self.norm(self.coarse(self.downsample(features) + summary))
+        context = self.told(hidden).reshape(*hidden.shape[:-1], NOTES, NOTE_CONTEXT)
+        decided = F.gelu(self.decide(torch.cat([views, context], -1)), approximate="tanh")
         notes = self.loud(decided).transpose(-1, -2).flatten(-2)
         output = self.output(hidden)
-        return torch.cat(
-            [output[..., : self.drum_channels], notes, output[..., self.drum_channels :]], -1
-        )
+        drums, timbre = output[..., : self.drum_channels], output[..., self.drum_channels :]
+        return torch.cat([drums, notes, timbre], -1)
 
 
 class HarmonicView(nn.Module):
-    """What is at a note's harmonics, and at those of the notes it could be taken for."""
+    """The network that examines one note at its harmonics, shared by all notes.
 
-    near: Tensor
-    near_there: Tensor
-    quick: Tensor
-    quick_there: Tensor
+    It also sees the harmonics of the notes that this one could be taken for. Module names are keys
+    of the shipped weights: ``look`` reads the bands, ``which`` is an embedding of the note,
+    ``over_time`` mixes neighbouring frames, ``think`` is the second layer.
+
+    Args:
+        width: Numbers per note and frame.
+    """
+
+    long_bands: Tensor
+    long_exists: Tensor
+    pitch_bands: Tensor
+    pitch_exists: Tensor
 
     def __init__(self, width: int = 64) -> None:
         super().__init__()
         self.width = width
-        lowest = LOWEST_LONG_HZ, note_hz(LOWEST_NOTE)
-        above = round(LONG_BANDS_PER_OCTAVE * math.log2(lowest[1] / lowest[0]))
-        near = _bands_at(LONG_HARMONICS, above, LONG_BANDS_PER_OCTAVE, around=1)
-        above = round(PITCH_BANDS_PER_OCTAVE * math.log2(lowest[1] / LOWEST_PITCH_HZ))
-        quick = _bands_at(QUICK_HARMONICS, above, PITCH_BANDS_PER_OCTAVE, around=0)
-        for name, bands, count in (("near", near, LONG_BANDS), ("quick", quick, PITCH_BANDS)):
-            self.register_buffer(name, bands.clamp(0, count - 1), persistent=False)
-            self.register_buffer(
-                f"{name}_there", ((bands >= 0) & (bands < count)).float(), persistent=False
-            )
-        self.look = nn.Linear(2 * near.shape[1] + FINE_PER_LATENT * quick.shape[1], width)
+        lowest_hz = note_hz(LOWEST_NOTE)
+        first = round(LONG_BANDS_PER_OCTAVE * math.log2(lowest_hz / LOWEST_LONG_HZ))
+        long = _bands_at(LONG_HARMONICS, first, LONG_BANDS_PER_OCTAVE, around=1)
+        first = round(PITCH_BANDS_PER_OCTAVE * math.log2(lowest_hz / LOWEST_PITCH_HZ))
+        pitch = _bands_at(PITCH_HARMONICS, first, PITCH_BANDS_PER_OCTAVE, around=0)
+        for name, bands, count in (("long", long, LONG_BANDS), ("pitch", pitch, PITCH_BANDS)):
+            # harmonics outside the spectrum read some band and are multiplied by 0
+            exists = ((bands >= 0) & (bands < count)).float()
+            self.register_buffer(f"{name}_bands", bands.clamp(0, count - 1), persistent=False)
+            self.register_buffer(f"{name}_exists", exists, persistent=False)
+        self.look = nn.Linear(2 * long.shape[1] + FINE_PER_LATENT * pitch.shape[1], width)
         self.which = nn.Parameter(torch.zeros(NOTES, width))
         self.over_time = nn.Conv1d(width, width, 5, padding=2, groups=width)
         self.think = nn.Linear(width, width)
 
-    def forward(self, long: Tensor, quick: Tensor) -> Tensor:
-        """long: as ``LongFeatures`` gives; quick: pitch bands, [rows, fine frames, PITCH_BANDS].
+    def forward(self, long: Tensor, pitch: Tensor) -> Tensor:
+        """Examine every note.
 
-        Returns what it sees of every note, [rows, frames, NOTES, width].
+        Args:
+            long: As ``LongFeatures`` returns it.
+            pitch: Pitch bands, [batch, fine frames, PITCH_BANDS].
+
+        Returns:
+            [batch, frames, NOTES, width].
         """
-        rows, frames, _ = long.shape
+        batch, frames, _ = long.shape
         level, above = torch.split(long, LONG_BANDS, -1)
-        fine = quick[..., self.quick] * self.quick_there
-        of_frames = (
-            fine.reshape(rows, frames, FINE_PER_LATENT, NOTES, -1).transpose(2, 3).flatten(-2)
-        )
-        given = torch.cat(
-            [
-                level[..., self.near] * self.near_there,
-                above[..., self.near] * self.near_there,
-                of_frames,
-            ],
-            -1,
-        )
-        looks = F.gelu(self.look(given) + self.which, approximate="tanh")
-        by_note = looks.permute(0, 2, 3, 1).reshape(rows * NOTES, self.width, frames)
-        lasting = (
-            self.over_time(by_note).reshape(rows, NOTES, self.width, frames).permute(0, 3, 1, 2)
-        )
-        thought: Tensor = looks + F.gelu(self.think(looks + lasting), approximate="tanh")
-        return thought
+        levels = level[..., self.long_bands] * self.long_exists
+        stand_out = above[..., self.long_bands] * self.long_exists
+        fine = pitch[..., self.pitch_bands] * self.pitch_exists
+        fine = fine.reshape(batch, frames, FINE_PER_LATENT, NOTES, -1).transpose(2, 3).flatten(-2)
+        bands = torch.cat([levels, stand_out, fine], -1)
+        view = F.gelu(self.look(bands) + self.which, approximate="tanh")
+        by_note = view.permute(0, 2, 3, 1).reshape(batch * NOTES, self.width, frames)
+        mixed = self.over_time(by_note).reshape(batch, NOTES, self.width, frames)
+        mixed = mixed.permute(0, 3, 1, 2)
+        refined: Tensor = view + F.gelu(self.think(view + mixed), approximate="tanh")
+        return refined
 
 
 def _bands_at(harmonics: tuple[float, ...], first: int, per_octave: int, around: int) -> Tensor:
-    """Of every note, the bands at its harmonics and so many to either side: [NOTES, bands]. May be outside the spectrum."""
+    """Look up the bands at every note's harmonics; they may be outside the spectrum.
+
+    Args:
+        harmonics: Multiples of a note's frequency.
+        first: The band of the lowest note.
+        per_octave: Bands per octave.
+        around: Further bands to either side of a harmonic.
+
+    Returns:
+        [NOTES, bands].
+    """
     notes = first + torch.arange(NOTES) * per_octave // 12
-    steps = torch.tensor([round(per_octave * math.log2(one)) for one in harmonics])
-    sides = torch.arange(-around, around + 1)
-    return notes[:, None] + (steps[:, None] + sides).flatten()
+    steps = torch.tensor([round(per_octave * math.log2(harmonic)) for harmonic in harmonics])
+    offsets = (steps[:, None] + torch.arange(-around, around + 1)).flatten()
+    return notes[:, None] + offsets
 
 
 def _log(magnitude: Tensor) -> Tensor:
     return torch.log(magnitude + FLOOR)
 
 
-def _compressed(spectrum: Tensor) -> Tensor:
-    """Complex bins with their magnitude's range compressed, as real and imaginary parts side by side."""
-    compressed = spectrum / (spectrum.abs() + 1e-2) ** 0.6
-    return torch.cat([compressed.real, compressed.imag], -1)
-
-
 def _pitch_bands(fft_size: int, bands: int, per_octave: int, lowest_hz: float) -> Tensor:
-    """Triangular bands on a scale of pitch, at least a bin wide, each summing to 1: [bands, fft_size // 2 + 1]."""
+    """Compute triangular bands on a scale of pitch, at least a bin wide.
+
+    Returns:
+        [bands, fft_size // 2 + 1], each band summing to 1.
+    """
     bins = torch.linspace(0, SAMPLE_RATE / 2, fft_size // 2 + 1)
     centres = lowest_hz * 2 ** (torch.arange(bands) / per_octave)
     widths = (centres * (2 ** (1 / per_octave) - 1)).clamp(min=SAMPLE_RATE / fft_size)
-    weights = (1 - (bins[None] - centres[:, None]).abs() / widths[:, None]).clamp(min=0)
+    distance = (bins[None] - centres[:, None]).abs() / widths[:, None]
+    weights = (1 - distance).clamp(min=0)
     return weights / weights.sum(1, keepdim=True)

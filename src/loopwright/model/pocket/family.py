@@ -1,4 +1,4 @@
-"""``pocket`` as a family of models: its row in the table of families."""
+"""The embedded model's row in the table of model families."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from loopwright.model.family import Defaults, LoadedModel, LoadRequest, ModelFam
 NAME = "pocket"
 
 DEFAULT_BPM = 120
-"""The tempo of what is made where none is named."""
+"""The tempo where a request names none."""
 
 LIMITATIONS = (
     "pocket is a small model, made to work anywhere: drums, basses, chords and melodies of plain "
@@ -18,7 +18,11 @@ LIMITATIONS = (
 
 
 def load(request: LoadRequest) -> LoadedModel:
-    """Load the model from the package. Raises CheckpointError if its files are not whole."""
+    """Load the embedded model on the requested device.
+
+    Raises:
+        CheckpointError: A file in the package is incomplete.
+    """
     import torch
 
     from loopwright.model.checkpoint import weight_bytes
@@ -32,7 +36,7 @@ POCKET = ModelFamily(
     name=NAME,
     matches=lambda source: source == NAME,
     load=load,
-    # a low scale is best: measured, see docs/pocket.md
+    # a low scale is best; docs/pocket-evaluation.md measures the model with these
     defaults={"rectified_flow": Defaults(steps=12, max_steps=250, cfg_scale=2.0, bpm=DEFAULT_BPM)},
     limitations=LIMITATIONS,
     is_built_in=True,

@@ -1,4 +1,4 @@
-"""What the embedded model's encoder and decoder share: frames of a signal, their overlap-add, mel bands, one block."""
+"""Building blocks of the embedded codec: framing, overlap-add, mel bands, ConvNeXt blocks."""
 
 from __future__ import annotations
 
@@ -12,40 +12,65 @@ SAMPLE_RATE = 44100
 HOP = 2048
 """Samples per latent frame."""
 FINE_HOP = 512
-"""Samples per frame of the networks' finer half."""
+"""Samples per fine frame ("step"), the time resolution at which the decoders set their controls."""
 FINE_PER_LATENT = HOP // FINE_HOP
 
 
 def frames(signal: Tensor, size: int, hop: int) -> Tensor:
-    """signal: [rows, samples] -> [rows, samples // hop, size]; frame j is centred at hop * j + hop / 2."""
+    """Cut a signal into overlapping frames; frame j is centred at ``hop * j + hop / 2``.
+
+    Args:
+        signal: [batch, samples].
+        size: Samples per frame.
+        hop: Samples between two frames.
+
+    Returns:
+        [batch, samples // hop, size].
+    """
+    # half a frame of silence at both ends, so that the first and the last frame are centred too
     pad = (size - hop) // 2
     return F.pad(signal, (pad, pad)).unfold(-1, size, hop)[:, : signal.shape[-1] // hop]
 
 
 def overlap_add(pieces: Tensor, hop: int) -> Tensor:
-    """pieces: [rows, count, size], centred as ``frames`` cuts them -> [rows, count * hop]. hop must divide size."""
-    rows, count, size = pieces.shape
+    """Add up overlapping pieces, centred as ``frames`` cuts them.
+
+    Args:
+        pieces: [batch, count, size].
+        hop: Samples between two pieces; divides ``size``.
+
+    Returns:
+        [batch, count * hop].
+    """
+    batch, count, size = pieces.shape
     overlap = size // hop
-    parts = pieces.reshape(rows, count, overlap, hop)
-    total = sum(
-        (F.pad(parts[:, :, i], (0, 0, i, overlap - 1 - i)) for i in range(overlap)), torch.zeros(())
-    )
+    # shifting whole slices of ``hop`` samples needs ``overlap`` additions, whatever the count is
+    slices = pieces.reshape(batch, count, overlap, hop)
+    total = torch.zeros(())
+    for i in range(overlap):
+        total = total + F.pad(slices[:, :, i], (0, 0, i, overlap - 1 - i))
     start = (size - hop) // 2
-    return total.reshape(rows, -1)[:, start : start + count * hop]
+    return total.reshape(batch, -1)[:, start : start + count * hop]
 
 
 def mel_bands(fft_size: int, bands: int, lowest_hz: float) -> Tensor:
-    """Triangular bands, equally spaced in mel = 2595 log10(1 + f / 700), each summing to 1: [bands, fft_size // 2 + 1]."""
+    """Compute triangular bands, equally spaced in mel = 2595 log10(1 + f / 700).
+
+    Returns:
+        [bands, fft_size // 2 + 1], each band summing to 1.
+    """
     bins = torch.linspace(0, SAMPLE_RATE / 2, fft_size // 2 + 1)
     lowest, highest = _mel(lowest_hz), _mel(SAMPLE_RATE / 2)
     edges = 700 * (10 ** (torch.linspace(lowest, highest, bands + 2) / 2595) - 1)
     low, centre, high = edges[:-2, None], edges[1:-1, None], edges[2:, None]
-    weights = torch.minimum((bins - low) / (centre - low), (high - bins) / (high - centre)).clamp(
-        min=0
-    )
-    for band in range(bands):  # a band narrower than a bin takes the nearest bin
+    rising = (bins - low) / (centre - low)
+    falling = (high - bins) / (high - centre)
+    weights = torch.minimum(rising, falling).clamp(min=0)
+    for band in range(bands):
+        # a band narrower than a bin may fall between two bins: it takes the nearest one
         if weights[band].sum() < 1e-3:
-            weights[band, (bins - edges[band + 1]).abs().argmin()] = 1.0
+            nearest = (bins - edges[band + 1]).abs().argmin()
+            weights[band, nearest] = 1.0
     return weights / weights.sum(1, keepdim=True)
 
 
@@ -54,7 +79,15 @@ def _mel(hz: float) -> float:
 
 
 class ConvNeXt(nn.Module):
-    """Depthwise convolution over time, then a two-layer network per frame, added (Liu et al. 2022, ConvNeXt)."""
+    """A ConvNeXt block: depthwise convolution over time, then a residual two-layer network.
+
+    Source: Liu et al. 2022, "A ConvNet for the 2020s".
+
+    Args:
+        width: Channels.
+        widening: Width of the hidden layer, as a multiple of ``width``.
+        kernel: Frames under the convolution; odd.
+    """
 
     def __init__(self, width: int, widening: int, kernel: int) -> None:
         super().__init__()
@@ -64,12 +97,13 @@ class ConvNeXt(nn.Module):
         self.narrow = nn.Linear(width * widening, width)
 
     def forward(self, x: Tensor) -> Tensor:
-        """x: [rows, frames, width] -> the same shape."""
+        """Apply the block to [batch, frames, width]; the shape stays."""
         mixed = self.depthwise(x.transpose(1, 2)).transpose(1, 2)
-        out: Tensor = self.narrow(F.gelu(self.widen(self.norm(mixed)), approximate="tanh"))
+        hidden = F.gelu(self.widen(self.norm(mixed)), approximate="tanh")
+        out: Tensor = self.narrow(hidden)
         return x + out
 
 
 def blocks(count: int, width: int, widening: int, kernel: int) -> nn.Sequential:
-    """So many ConvNeXt blocks, one after the other."""
+    """Stack ``count`` ConvNeXt blocks."""
     return nn.Sequential(*(ConvNeXt(width, widening, kernel) for _ in range(count)))

@@ -1,6 +1,6 @@
-"""A bank of oscillators of fixed frequencies, each as loud as it is told to be, step by step.
+"""A bank of oscillators with fixed frequencies and an amplitude per step.
 
-Knows: how that is made into sound without a running phase, so that any step can be made by itself.
+Knows: how to sound without a running phase, so that any step can be computed by itself.
 """
 
 from __future__ import annotations
@@ -14,7 +14,12 @@ from loopwright.model.pocket.layers import FINE_HOP, SAMPLE_RATE, overlap_add
 
 
 class Oscillators(nn.Module):
-    """Nothing in it is learned. frequencies: radians a sample, in double precision; phases: radians; [oscillators] each."""
+    """A bank of sine oscillators; it has no learned parameters.
+
+    Args:
+        frequencies: Radians per sample, in double precision, [oscillators].
+        phases: Radians at sample 0, [oscillators].
+    """
 
     frequencies: Tensor
     waves: Tensor
@@ -22,41 +27,45 @@ class Oscillators(nn.Module):
 
     def __init__(self, frequencies: Tensor, phases: Tensor) -> None:
         super().__init__()
-        for name, value in (
-            ("frequencies", frequencies),
-            ("waves", _waves(frequencies)),
-            ("phases", phases),
-        ):
-            self.register_buffer(name, value, persistent=False)
+        self.register_buffer("frequencies", frequencies, persistent=False)
+        self.register_buffer("waves", _waves(frequencies), persistent=False)
+        self.register_buffer("phases", phases, persistent=False)
 
     def forward(self, amplitude: Tensor) -> Tensor:
-        """amplitude: [rows, steps, oscillators], steps of FINE_HOP samples -> [rows, samples]."""
-        centres = (
-            torch.arange(amplitude.shape[1], dtype=torch.float64, device=amplitude.device)
-            * FINE_HOP
-            + FINE_HOP / 2
-        )
-        # in double precision, since an hour of phase in single would be off by whole turns
-        angle = (
-            torch.remainder(centres[:, None] * self.frequencies, 2 * math.pi).to(amplitude.dtype)
-            + self.phases
-        )
-        pieces = (
-            torch.cat([amplitude * torch.sin(angle), amplitude * torch.cos(angle)], -1) @ self.waves
-        )
+        """Sound the oscillators.
+
+        Args:
+            amplitude: [batch, steps, oscillators], steps of FINE_HOP samples.
+
+        Returns:
+            [batch, steps * FINE_HOP].
+        """
+        # in double precision, since an hour of phase in single precision is off by whole turns
+        steps = torch.arange(amplitude.shape[1], dtype=torch.float64, device=amplitude.device)
+        centres = steps * FINE_HOP + FINE_HOP / 2
+        angle = torch.remainder(centres[:, None] * self.frequencies, 2 * math.pi)
+        angle = angle.to(amplitude.dtype) + self.phases
+        # sin(a + b) = sin a cos b + cos a sin b: a is the phase at a step's centre, b the fixed
+        # course around it, so that all oscillators of a step are one matrix product
+        sine, cosine = amplitude * torch.sin(angle), amplitude * torch.cos(angle)
+        pieces = torch.cat([sine, cosine], -1) @ self.waves
         return overlap_add(pieces, FINE_HOP)
 
 
 def radians(hz: Tensor) -> Tensor:
-    """Hz -> radians a sample."""
+    """Convert Hz to radians per sample."""
     return 2 * math.pi * hz / SAMPLE_RATE
 
 
 def _waves(frequencies: Tensor) -> Tensor:
-    """Cosines then sines of the oscillators around a step's centre, under a triangle: [2 * oscillators, 2 * FINE_HOP]."""
+    """Compute each oscillator's course around a step's centre, under a triangle.
+
+    Returns:
+        [2 * oscillators, 2 * FINE_HOP]: cosines, then sines.
+    """
     offset = torch.arange(2 * FINE_HOP) - (FINE_HOP - 0.5)
     angle = frequencies[:, None] * offset
-    waves: Tensor = (
-        torch.cat([torch.cos(angle), torch.sin(angle)]) * (1 - offset.abs() / FINE_HOP)
-    ).float()
+    # triangles of neighbouring steps add up to 1: amplitudes are interpolated linearly
+    triangle = 1 - offset.abs() / FINE_HOP
+    waves: Tensor = (torch.cat([torch.cos(angle), torch.sin(angle)]) * triangle).float()
     return waves

@@ -1,7 +1,7 @@
-"""Latents to tones: a small network says which notes sound, how loud, and with which harmonics; oscillators sound them.
+"""Latents to tones: a network says which notes sound and how, oscillators sound them.
 
-Knows: three registers of two octaves, each with one timbre at a time, and how they are made into sound. Notes are of the
-equal temperament at A = 440 Hz; what lies between them, and what is not harmonic, it cannot say.
+Knows: three registers of two octaves with one timbre each at a time. Notes are in equal
+temperament at A = 440 Hz; pitches between them and inharmonic tones cannot be expressed.
 """
 
 from __future__ import annotations
@@ -18,42 +18,45 @@ from loopwright.model.pocket.oscillators import Oscillators, radians
 
 LOWEST_NOTE = 24
 """The MIDI number of the lowest note, C1: 32.7 Hz."""
-REGISTERS, NOTES_A_REGISTER = 3, 24
-NOTES = REGISTERS * NOTES_A_REGISTER
+REGISTERS, NOTES_PER_REGISTER = 3, 24
+NOTES = REGISTERS * NOTES_PER_REGISTER
 HARMONIC_GROUPS = (1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 13, 16, 20, 25, 32, 41, 61)
-"""Where the groups of harmonics begin; the last is where they end. Harmonics of one group are equally loud."""
+"""First harmonic of each group, then the end of the last; a group's harmonics are equally loud."""
 GROUPS = len(HARMONIC_GROUPS) - 1
 CONTROLS = 2 * NOTES + REGISTERS * GROUPS + REGISTERS
-"""What the network gives a step, in this order: presence and log level of every note, log share of every group of
-harmonics in every register, width of every register."""
+"""The network's outputs per step, in this order: presence and log level of every note, log share
+of every group of harmonics in every register, width of every register."""
 
 TIMBRE = REGISTERS * (GROUPS + 1)
 TIMBRE_CHANNELS = 6 * REGISTERS
 ROLLS = 2
-"""Times a latent frame at which the latents say how loud every note is, evenly spaced."""
+"""Times per latent frame, evenly spaced, at which the latents give every note's loudness."""
 ROLL_CHANNELS = ROLLS * NOTES
 TONE_CHANNELS = ROLL_CHANNELS + TIMBRE_CHANNELS
-"""Of the latents: one a note, at the frame's first time, then at its second; then what says how the notes sound."""
+"""All notes at the frame's first time, all notes at its second time, then the timbre."""
 
 OSCILLATORS_PER_OCTAVE = 72
-"""A semitone is six, so that harmonics are at most 8 cents from where they should be."""
+"""Six per semitone, so that a harmonic is at most 8 cents from its place."""
 OSCILLATORS = 9 * OSCILLATORS_PER_OCTAVE
 HIGHEST_HZ = 16000.0
 SIDE_DETUNE_CENTS = 7.0
-LOUDEST_NOTE = 0.92
-"""What the roll says of a note that is as loud as any was in training."""
-LOUDEST, QUIETEST = 0.0, -9.0
+MAX_LOUDNESS = 0.92
+"""The roll's value for a note as loud as the loudest in training."""
+MAX_LOG_LEVEL, MIN_LOG_LEVEL = 0.0, -9.0
 """Bounds of a note's log level."""
-DROWNED, DROWNING_STEPS = 0.06, 43
-"""A note is not heard below this share of the loudest within half a second."""
+MASKING_SHARE, MASKING_STEPS = 0.06, 43
+"""A note below this share of the loudest note within half a second is masked."""
 
 
 @dataclass(frozen=True)
 class Tones:
-    """What sounds, step by step. level: a note's amplitude, 0 if silent, [rows, steps, NOTES].
+    """The notes and timbres that sound, step by step.
 
-    share: a group's amplitude of each harmonic, as a share of the note's, [rows, steps, REGISTERS, GROUPS].
-    width: side against mid, 0…1, [rows, steps, REGISTERS].
+    Attributes:
+        level: A note's amplitude, 0 if silent, [batch, steps, NOTES].
+        share: Amplitude of each harmonic of a group, as a share of the note's,
+            [batch, steps, REGISTERS, GROUPS].
+        width: Side against mid, 0 to 1, [batch, steps, REGISTERS].
     """
 
     level: Tensor
@@ -62,12 +65,17 @@ class Tones:
 
 
 class ToneDecoder(nn.Module):
-    """The networks and the oscillators they set. Of the latents' TONE_CHANNELS the first are a roll: how loud each note is.
+    """The decoder of tones: two networks and the oscillators they set.
 
-    A note that is struck again while it sounds is silent in the roll just before.
+    Its latents begin with the roll: how loud each note is. A note that is struck again while it
+    sounds is silent in the roll just before.
+
+    Args:
+        note_width: Width of the network that every note passes through by itself.
+        timbre_width: Width of the network that sees all channels.
     """
 
-    spread: Tensor
+    harmonics: Tensor
 
     def __init__(self, note_width: int = 48, timbre_width: int = 160) -> None:
         super().__init__()
@@ -80,98 +88,121 @@ class ToneDecoder(nn.Module):
         self.network = blocks(2, timbre_width, 2, 5)
         self.norm = nn.LayerNorm(timbre_width)
         self.output = nn.Linear(timbre_width, FINE_PER_LATENT * TIMBRE)
-        self.register_buffer("spread", _spread(), persistent=False)
-        self.mid, self.side = _oscillators()
+        self.register_buffer("harmonics", _harmonics_per_oscillator(), persistent=False)
+        self.mid, self.side = _mid_and_side_oscillators()
 
     def forward(self, latents: Tensor) -> Tensor:
-        """latents: [rows, frames, TONE_CHANNELS] -> mid and side, [rows, 2, frames * HOP]."""
+        """Decode latents [batch, frames, TONE_CHANNELS] to mid and side, [batch, 2, samples]."""
         return self.sound(decode_controls(self.controls(latents)))
 
     def controls(self, latents: Tensor) -> Tensor:
-        """latents: [rows, frames, TONE_CHANNELS] -> [rows, steps, CONTROLS], steps of FINE_HOP samples."""
-        rows, frames, _ = latents.shape
-        timbre = self.output(self.norm(self.network(self.input(latents)))).reshape(rows, -1, TIMBRE)
-        roll = (
-            latents[..., :ROLL_CHANNELS]
-            .reshape(rows, frames * ROLLS, NOTES)
-            .clamp(max=LOUDEST_NOTE)
-        )
-        notes = self.notes(roll.transpose(1, 2).reshape(rows * NOTES, 1, frames * ROLLS))
-        notes = notes.reshape(rows, NOTES, 2, FINE_PER_LATENT // ROLLS, frames * ROLLS)
-        by_step = notes.permute(0, 4, 3, 2, 1).reshape(rows, frames * FINE_PER_LATENT, 2 * NOTES)
+        """Predict the controls of all notes and registers.
+
+        Args:
+            latents: [batch, frames, TONE_CHANNELS].
+
+        Returns:
+            [batch, steps, CONTROLS], steps of FINE_HOP samples.
+        """
+        batch, frames, _ = latents.shape
+        times, steps = frames * ROLLS, frames * FINE_PER_LATENT
+        hidden = self.norm(self.network(self.input(latents)))
+        timbre = self.output(hidden).reshape(batch, steps, TIMBRE)
+        roll = latents[..., :ROLL_CHANNELS].reshape(batch, times, NOTES).clamp(max=MAX_LOUDNESS)
+        # notes become rows of the batch: one small network serves all of them
+        notes = self.notes(roll.transpose(1, 2).reshape(batch * NOTES, 1, times))
+        notes = notes.reshape(batch, NOTES, 2, FINE_PER_LATENT // ROLLS, times)
+        by_step = notes.permute(0, 4, 3, 2, 1).reshape(batch, steps, 2 * NOTES)
         return torch.cat([by_step, timbre], -1)
 
     def sound(self, tones: Tones) -> Tensor:
-        """Steps of FINE_HOP samples -> mid and side, [rows, 2, samples]."""
-        power = self.power(tones.level, tones.share)
-        mid = self.mid(power.sqrt())
-        width = tones.width.repeat_interleave(NOTES_A_REGISTER, -1)
-        side_power = self.power(tones.level * width, tones.share)
-        side = self.side(side_power.sqrt())
+        """Sound steps of FINE_HOP samples as mid and side, [batch, 2, samples]."""
+        mid = self.mid(self.power(tones.level, tones.share).sqrt())
+        width = tones.width.repeat_interleave(NOTES_PER_REGISTER, -1)
+        side = self.side(self.power(tones.level * width, tones.share).sqrt())
         return torch.stack([mid, side], 1)
 
     def power(self, level: Tensor, share: Tensor) -> Tensor:
-        """Every oscillator's power, from all notes that have a harmonic there: [rows, steps, OSCILLATORS]."""
-        by_register = by_registers(level)
-        of_groups = (by_register[..., None] * share[..., None, :]).square()
-        power: Tensor = of_groups.flatten(-3) @ self.spread
+        """Add up every oscillator's power from all notes that have a harmonic there.
+
+        Args:
+            level: As in ``Tones``.
+            share: As in ``Tones``.
+
+        Returns:
+            [batch, steps, OSCILLATORS].
+        """
+        # powers, since harmonics of different notes have unrelated phases
+        amplitude = split_registers(level)[..., None] * share[..., None, :]
+        power: Tensor = amplitude.square().flatten(-3) @ self.harmonics
         return power
 
 
 def decode_controls(controls: Tensor) -> Tones:
-    """What the network gives, as what sounds. [rows, steps, CONTROLS].
+    """Turn the network's output into tones.
 
-    A note sounds if its presence is above zero and it is not drowned by the loudest of its time: what a denoiser leaves over.
+    A note sounds if its presence is above zero and if no louder note masks it: what a denoiser
+    leaves over is faint notes beside the music.
+
+    Args:
+        controls: [batch, steps, CONTROLS].
     """
-    presence, level, share, width = parted(controls)
-    sounding = torch.exp(level.clamp(QUIETEST, LOUDEST)) * (presence > 0)
-    loudest = F.max_pool1d(sounding.amax(-1)[:, None], DROWNING_STEPS, 1, DROWNING_STEPS // 2)[
-        :, 0, :, None
-    ]
-    sounding = sounding * (sounding > DROWNED * loudest)
-    return Tones(sounding, torch.exp(share.clamp(-8, 0.2)), torch.sigmoid(width))
+    presence, level, share, width = split_controls(controls)
+    amplitude = torch.exp(level.clamp(MIN_LOG_LEVEL, MAX_LOG_LEVEL)) * (presence > 0)
+    loudest = amplitude.amax(-1)[:, None]
+    loudest = F.max_pool1d(loudest, MASKING_STEPS, 1, MASKING_STEPS // 2)[:, 0, :, None]
+    audible = amplitude * (amplitude > MASKING_SHARE * loudest)
+    return Tones(audible, torch.exp(share.clamp(-8, 0.2)), torch.sigmoid(width))
 
 
-def parted(controls: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """[..., CONTROLS] -> presence logits and log levels [..., NOTES], log shares [..., REGISTERS, GROUPS], widths' logits."""
-    presence, level, share, width = torch.split(
-        controls, [NOTES, NOTES, REGISTERS * GROUPS, REGISTERS], -1
-    )
+def split_controls(controls: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Split controls [..., CONTROLS] into their parts.
+
+    Returns:
+        Presence logits and log levels, each [..., NOTES]; log shares, [..., REGISTERS, GROUPS];
+        width logits, [..., REGISTERS].
+    """
+    sizes = [NOTES, NOTES, REGISTERS * GROUPS, REGISTERS]
+    presence, level, share, width = torch.split(controls, sizes, -1)
     return presence, level, share.reshape(*share.shape[:-1], REGISTERS, GROUPS), width
 
 
-def by_registers(of_notes: Tensor) -> Tensor:
-    """[..., NOTES] -> [..., REGISTERS, NOTES_A_REGISTER]"""
-    return of_notes.reshape(*of_notes.shape[:-1], REGISTERS, NOTES_A_REGISTER)
+def split_registers(notes: Tensor) -> Tensor:
+    """Reshape [..., NOTES] to [..., REGISTERS, NOTES_PER_REGISTER]."""
+    return notes.reshape(*notes.shape[:-1], REGISTERS, NOTES_PER_REGISTER)
 
 
 def note_hz(note: int) -> float:
-    """A MIDI number's frequency."""
+    """Return the frequency of a MIDI note number."""
     return float(440 * 2 ** ((note - 69) / 12))
 
 
 def harmonics_of(group: int) -> range:
-    """The harmonics in a group."""
+    """Return the harmonics in a group."""
     return range(HARMONIC_GROUPS[group], HARMONIC_GROUPS[group + 1])
 
 
-def _oscillators() -> tuple[Oscillators, Oscillators]:
-    """Of mid and of side."""
+def _mid_and_side_oscillators() -> tuple[Oscillators, Oscillators]:
     steps = torch.arange(OSCILLATORS, dtype=torch.float64) / OSCILLATORS_PER_OCTAVE
-    frequencies = radians(note_hz(LOWEST_NOTE) * 2**steps)
-    phases = torch.rand(2, OSCILLATORS, generator=torch.Generator().manual_seed(1)) * (2 * math.pi)
-    return Oscillators(frequencies, phases[0]), Oscillators(
-        frequencies * 2 ** (SIDE_DETUNE_CENTS / 1200), phases[1]
-    )
+    mid = radians(note_hz(LOWEST_NOTE) * 2**steps)
+    side = mid * 2 ** (SIDE_DETUNE_CENTS / 1200)
+    # the seed is part of the model: other phases would change every seed's audio
+    generator = torch.Generator().manual_seed(1)
+    phases = torch.rand(2, OSCILLATORS, generator=generator) * (2 * math.pi)
+    return Oscillators(mid, phases[0]), Oscillators(side, phases[1])
 
 
-def _spread() -> Tensor:
-    """[NOTES * GROUPS, OSCILLATORS]: how many harmonics of a note's group fall on an oscillator."""
-    spread = torch.zeros(NOTES, GROUPS, OSCILLATORS)
+def _harmonics_per_oscillator() -> Tensor:
+    """Count the harmonics of each note's group that fall on each oscillator.
+
+    Returns:
+        [NOTES * GROUPS, OSCILLATORS].
+    """
+    counts = torch.zeros(NOTES, GROUPS, OSCILLATORS)
     for note in range(NOTES):
         for group in range(GROUPS):
             for harmonic in harmonics_of(group):
                 if harmonic * note_hz(LOWEST_NOTE + note) < HIGHEST_HZ:
                     octaves = note / 12 + math.log2(harmonic)
-                    spread[note, group, round(OSCILLATORS_PER_OCTAVE * octaves)] += 1
-    return spread.flatten(0, 1)
+                    counts[note, group, round(OSCILLATORS_PER_OCTAVE * octaves)] += 1
+    return counts.flatten(0, 1)
