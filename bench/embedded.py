@@ -18,7 +18,8 @@ from bench.machine import matmul_gflops
 from bench.results import Embedded, Load, Pair
 from bench.scenarios import BARS, LOOP_SAMPLES, PROMPT, SAMPLE_RATE
 from bench.server import REPLY_SECONDS, Server, serving
-from loopwright.engine.base import Audio, Engine, ModelKey, Task
+from loopwright.audio.types import Audio
+from loopwright.engine.base import Engine, ModelKey, Task
 from loopwright.kinds.planner import plan_loop
 from loopwright.kinds.request import LoopRequest
 from loopwright.loading.backend import BackendOptions
@@ -80,12 +81,12 @@ def bare_engine(threads: int) -> Engine:
 
 def carry_out(engine: Engine, plan: GenerationPlan) -> Audio:
     """A plan by the engine alone: no queue, no turns, nothing done to the audio."""
-    run = engine.start(plan)
-    wants = next(run.steps)
+    steps = engine.start(plan)
+    pending = next(steps)
     while True:
-        answer = wants.do() if isinstance(wants, Task) else engine.forward(wants)
+        answer = pending.do() if isinstance(pending, Task) else engine.forward(pending)
         try:
-            wants = run.steps.send(answer)
+            pending = steps.send(answer)
         except StopIteration as end:
             audio: Audio = end.value
             return audio

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from loopwright.engine.base import Audio, Batching, ModelInfo, ModelKey, Run, Steps, Task
+from loopwright.audio.types import Audio
+from loopwright.engine.base import Batching, ModelInfo, ModelKey, PlanSteps, Task
 from loopwright.engine.registry import Load, Registry
 from loopwright.generation.assemble import make_sources
 from loopwright.generation.models import Models
@@ -59,14 +60,14 @@ class FakeEngine:
     reach: int = 1
     reached: threading.Event = field(default_factory=threading.Event)
 
-    def start(self, plan: GenerationPlan) -> Run:
-        return Run(self._steps(plan), plan.steps, plan.steps * (1 if plan.cfg_scale == 1 else 2))
-
     @property
     def forwards(self) -> int:
         return len(self.batches)
 
-    def _steps(self, plan: GenerationPlan) -> Steps:
+    def evaluations(self, plan: GenerationPlan) -> int:
+        return plan.steps
+
+    def start(self, plan: GenerationPlan) -> PlanSteps:
         """Each evaluation moves a number on, so that one too many, or another's answer, is heard."""
         state = yield Task("conditioning", lambda: plan.seed)
         for _ in range(plan.steps):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from loopwright.audio.seam import flux_at, measure_seam, spectral_flux
-from loopwright.engine.base import Audio
+from loopwright.audio.types import Audio
 from loopwright.generation.assemble import assemble
 from loopwright.kinds.request import LoopRequest
 from loopwright.settings import Settings

@@ -112,7 +112,7 @@ def test_a_source_that_goes_round_is_exact_where_it_is_heard_and_goes_on_after()
     spec, lap, heard = model.spec, 5000, 6000
     once = 0.1 * np.random.default_rng(0).normal(size=(2, lap)).astype(np.float32)
     source = Source(np.tile(once, 4), (2, lap), period=lap)
-    steps = engine._encoded(replace(plan(), source=source, samples=heard))
+    steps = engine._encode_source(replace(plan(), source=source, samples=heard))
     work = next(steps)
     while True:
         try:

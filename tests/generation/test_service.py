@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from loopwright.engine.base import Audio, Batching
+from loopwright.audio.types import Audio
+from loopwright.engine.base import Batching
 from loopwright.errors import Impossible, QueueFull
 from loopwright.generation.service import Service
 from loopwright.generation.sources import Upload
@@ -101,7 +102,7 @@ async def test_all_runs_of_a_call_are_one_request_of_its_client(owners: list[Own
 
 
 async def test_a_part_of_a_stack_that_fails_ends_the_others_and_is_what_is_raised() -> None:
-    engine = FakeEngine(step_seconds=0.005, fail_prompt="bass", batching=Batching(rows=4))
+    engine = FakeEngine(step_seconds=0.005, fail_prompt="bass", batching=Batching(max_batch_size=4))
     service = service_of(engine)
     asked = {"prompt": "techno 140bpm", "bars": 1, "steps": 100, "parts": "bass,drums"}
     stack, _ = StackRequest.parse(asked)

@@ -11,7 +11,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from loopwright.engine.base import Audio, Engine, ModelInfo, ModelKey, Task
+from loopwright.audio.types import Audio
+from loopwright.engine.base import Engine, ModelInfo, ModelKey, Task
 from loopwright.errors import CheckpointError, InvalidInput
 from loopwright.kinds.planner import plan_audio, plan_loop
 from loopwright.kinds.request import GenerationRequest, LoopRequest
@@ -34,15 +35,15 @@ def load(source: str, *allowed: str) -> Engine:
 
 
 def carry_out(engine: Engine, plan: GenerationPlan) -> Audio:
-    run = engine.start(plan)
-    pending, evaluated = next(run.steps), 0
+    steps = engine.start(plan)
+    pending, evaluated = next(steps), 0
     while True:
         evaluated += not isinstance(pending, Task)
         answer = pending.do() if isinstance(pending, Task) else engine.forward(pending)
         try:
-            pending = run.steps.send(answer)
+            pending = steps.send(answer)
         except StopIteration as end:
-            assert evaluated == run.evaluations
+            assert evaluated == engine.evaluations(plan)
             audio: Audio = end.value
             return audio
 

@@ -14,8 +14,8 @@ from loopwright.serving.scheduler import evaluate
 from loopwright.serving.turns import Turns
 from tests.fakes import LIMITS, FakeEngine
 
-BESIDE_TURNS = 3
-"""Turns that a piece of work takes when it is done beside."""
+BACKGROUND_TURNS = 3
+"""Turns that a piece of work takes in the background."""
 
 
 @functools.cache
@@ -56,7 +56,7 @@ class Simulated:
     batches: list[list[ActiveRun]] = field(default_factory=list)
     most_begun: int = 0
     asked: list[Asked] = field(default_factory=list)
-    _beside: tuple[ActiveRun, int] | None = None
+    _background: tuple[ActiveRun, int] | None = None
 
     def ask(
         self,
@@ -75,35 +75,35 @@ class Simulated:
         return self.asked[-1]
 
     def turn(self) -> list[ActiveRun]:
-        """Take one turn; who was served. Nobody: all is done, or done beside."""
+        """Take one turn; who was served. Nobody: all is done, or done in the background."""
         served = self.turns.next()
         self.clock += sum(len(run.rows) for run in served) or 1
         if served and served[0].rows:
             self.batches.append(served)
             evaluate(served)
         elif served and served[0].engine.batching.overlaps:
-            assert self._beside is None, "one piece of work at a time is done beside"
-            served[0].is_beside = True
-            self._beside = served[0], BESIDE_TURNS
+            assert self._background is None, "one piece of work at a time is done in the background"
+            served[0].is_in_background = True
+            self._background = served[0], BACKGROUND_TURNS
         elif served:
-            served[0].work()
-        self._go_on_beside()
+            served[0].run_task()
+        self._go_on_in_background()
         self._note(served)
         return served
 
     def until(self, *asked: Asked) -> None:
         """Take turns until these have ended."""
         while any(one.ended is None for one in asked):
-            assert self.turn() or self._beside, "nobody was served though not all have ended"
+            assert self.turn() or self._background, "nobody was served though not all have ended"
 
-    def _go_on_beside(self) -> None:
-        if self._beside is None:
+    def _go_on_in_background(self) -> None:
+        if self._background is None:
             return
-        run, left = self._beside
-        self._beside = (run, left - 1) if left else None
+        run, left = self._background
+        self._background = (run, left - 1) if left else None
         if not left:
-            run.work()
-            run.is_beside = False
+            run.run_task()
+            run.is_in_background = False
 
     def _note(self, served: list[ActiveRun]) -> None:
         begun = sum(run.is_begun and not run.is_done for run in self.turns)

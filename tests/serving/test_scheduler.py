@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loopwright.engine.base import Audio, Batching
+from loopwright.audio.types import Audio
+from loopwright.engine.base import Batching
 from loopwright.errors import Cancelled
 from loopwright.kinds.planner import plan_loop
 from loopwright.kinds.request import LoopRequest
@@ -35,7 +36,7 @@ def scheduler() -> Scheduler:
 def test_a_plan_becomes_audio_of_its_length(scheduler: Scheduler) -> None:
     rendered = scheduler.submit(FakeEngine(), plan()).result.result(5)
     assert rendered.audio.shape == (2, plan().made_samples)
-    assert rendered.timings.working > 0
+    assert rendered.timings.decoding > 0
 
 
 def test_progress_is_told_at_every_step(scheduler: Scheduler) -> None:
@@ -85,7 +86,7 @@ def test_cancelling_frees_the_place_at_the_next_step(scheduler: Scheduler) -> No
 
 def test_runs_are_evaluated_together_whatever_their_step_and_guidance(scheduler: Scheduler) -> None:
     gate = threading.Event()
-    engine = FakeEngine(batching=Batching(rows=8), gate=gate)
+    engine = FakeEngine(batching=Batching(max_batch_size=8), gate=gate)
     plans = [
         plan(seed=1, steps=9),
         plan(seed=2, steps=8, cfg_scale=1),
@@ -137,7 +138,7 @@ def carried_out(one: GenerationPlan) -> Audio:
 
 
 def test_a_new_run_joins_a_running_batch(scheduler: Scheduler) -> None:
-    engine = FakeEngine(batching=Batching(rows=4), step_seconds=0.01)
+    engine = FakeEngine(batching=Batching(max_batch_size=4), step_seconds=0.01)
     long = scheduler.submit(engine, plan(steps=50, cfg_scale=1))
     time.sleep(0.1)
     short = scheduler.submit(engine, plan(steps=3, cfg_scale=1))
@@ -150,7 +151,7 @@ def test_a_new_run_joins_a_running_batch(scheduler: Scheduler) -> None:
 
 def test_in_a_batch_a_failure_is_its_own_too(scheduler: Scheduler) -> None:
     gate = threading.Event()
-    engine = FakeEngine(batching=Batching(rows=8), gate=gate)
+    engine = FakeEngine(batching=Batching(max_batch_size=8), gate=gate)
     jobs = [
         scheduler.submit(engine, plan(prompt)) for prompt in ("a 140bpm", "FAIL 140bpm", "b 140bpm")
     ]
@@ -160,7 +161,7 @@ def test_in_a_batch_a_failure_is_its_own_too(scheduler: Scheduler) -> None:
 
 def test_decoding_beside_denoising_where_the_engine_can(scheduler: Scheduler) -> None:
     engine = FakeEngine(
-        batching=Batching(rows=1, overlaps=True), step_seconds=0.005, decode_seconds=0.1
+        batching=Batching(max_batch_size=1, overlaps=True), step_seconds=0.005, decode_seconds=0.1
     )
     first, second = (scheduler.submit(engine, plan(steps=steps)) for steps in (2, 60))
     first.result.result(5)

@@ -79,7 +79,7 @@ def test_all_runs_of_a_request_are_served_before_a_later_one_like_it() -> None:
 
 
 def test_one_request_has_two_places_in_a_forward_that_another_leads() -> None:
-    server = Simulated(FakeEngine(batching=Batching(rows=8)))
+    server = Simulated(FakeEngine(batching=Batching(max_batch_size=8)))
     long = server.ask("long", 100, n=8)
     while len(server.batches) < 20:
         server.turn()
@@ -91,7 +91,7 @@ def test_one_request_has_two_places_in_a_forward_that_another_leads() -> None:
 
 
 def test_one_that_joins_is_made_ready_between_the_leaders_steps() -> None:
-    server = Simulated(FakeEngine(batching=Batching(rows=4)))
+    server = Simulated(FakeEngine(batching=Batching(max_batch_size=4)))
     first, second = server.ask("a", 20), server.ask("b", 20)
     server.until(first)
     together = sum(len(batch) == 2 for batch in server.batches)
@@ -114,11 +114,11 @@ def test_two_models_take_turns_too() -> None:
 
 
 def test_while_a_run_decodes_beside_the_next_is_evaluated() -> None:
-    server = Simulated(FakeEngine(batching=Batching(rows=1, overlaps=True)))
+    server = Simulated(FakeEngine(batching=Batching(max_batch_size=1, overlaps=True)))
     asked = server.ask("a", 12, n=6)
     idle = 0
     while asked.ended is None:
-        decoding = any(run.is_beside and run.is_decoding for run in server.turns)
+        decoding = any(run.is_in_background and run.is_decoding for run in server.turns)
         waiting = any(not run.is_decoding for run in asked.runs if not run.is_done)
         served = server.turn()
         idle += decoding and waiting and not served
@@ -174,9 +174,9 @@ def test_whatever_comes_somebody_is_served_and_few_are_begun(
             if when == turn:
                 for run in one.runs:
                     run.cancel()
-        is_beside = any(run.is_beside for run in server.turns)
+        is_in_background = any(run.is_in_background for run in server.turns)
         served = server.turn()
-        assert served or is_beside or not len(server.turns)
+        assert served or is_in_background or not len(server.turns)
         assert len({run.engine.batching for run in served}) <= 1
         assert sum(len(run.rows) for run in served) <= max(rows, 2)
         turn += 1

@@ -1,7 +1,9 @@
 """What the serving side knows of a loaded model.
 
-Knows: plans go in, rows to evaluate and work to do come out step by step, audio at the end. Does not know: how any of it is
-computed. An engine's runs are driven by the scheduler alone; ``info`` and ``batching`` may be read from any thread.
+Knows: a plan goes in, rows to evaluate and tasks to do come out step by step, audio at the end.
+Does not know: how any of it is computed.
+An engine's plans are driven by the scheduler alone; ``info`` and ``batching`` may be read from any
+thread.
 """
 
 from __future__ import annotations
@@ -10,9 +12,7 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
+from loopwright.audio.types import Audio
 from loopwright.model.family import EngineName, Precision
 from loopwright.planning.plan import GenerationPlan, ModelLimits
 
@@ -21,13 +21,15 @@ if TYPE_CHECKING:  # torch takes a second to import; the service must not wait f
 
     from loopwright.model.base import Row
 
-Audio = NDArray[np.float32]
-"""[2, samples], full scale is ±1."""
-
 
 @dataclass(frozen=True)
 class ModelKey:
-    """Which model: ``pocket``, a hub repository (``owner/name``) or a folder; a finetune also names its checkpoint."""
+    """Which model is meant.
+
+    Args:
+        source: ``pocket``, a hub repository (``owner/name``) or a folder.
+        checkpoint: The checkpoint of a finetune; None: the model itself.
+    """
 
     source: str
     checkpoint: str | None = None
@@ -37,17 +39,26 @@ class ModelKey:
 
     @property
     def type(self) -> Literal["standard", "finetune"]:
-        """``finetune`` where a checkpoint is laid over the base model."""
+        """``finetune`` where a checkpoint replaces weights of the base model."""
         return "standard" if self.checkpoint is None else "finetune"
 
 
 @dataclass(frozen=True)
 class ModelInfo:
-    """What is said of a loaded model. device: ``cpu``, ``cuda`` or ``mps``.
+    """The facts of a loaded model.
 
-    limitations: what it cannot do, a sentence each. memory_bytes: what its weights take.
-    cuda_available: whether this machine has a GPU of that kind, used or not. engine, precision: what computes it, and in which
-    numbers.
+    Args:
+        key: Which model it is.
+        name: Its name for people.
+        device: ``cpu``, ``cuda`` or ``mps``.
+        objective: What its denoiser predicts (``model.base.Objective``).
+        latent_channels: Channels of a latent frame.
+        limits: What it can be asked for.
+        memory_bytes: Memory that its weights take.
+        cuda_available: Whether this machine has a CUDA GPU, used or not.
+        limitations: What the model cannot do, a sentence each.
+        engine: What computes it.
+        precision: The numbers it is computed in.
     """
 
     key: ModelKey
@@ -65,56 +76,67 @@ class ModelInfo:
 
 @dataclass(frozen=True)
 class Task:
-    """A piece of a run's own work: the scheduler calls ``do`` when it is the run's turn, and sends the run what it returns."""
+    """A piece of a plan's work other than evaluating rows.
+
+    Args:
+        stage: The stage that its time is counted under.
+        do: Does the work, in whatever thread, and returns its result.
+    """
 
     stage: Literal["conditioning", "decoding"]
     do: Callable[[], object]
 
 
-Steps = Generator["tuple[Row, ...] | Task", Any, Audio]
-"""A run, step by step. Yields the rows it wants evaluated, and is sent an output [channels, frames] a row; or its own work, and
-is sent what that returned; work comes first. Returns the plan's audio, [2, plan.made_samples]."""
+PlanSteps = Generator["tuple[Row, ...] | Task", Any, Audio]
+"""A plan carried out step by step.
 
-
-@dataclass(frozen=True)
-class Run:
-    """A plan being carried out. evaluations: how many times rows will be asked for; rows: how many in all."""
-
-    steps: Steps
-    evaluations: int
-    rows: int
+Yields rows to be evaluated, and is sent one output [channels, frames] per row; or yields a task,
+and is sent what the task returned. The first step is a task. Returns the plan's audio,
+[2, plan.made_samples].
+"""
 
 
 @dataclass(frozen=True)
 class Batching:
-    """How an engine likes its work. rows: the most in one forward that still make a row cheaper.
+    """What an engine gains by batching and by concurrency.
 
-    overlaps: whether a run's own work may be done while rows are evaluated, in another thread.
+    Args:
+        max_batch_size: The most rows in one forward that still make a row cheaper.
+        overlaps: Whether a task may be done in a second thread while rows are evaluated: on CUDA.
+            On a CPU the two would compete for the same cores.
     """
 
-    rows: int = 1
+    max_batch_size: int = 1
     overlaps: bool = False
 
 
 class Engine(Protocol):
-    """A loaded model."""
+    """A loaded model that carries out plans."""
 
     @property
     def info(self) -> ModelInfo:
-        """What is said of the model."""
+        """The facts of the model."""
         ...
 
     @property
     def batching(self) -> Batching:
-        """How it likes its work."""
+        """What the engine gains by batching and by concurrency."""
         ...
 
-    def start(self, plan: GenerationPlan) -> Run:
-        """A plan to be carried out. Nothing is computed yet."""
+    def start(self, plan: GenerationPlan) -> PlanSteps:
+        """Return the plan's steps. Nothing is computed before the first is taken."""
+        ...
+
+    def evaluations(self, plan: GenerationPlan) -> int:
+        """Return how many times the plan's steps yield rows."""
         ...
 
     def forward(self, rows: Sequence[Row]) -> Sequence[torch.Tensor]:
-        """One forward of the denoiser; an output [channels, frames] a row."""
+        """Evaluate rows in one forward of the denoiser.
+
+        Returns:
+            One output [channels, frames] per row.
+        """
         ...
 
     def ignored_words(self, prompt: str, negative_prompt: str | None) -> tuple[str, ...]:
@@ -125,11 +147,11 @@ class Engine(Protocol):
         ...
 
     def gpu_memory(self) -> Mapping[str, float]:
-        """``gpu_memory_used`` and ``gpu_memory_peak`` in GB on CUDA; empty elsewhere."""
+        """Return ``gpu_memory_used`` and ``gpu_memory_peak`` in GB on CUDA, nothing elsewhere."""
         ...
 
     def close(self) -> None:
-        """Give the memory back."""
+        """Free the model's memory."""
         ...
 
 
@@ -138,8 +160,8 @@ class Stopgap:
     """An engine that serves at once, until a quicker one of the same model is made.
 
     Args:
-        engine: The one that serves meanwhile.
-        improve: Makes the quicker one. Takes seconds to minutes; raises where it cannot be done.
+        engine: The engine that serves meanwhile.
+        improve: Makes the quicker engine. Takes seconds to minutes; raises where it cannot be done.
     """
 
     engine: Engine

@@ -1,7 +1,7 @@
-"""A model of latents, carrying out plans.
+"""A model of latents that carries out plans.
 
-Knows: the order in which a run draws its noise (start noise, the encoder's, one draw a step, the decoder's), devices.
-Does not know: which model it is or what computes it, queues, HTTP.
+Knows: the order in which a plan draws its noise (start noise, the encoder's, one draw per step, the
+decoder's), devices. Does not know: which model it is or what computes it, queues, HTTP.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from loopwright.engine.base import Batching, ModelInfo, Run, Steps, Task
+from loopwright.audio.types import Audio
+from loopwright.engine.base import Batching, ModelInfo, PlanSteps, Task
 from loopwright.model.base import (
     Decoding,
     Encoding,
@@ -26,90 +27,100 @@ from loopwright.model.base import (
     Sampler,
     TextPrompt,
 )
-from loopwright.model.cfg import CFG_OFF, apply_cfg
+from loopwright.model.cfg import apply_cfg
 from loopwright.model.inpainting import guide_latents
 from loopwright.model.sampling import evaluations, start_sampler
 from loopwright.planning.plan import GenerationPlan, SourceMask
 
 GIGABYTE = 1e9
 
+ONE_BY_ONE = Batching()
+"""Rows in forwards of their own, and nothing in a second thread."""
+
 T = TypeVar("T")
 
 
 class ModelEngine:
-    """Carries out plans with a model. Noise is drawn on the CPU, so a seed gives the same audio on every device."""
+    """An engine that carries out plans with a model of latents.
+
+    Noise is drawn on the CPU, so that a seed gives the same audio on every device.
+
+    Args:
+        model: The model, on the device that ``info`` names.
+        info: Its facts.
+        batching: What is gained by batching and by concurrency.
+    """
 
     def __init__(
-        self, model: LatentModel, info: ModelInfo, batching: Batching = Batching()
+        self, model: LatentModel, info: ModelInfo, batching: Batching = ONE_BY_ONE
     ) -> None:
         self.info = info
         self.batching = batching
         self._model: LatentModel | None = model
         self._device = torch.device(info.device)
 
-    def start(self, plan: GenerationPlan) -> Run:
-        """A plan to be carried out. Nothing is computed yet."""
-        count = evaluations(plan.sampler, plan.steps)
-        return Run(self._steps(plan), count, count * (1 if plan.cfg_scale == CFG_OFF else 2))
+    def evaluations(self, plan: GenerationPlan) -> int:
+        """Return how many times the plan's steps yield rows."""
+        return evaluations(plan.sampler, plan.steps)
 
     @torch.inference_mode()  # a generator's is entered again each time it goes on
-    def _steps(self, plan: GenerationPlan) -> Steps:
-        """The whole of a run."""
+    def start(self, plan: GenerationPlan) -> PlanSteps:
+        """Carry out a plan step by step; nothing is computed before the first step is taken."""
         model, generator = self._loaded, torch.Generator().manual_seed(plan.seed)
         bpm = None if plan.bpm is None else float(plan.bpm)
         text = TextPrompt(plan.words.prompt, plan.words.negative_prompt, plan.seconds_total, bpm)
-        positive, negative = yield _work("conditioning", lambda: model.condition(text))
+        positive, negative = yield _task("conditioning", lambda: model.condition(text))
         sampler = yield from self._sampler(plan, generator)
         latents = yield from apply_cfg(sampler, positive, negative, plan.cfg_scale)
-        pieces = yield from _decoded(model.decode(latents, plan.made_samples, generator))
+        pieces = yield from _decode_by_tasks(model.decode(latents, plan.made_samples, generator))
         return np.concatenate(pieces, axis=1)
 
     def _sampler(
         self, plan: GenerationPlan, generator: torch.Generator
     ) -> Generator[Task, Any, Sampler]:
-        """The plan's sampler: from noise, from the source noised, or from noise and led by the source."""
-        spec, noise = self._loaded.spec, self._noise(generator)
+        """Return the plan's sampler, once its source is encoded, where it has one.
 
-        def more() -> Tensor:
-            return self._noise(generator)
+        It starts from noise; with a source, from the source noised; with a mask as well, from noise
+        and led by the source.
+        """
+        spec = self._loaded.spec
 
+        def draw() -> Tensor:
+            # on the CPU and then moved, so that a seed gives the same noise on every device
+            return torch.randn(spec.channels, spec.frames, generator=generator).to(self._device)
+
+        start_noise = draw()  # before the encoder's: the order of the draws is part of the seed
         if plan.source is None:
-            return start_sampler(plan.sampler, spec, plan.steps, noise, more)
-        source = yield from self._encoded(plan)
+            return start_sampler(plan.sampler, spec, plan.steps, start_noise, draw)
+        source = yield from self._encode_source(plan)
         if plan.source_mask is None:
-            init = source.sample(generator)
-            return start_sampler(
-                plan.sampler, spec, plan.steps, noise, more, init, plan.init_noise_level
-            )
-        mask = torch.from_numpy(_curve(plan.source_mask, spec)).to(self._device)
-        return guide_latents(
-            start_sampler(plan.sampler, spec, plan.steps, noise, more),
-            source.mean,
-            mask,
-            plan.source_mask.strength,
-        )
+            init, level = source.sample(generator), plan.init_noise_level
+            return start_sampler(plan.sampler, spec, plan.steps, start_noise, draw, init, level)
+        mask = torch.from_numpy(_mask_per_frame(plan.source_mask, spec)).to(self._device)
+        sampler = start_sampler(plan.sampler, spec, plan.steps, start_noise, draw)
+        return guide_latents(sampler, source.mean, mask, plan.source_mask.strength)
 
-    def _encoded(self, plan: GenerationPlan) -> Generator[Task, Any, Gaussian]:
-        """The source's distribution over the whole window.
+    def _encode_source(self, plan: GenerationPlan) -> Generator[Task, Any, Gaussian]:
+        """Return the distribution of the source's latents over the whole window.
 
-        Of a source that goes round, only what is heard is encoded; what comes after is its latents once more, to the nearest
-        frame, so that the model hears the music go on.
+        Of a source that goes round, only what is heard is encoded; what comes after is its latents
+        once more, to the nearest frame, so that the model hears the music go on.
         """
         assert plan.source is not None
         spec = self._loaded.spec
         audio = torch.from_numpy(plan.source.audio).to(self._device)[:, : spec.frames * spec.hop]
         if plan.source.period is None:
-            return (yield from _finished(self._loaded.encode(audio, spec.frames)))
-        heard = min(-(-plan.made_samples // spec.hop), spec.frames)
-        once = yield from _finished(self._loaded.encode(audio, heard))
-        lap = min(max(round(plan.source.period / spec.hop), 1), heard)
+            return (yield from _encode_by_tasks(self._loaded.encode(audio, spec.frames)))
+        heard = min(-(-plan.made_samples // spec.hop), spec.frames)  # rounded up
+        once = yield from _encode_by_tasks(self._loaded.encode(audio, heard))
+        period = min(max(round(plan.source.period / spec.hop), 1), heard)
         frames = torch.arange(spec.frames, device=self._device)
-        frames = torch.where(frames < heard, frames, frames % lap)
+        frames = torch.where(frames < heard, frames, frames % period)
         return Gaussian(once.mean[:, frames], once.std[:, frames])
 
     @torch.inference_mode()
     def forward(self, rows: Sequence[Row]) -> Sequence[Tensor]:
-        """One forward of the denoiser for all rows."""
+        """Evaluate all rows in one forward of the denoiser."""
         x = torch.stack([row.x for row in rows])
         t = torch.tensor([row.t for row in rows], dtype=x.dtype, device=self._device)
         return self._loaded.denoise(x, t, [row.conditioning for row in rows]).unbind()
@@ -119,19 +130,18 @@ class ModelEngine:
         return self._loaded.ignored_words(prompt, negative_prompt)
 
     def gpu_memory(self) -> Mapping[str, float]:
-        """What the process uses of the GPU's memory, in GB; empty without one."""
+        """Return what the process uses of the GPU's memory, in GB; empty without CUDA."""
         if self._device.type != "cuda":
             return {}
-        used, peak = (
-            torch.cuda.memory_allocated(self._device),
-            torch.cuda.max_memory_allocated(self._device),
-        )
+        used = torch.cuda.memory_allocated(self._device)
+        peak = torch.cuda.max_memory_allocated(self._device)
         return {"gpu_memory_used": used / GIGABYTE, "gpu_memory_peak": peak / GIGABYTE}
 
     def close(self) -> None:
-        """Let the model go."""
+        """Free the model's memory."""
         self._model = None
-        gc.collect()  # a model remembers texts by a function of its own, a circle that would keep gigabytes
+        # the model's cache of texts wraps a method of its own, a cycle that would keep gigabytes
+        gc.collect()
         if self._device.type == "cuda":
             torch.cuda.empty_cache()
 
@@ -141,26 +151,16 @@ class ModelEngine:
             raise RuntimeError(f"engine {self.info.key} was used after it was closed")
         return self._model
 
-    def _noise(self, generator: torch.Generator) -> Tensor:
-        """Standard normal noise of the latents' shape, [channels, frames]."""
-        spec = self._loaded.spec
-        return torch.randn(spec.channels, spec.frames, generator=generator).to(self._device)
+
+def _task(stage: Literal["conditioning", "decoding"], do: Callable[[], T]) -> Task:
+    """Return a task that may be done in any thread: inference mode is set per thread."""
+    return Task(stage, torch.inference_mode()(do))
 
 
-def _work(stage: Literal["conditioning", "decoding"], do: Callable[[], T]) -> Task:
-    """Work that may be done in any thread: inference mode is a thread's own."""
+def _encode_by_tasks(encoding: Encoding) -> Generator[Task, Any, Gaussian]:
+    """Yield a task per piece of an encoding; return the distribution it ends with."""
 
-    def inferring() -> T:
-        with torch.inference_mode():
-            return do()
-
-    return Task(stage, inferring)
-
-
-def _finished(encoding: Encoding) -> Generator[Task, Any, Gaussian]:
-    """What an encoding returns, a piece of its work at a time."""
-
-    def go_on() -> Gaussian | None:
+    def encode_piece() -> Gaussian | None:
         try:
             next(encoding)
         except StopIteration as end:
@@ -169,28 +169,29 @@ def _finished(encoding: Encoding) -> Generator[Task, Any, Gaussian]:
         return None
 
     while True:
-        distribution = yield _work("conditioning", go_on)
+        distribution = yield _task("conditioning", encode_piece)
         if isinstance(distribution, Gaussian):
             return distribution
 
 
-def _decoded(decoding: Decoding) -> Generator[Task, Any, list[NDArray[np.float32]]]:
-    """All pieces of a decoding, one at a time."""
+def _decode_by_tasks(decoding: Decoding) -> Generator[Task, Any, list[Audio]]:
+    """Yield a task per piece of a decoding; return the pieces, [2, samples of the piece] each."""
 
-    def one_more() -> NDArray[np.float32] | None:
+    def decode_piece() -> Audio | None:
         piece = next(decoding, None)
         return None if piece is None else piece.float().cpu().numpy()
 
     pieces = []
-    while (piece := (yield _work("decoding", one_more))) is not None:
+    while (piece := (yield _task("decoding", decode_piece))) is not None:
         pieces.append(piece)
     return pieces
 
 
-def _curve(source_mask: SourceMask, spec: LatentSpec) -> NDArray[np.float32]:
-    """The mask at the centre of each latent frame, [frames]."""
+def _mask_per_frame(source_mask: SourceMask, spec: LatentSpec) -> NDArray[np.float32]:
+    """Return the mask at the centre of each latent frame, [frames]."""
     seconds = (np.arange(spec.frames) + 0.5) * spec.hop / spec.sample_rate
-    seconds = seconds if source_mask.period is None else seconds % source_mask.period
+    if source_mask.period is not None:
+        seconds = seconds % source_mask.period
     points = np.array(source_mask.points)
-    curve: NDArray[np.float32] = np.interp(seconds, points[:, 0], points[:, 1]).astype(np.float32)
-    return curve
+    weights: NDArray[np.float64] = np.interp(seconds, points[:, 0], points[:, 1])
+    return weights.astype(np.float32)

@@ -15,7 +15,8 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from loopwright.engine.base import Audio, Engine, ModelInfo, ModelKey
+from loopwright.audio.types import Audio
+from loopwright.engine.base import Engine, ModelInfo, ModelKey
 from loopwright.engine.registry import ModelStatus
 from loopwright.errors import QueueFull
 from loopwright.generation.models import Models, unused_finetune_fields

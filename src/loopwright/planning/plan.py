@@ -135,3 +135,8 @@ class GenerationPlan:
     def made_samples(self) -> int:
         """Samples that are decoded: what is returned, and what the join at the seam takes."""
         return self.samples + self.tail
+
+    @property
+    def rows_per_evaluation(self) -> int:
+        """Rows per evaluation of the denoiser: 2 with classifier-free guidance, 1 without it."""
+        return 1 if self.cfg_scale == 1 else 2

@@ -1,1 +1,1 @@
-"""Carrying out plans for many at once."""
+"""Carrying out many plans at once, in fair order."""

@@ -1,6 +1,6 @@
-"""A run in flight, and what comes of it.
+"""A plan in flight, from its submission to its result.
 
-Knows: how a run is driven from one thing it wants to the next. Does not know: whose turn it is.
+Knows: how a plan is driven from one step to the next. Does not know: whose turn it is.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from loopwright.engine.base import Audio, Engine, Task
+from loopwright.audio.types import Audio
+from loopwright.engine.base import Engine, Task
 from loopwright.errors import Cancelled
 from loopwright.planning.plan import GenerationPlan
 from loopwright.serving.fairness import Owner
@@ -24,11 +25,11 @@ if TYPE_CHECKING:
 
     from loopwright.model.base import Row
 
-OWN_WORK_COST = 6
-"""What a run's own work counts for, in rows: about what conditioning and decoding a loop take.
+TASKS_COST = 6
+"""The cost of a run's tasks, in rows: about what conditioning and decoding a loop take.
 
-One price for all: how many pieces it is made of shows only as they are done, and a request whose
-cost grew then would fall behind equal ones that are not begun.
+One cost for all: how many tasks a run has shows only as they are done, and a request whose cost
+grew then would fall behind equal ones that are not begun.
 """
 
 log = structlog.get_logger()
@@ -36,7 +37,12 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True)
 class Progress:
-    """Denoiser evaluations done, and how many there will be."""
+    """The progress of a run.
+
+    Args:
+        done: Denoiser evaluations done.
+        total: Denoiser evaluations in all.
+    """
 
     done: int
     total: int
@@ -44,41 +50,48 @@ class Progress:
 
 @dataclass(frozen=True)
 class Timings:
-    """Seconds a run spent: waiting in the queue, being conditioned, denoised (its own steps only), decoded."""
+    """Where a run's time went, in seconds.
+
+    Args:
+        queued: From its submission to its first step.
+        conditioning: In its conditioning tasks, encoding of a source included.
+        denoising: In the forwards that evaluated its rows.
+        decoding: In its decoding tasks.
+    """
 
     queued: float = 0.0
     conditioning: float = 0.0
     denoising: float = 0.0
     decoding: float = 0.0
 
-    @property
-    def working(self) -> float:
-        """Seconds of the worker's time this run took."""
-        return self.conditioning + self.denoising + self.decoding
-
 
 @dataclass(frozen=True)
 class Rendered:
-    """What the worker gives back. audio: [2, plan.samples], as the model made it."""
+    """The result of a run.
+
+    Args:
+        audio: [2, plan.made_samples], as the model made it.
+        timings: Where its time went.
+    """
 
     audio: Audio
     timings: Timings
 
 
 class ActiveRun:
-    """A plan on its way through the worker.
+    """A plan in flight: its steps, what it waits for, its cost and its result.
 
     Args:
-        engine: What carries it out.
+        engine: What carries the plan out.
         plan: What is to be made.
-        owner: The request it is part of.
-        on_progress: Called at the beginning and after each evaluation; must be quick.
+        owner: The request that the run is part of.
+        on_progress: Called at the first step and after each evaluation; must be quick.
 
     Attributes:
-        result: What comes of it.
-        pending: Rows to be evaluated, or work of its own to be done.
+        result: The audio and timings, or the error that ended the run.
+        pending: The rows to be evaluated next, or the task to be done next.
         is_begun: Whether it was ever served: it holds memory from then on.
-        is_beside: Whether another thread is doing its work.
+        is_in_background: Whether another thread is doing its task.
     """
 
     def __init__(
@@ -91,15 +104,16 @@ class ActiveRun:
         self.engine = engine
         self.owner = owner
         self.result: Future[Rendered] = Future()
-        # whoever waits may go away; the worker alone decides how it ends
+        # a client that waits for the result may go away; only the worker decides how the run ends
         self.result.set_running_or_notify_cancel()
         self.pending: tuple[Row, ...] | Task = Task("conditioning", self._begin)
         self.is_begun = False
-        self.is_beside = False
-        run = engine.start(plan)
-        self._steps = run.steps
-        self._unpaid_rows, self._unpaid_work = run.rows, OWN_WORK_COST
-        self._progress = Progress(0, run.evaluations)
+        self.is_in_background = False
+        evaluations = engine.evaluations(plan)
+        self._steps = engine.start(plan)
+        self._rows_cost = evaluations * plan.rows_per_evaluation
+        self._tasks_cost = TASKS_COST
+        self._progress = Progress(0, evaluations)
         self._on_progress = on_progress
         self._submitted = time.perf_counter()
         self._timings = Timings()
@@ -107,7 +121,7 @@ class ActiveRun:
 
     @property
     def rows(self) -> tuple[Row, ...]:
-        """What is to be evaluated; nothing, where work is to be done."""
+        """The rows to be evaluated next; empty where a task is pending."""
         return () if isinstance(self.pending, Task) else self.pending
 
     @property
@@ -117,47 +131,53 @@ class ActiveRun:
 
     @property
     def is_done(self) -> bool:
-        """Whether it has ended, one way or another."""
+        """Whether it has ended: with audio, with an error, or cancelled."""
         return self.result.done()
 
     @property
     def is_cancelled(self) -> bool:
-        """Whether it was given up."""
+        """Whether it was cancelled; it ends at the next turn."""
         return self._cancelled.is_set()
 
     @property
-    def unpaid(self) -> int:
-        """What of its cost is not paid yet, in rows."""
-        return self._unpaid_rows + self._unpaid_work
+    def remaining_cost(self) -> int:
+        """What it will still take, in rows."""
+        return self._rows_cost + self._tasks_cost
 
     def cancel(self) -> None:
-        """Give the run up; its place is free at the next turn. Harmless when it is done."""
+        """Cancel the run; its place is free at the next turn. Does nothing when it is done."""
         self._cancelled.set()
 
-    def pay(self) -> int:
-        """Take the price of its next turn off its cost, and return it, in rows."""
+    def pay_turn(self) -> int:
+        """Deduct the next turn's cost from what remains, and return it, in rows."""
+        # never below nothing: the tasks that a run has beyond TASKS_COST are free
         if self.rows:
-            price = min(len(self.rows), self._unpaid_rows)
-            self._unpaid_rows -= price
+            cost = min(len(self.rows), self._rows_cost)
+            self._rows_cost -= cost
         else:
-            price = min(1, self._unpaid_work)
-            self._unpaid_work -= price
-        return price
+            cost = min(1, self._tasks_cost)
+            self._tasks_cost -= cost
+        return cost
 
-    def work(self) -> None:
-        """Do the work of its own that is pending, and go on to what it wants next."""
+    def run_task(self) -> None:
+        """Do the pending task, and go on to the next step."""
         assert isinstance(self.pending, Task)
         began = time.perf_counter()
         try:
             answer = self.pending.do()
-            self._spend(self.pending.stage, time.perf_counter() - began)
+            self._add_seconds(self.pending.stage, time.perf_counter() - began)
             self._go_on(answer)
         except BaseException as error:
             self.fail(error)
 
-    def take(self, outputs: Sequence[Tensor], seconds: float) -> None:
-        """Take the outputs of the rows that were pending, evaluated in so many seconds, and go on."""
-        self._spend("denoising", seconds)
+    def take_outputs(self, outputs: Sequence[Tensor], seconds: float) -> None:
+        """Take the outputs of the pending rows, and go on to the next step.
+
+        Args:
+            outputs: One output [channels, frames] per row.
+            seconds: How long their evaluation took.
+        """
+        self._add_seconds("denoising", seconds)
         self._progress = Progress(self._progress.done + 1, self._progress.total)
         try:
             self._report()
@@ -166,7 +186,7 @@ class ActiveRun:
             self.fail(error)
 
     def fail(self, error: BaseException) -> None:
-        """End with an error."""
+        """End with an error. Does nothing when the run is done."""
         if self.is_done:
             return
         self._steps.close()
@@ -175,7 +195,7 @@ class ActiveRun:
         self.result.set_exception(error)
 
     def _begin(self) -> object:
-        """Go to the run's first step, which is work of its own, do that, and return what it gave."""
+        """Take the first step, which is a task, and do it."""
         self._timings = Timings(queued=time.perf_counter() - self._submitted)
         self._report()
         first = next(self._steps)
@@ -183,6 +203,7 @@ class ActiveRun:
         return first.do()
 
     def _go_on(self, answer: object) -> None:
+        """Send the steps the answer they wait for, and note the next step or the end."""
         try:
             self.pending = self._steps.send(answer)
         except StopIteration as end:
@@ -192,6 +213,6 @@ class ActiveRun:
         if self._on_progress is not None:
             self._on_progress(self._progress)
 
-    def _spend(self, stage: str, seconds: float) -> None:
+    def _add_seconds(self, stage: str, seconds: float) -> None:
         spent: float = getattr(self._timings, stage)
         self._timings = replace(self._timings, **{stage: spent + seconds})

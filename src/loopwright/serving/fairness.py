@@ -21,26 +21,31 @@ from dataclasses import dataclass, field
 PATIENCE = 200
 """Rows by which a request may be behind its fair share before it is as urgent as any other."""
 
-_numbers = itertools.count()
+_request_numbers = itertools.count()
 
 
 @dataclass(frozen=True)
 class Owner:
-    """Whose a run is: a request of a client. Each one made is another request.
+    """A request of a client, as the owner of its runs. Each one made is another request.
 
-    client: any name; "" is a client too. request: unique within the process.
+    Args:
+        client: Any name; "" is a client too.
+        request: The request's number, unique within the process.
     """
 
     client: str = ""
-    request: int = field(default_factory=_numbers.__next__)
+    request: int = field(default_factory=_request_numbers.__next__)
 
 
 @dataclass(eq=False)
 class _Client:
     """A client that has requests, or was given more than its share a moment ago.
 
-    backlog: rows it asked for that taking turns would not have given it yet, those of requests
-    that have ended early included. last_turn: the number of the turn that served it last.
+    Args:
+        backlog: Rows it asked for that taking turns would not have given it yet, those of requests
+            that have ended early included.
+        last_turn: The number of the turn that served it last.
+        requests: Its requests that have unfinished runs.
     """
 
     backlog: float = 0.0
@@ -52,31 +57,50 @@ class _Client:
 class _Request:
     """A request that has unfinished runs.
 
-    number: its place in the order of arrival. cost, done: rows in all, and those evaluated.
-    fair: rows that taking turns would have given it, as far as they were due.
+    Args:
+        client: The client that made it.
+        arrival: Its place in the order of arrival.
+        cost: What it takes in all, in rows.
+        served: Rows that it was served.
+        fair_share: Rows that taking turns would have given it, as far as they were due.
+        last_turn: The number of the turn that served it last.
+        runs: How many of its runs are unfinished.
     """
 
     client: _Client
-    number: int
+    arrival: int
     cost: int = 0
-    done: int = 0
-    fair: float = 0.0
+    served: int = 0
+    fair_share: float = 0.0
     last_turn: int = 0
     runs: int = 0
 
     @property
     def due(self) -> int:
-        """Rows that, once its fair share would have given it as many, make it late."""
-        return min(self.cost, self.done + PATIENCE)
+        """Rows that make it late, once its fair share would have given it as many."""
+        return min(self.cost, self.served + PATIENCE)
 
     @property
     def is_late(self) -> bool:
         """Whether taking turns would have served it by now, or be ``PATIENCE`` rows ahead."""
-        return self.fair >= self.due
+        return self.fair_share >= self.due
+
+    @property
+    def urgency(self) -> tuple[float, int]:
+        """Rows until it is late, at its client's share, and its arrival; the least comes first."""
+        return (self.due - self.fair_share) * len(self.client.requests), self.arrival
+
+    @property
+    def turn_order(self) -> tuple[int, int, int]:
+        """When its client was last served, and when it was; the least of the late comes first."""
+        return self.client.last_turn, self.last_turn, self.arrival
 
 
 class FairShares:
-    """The accounts of all requests. Time is counted in rows."""
+    """The accounts of all requests: what they cost, were served, and would have got by turns.
+
+    Time is counted in rows.
+    """
 
     def __init__(self) -> None:
         self._clients: dict[str, _Client] = {}
@@ -85,7 +109,12 @@ class FairShares:
         self._arrivals = itertools.count()
 
     def add_run(self, owner: Owner, cost: int) -> None:
-        """Note that a request has one more run, which will cost so many rows."""
+        """Note that a request has one more run.
+
+        Args:
+            owner: The request.
+            cost: What the run will take, in rows.
+        """
         client = self._clients.setdefault(owner.client, _Client())
         client.requests.add(owner)
         client.backlog += cost
@@ -95,12 +124,17 @@ class FairShares:
         request.cost += cost
         request.runs += 1
 
-    def end_run(self, owner: Owner, unpaid: int) -> None:
-        """Note that a run has ended, with so many rows of its cost not used."""
+    def end_run(self, owner: Owner, unused: int) -> None:
+        """Note that a run has ended.
+
+        Args:
+            owner: The request it was part of.
+            unused: Rows of its cost that it did not take.
+        """
         request = self._requests[owner]
-        request.cost -= unpaid
-        request.fair = min(request.fair, request.due)
-        request.client.backlog = max(request.client.backlog - unpaid, 0.0)
+        request.cost -= unused
+        request.fair_share = min(request.fair_share, request.due)
+        request.client.backlog = max(request.client.backlog - unused, 0.0)
         request.runs -= 1
         if request.runs == 0:
             del self._requests[owner]
@@ -108,40 +142,40 @@ class FairShares:
         if not self._requests:  # nobody is left whom an earlier client could owe anything
             self._clients.clear()
 
-    def charge(self, prices: Mapping[Owner, int]) -> None:
-        """Note a turn: who was served, and how many rows of it each request got."""
+    def charge(self, costs: Mapping[Owner, int]) -> None:
+        """Note a turn: the requests that were served, and how many rows each got."""
         self._turns += 1
-        for owner, price in prices.items():
+        for owner, cost in costs.items():
             request = self._requests[owner]
-            request.done += price
+            request.served += cost
             request.last_turn = request.client.last_turn = self._turns
+        # a client without requests still counts while it has a backlog: by turns it would be served
         self._clients = {
-            name: one for name, one in self._clients.items() if one.requests or one.backlog
+            name: client
+            for name, client in self._clients.items()
+            if client.requests or client.backlog
         }
-        share = sum(prices.values()) / len(self._clients)
+        share = sum(costs.values()) / len(self._clients)
         for client in self._clients.values():
             client.backlog = max(client.backlog - share, 0.0)
             for owner in client.requests:
                 request = self._requests[owner]
-                request.fair = min(request.fair + share / len(client.requests), request.due)
+                request.fair_share = min(
+                    request.fair_share + share / len(client.requests), request.due
+                )
 
     def order(self) -> list[Owner]:
-        """Return all requests, the one to be served first first.
+        """Return all requests in the order in which they are to be served.
 
         Requests that are late take turns, by client and then by request, among themselves and with
         the first of the others: so each gets its equal share, and a new one is not held up by them.
         """
-        order = sorted(self._requests, key=self._urgency)
-        late = sum(self._requests[owner].is_late for owner in order)
+        requests = self._requests
+        order = sorted(requests, key=lambda owner: requests[owner].urgency)
+        late = sum(requests[owner].is_late for owner in order)
         if late:
-            order[: late + 1] = sorted(order[: late + 1], key=self._last_turn)
+            # no rows are left until a late one is due, so that the late ones come first
+            order[: late + 1] = sorted(
+                order[: late + 1], key=lambda owner: requests[owner].turn_order
+            )
         return order
-
-    def _urgency(self, owner: Owner) -> tuple[float, int]:
-        """Return the rows until a request is late, at its client's share, and its arrival."""
-        request = self._requests[owner]
-        return (request.due - request.fair) * len(request.client.requests), request.number
-
-    def _last_turn(self, owner: Owner) -> tuple[int, int, int]:
-        request = self._requests[owner]
-        return request.client.last_turn, request.last_turn, request.number

@@ -1,11 +1,10 @@
-"""One worker that carries out plans, step by step, many at once.
+"""One worker thread that carries out many plans at once, step by step.
 
 Knows: threads, and what is done in a turn. Does not know: requests, HTTP, how a step is computed;
-``turns`` says who is served.
-Runs are driven from here: a run says which rows it wants evaluated, or which work of its own is to
-be done, and goes on with the result. Those whose turn it is together are evaluated in one forward,
-whatever their step, sampler or guidance. New runs join, and cancelled ones leave, between any two
-turns.
+``turns`` says which runs are served.
+Runs are driven from here: a run says which rows it needs evaluated, or which task is to be done,
+and goes on with the result. The rows of all runs of a turn are evaluated in one forward, whatever
+their step, sampler or cfg_scale. New runs join, and cancelled ones leave, between any two turns.
 """
 
 from __future__ import annotations
@@ -25,14 +24,17 @@ from loopwright.serving.turns import Turns
 
 
 class Scheduler:
-    """All runs, and the one thread that serves them. The service bounds how many are let in."""
+    """All active runs, and the worker thread that serves them.
+
+    The number of runs is not limited here: the service limits how many requests it accepts.
+    """
 
     def __init__(self) -> None:
         self._turns = Turns()
         self._changed = threading.Condition()
         self._closing = False
-        self._beside = ThreadPoolExecutor(1, "beside")
-        self._thread = threading.Thread(target=self._work, name="generation", daemon=True)
+        self._background = ThreadPoolExecutor(1, "background")
+        self._thread = threading.Thread(target=self._serve, name="generation", daemon=True)
         self._thread.start()
 
     @property
@@ -49,7 +51,7 @@ class Scheduler:
         *,
         owner: Owner | None = None,
     ) -> ActiveRun:
-        """Take in a plan.
+        """Add a plan to the runs that are served.
 
         Args:
             engine: What carries it out.
@@ -69,45 +71,43 @@ class Scheduler:
         return run
 
     def close(self) -> None:
-        """Stop at the next step; what is unfinished is cancelled."""
+        """Stop after the turn that is being served, and cancel all runs that are unfinished."""
         with self._changed:
             self._closing = True
             self._changed.notify()
         self._thread.join()
-        self._beside.shutdown()
+        self._background.shutdown()
         for run in self._turns:
             run.fail(Cancelled("the server stopped before the request was done"))
 
-    def _work(self) -> None:
-        while served := self._next_turn():
+    def _serve(self) -> None:
+        """Serve turn after turn until the scheduler is closed."""
+        while True:
+            with self._changed:
+                # a turn may be empty while a task is done in the background, whose end notifies
+                while not self._closing and not (served := self._turns.next()):
+                    self._changed.wait()
+                if self._closing:
+                    return
             if served[0].rows:
                 evaluate(served)
             elif served[0].engine.batching.overlaps:
-                served[0].is_beside = True
-                self._beside.submit(self._work_beside, served[0])
+                served[0].is_in_background = True
+                self._background.submit(self._run_in_background, served[0])
             else:
-                served[0].work()
+                served[0].run_task()
 
-    def _next_turn(self) -> list[ActiveRun]:
-        """Wait until there is someone to serve. Nobody: stop."""
+    def _run_in_background(self, run: ActiveRun) -> None:
+        run.run_task()
         with self._changed:
-            while not self._closing:
-                if served := self._turns.next():
-                    return served
-                self._changed.wait()
-            return []
-
-    def _work_beside(self, run: ActiveRun) -> None:
-        run.work()
-        with self._changed:
-            run.is_beside = False
+            run.is_in_background = False
             self._changed.notify()
 
 
 def evaluate(batch: Sequence[ActiveRun]) -> None:
-    """Evaluate all rows of a batch in one forward.
+    """Evaluate the pending rows of all runs of a batch in one forward.
 
-    Where that fails, each run gets a forward of its own, so that only the culprit is harmed.
+    Where that fails, each run gets a forward of its own, so that only the run at fault fails.
     """
     began = time.perf_counter()
     try:
@@ -119,7 +119,8 @@ def evaluate(batch: Sequence[ActiveRun]) -> None:
         for run in batch:
             evaluate([run])
         return
-    shares = [list(itertools.islice(outputs, len(run.rows))) for run in batch]
+    # split before any run goes on: its rows are those of its next step then
+    outputs_by_run = [list(itertools.islice(outputs, len(run.rows))) for run in batch]
     seconds = time.perf_counter() - began
-    for run, share in zip(batch, shares, strict=True):
-        run.take(share, seconds)
+    for run, own_outputs in zip(batch, outputs_by_run, strict=True):
+        run.take_outputs(own_outputs, seconds)

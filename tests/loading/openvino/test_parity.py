@@ -164,12 +164,12 @@ def test_a_seed_gives_the_same_audio_in_any_company(source: ModelSource, cache: 
         others = [Row(-row.x, 0.5 * row.t, row.conditioning) for row in rows]
         return list(ours.forward([*others, *rows]))[len(others) :]
 
-    run = ours.start(plan)
-    pending = next(run.steps)
+    steps = ours.start(plan)
+    pending = next(steps)
     while True:
         answer = with_neighbours(pending) if isinstance(pending, tuple) else pending.do()
         try:
-            pending = run.steps.send(answer)
+            pending = steps.send(answer)
         except StopIteration as end:
             company = end.value
             break
