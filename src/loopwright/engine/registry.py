@@ -1,10 +1,12 @@
-"""Which models are loaded, and for whom.
+"""Which models are loaded, and which of them are in use.
 
-A model is reached through a lease, and is never unloaded while one is held. The least recently used goes first, when there
-are more than ``max_models`` or more bytes than the budget. Two who want the same model load it once.
+A model is reached through a lease, and is never unloaded while a lease is held. The least recently
+used goes first when there are more than ``max_models``, or more bytes than the budget. Two requests
+for the same model load it once.
 A stopgap serves until a quicker engine of its model is made, one model at a time; then new leases
-get that one, and the stopgap is closed by the last who holds it.
-Knows: keys, leases, bytes. Does not know: how a model is loaded, what it is used for. Safe from any thread.
+get that engine, and the stopgap is closed with its last lease.
+Knows: keys, leases, bytes. Does not know: how a model is loaded, what it is used for. Safe from any
+thread.
 """
 
 from __future__ import annotations
@@ -30,21 +32,22 @@ from loopwright.errors import (
 )
 
 REMEMBER_FAILURE_SECONDS = 30.0
-"""So long a failed load is answered from memory: a queue of requests must not try it one after the other."""
+"""How long a failed load is remembered: a queue of requests must not retry it one by one."""
 
 log = structlog.get_logger()
 
 Load = Callable[[ModelKey], Engine | Stopgap]
+"""Loads a model, in a thread of its own; raises where it cannot be loaded."""
 
 
 @dataclass(frozen=True)
 class ModelStatus:
-    """How a model is.
+    """The state of a model.
 
     Args:
-        state: Whether it can be used.
+        state: Whether it can be used. ``absent``: it is loaded when it is asked for.
         reason: Why it is in error.
-        info: What is said of it once it is loaded.
+        info: Its facts, once it is loaded.
         converting: Whether a quicker engine is being made, or waits to be made.
     """
 
@@ -60,9 +63,12 @@ class _Entry:
 
     Args:
         engine: What computes it; None until it is loaded.
-        leases: Who uses it, or waits to.
+        failure: Why it could not be loaded.
+        failed_at: When that was, by the monotonic clock.
+        leases: How many requests use it, or wait for it.
         converting: Whether a quicker engine is being made.
-        is_replaced: Whether that has taken its place, and this one only serves who holds it.
+        is_replaced: Whether that engine has taken its place, so that this one only serves the
+            leases it has.
     """
 
     engine: Engine | None = None
@@ -81,12 +87,18 @@ class _Entry:
         return ModelStatus("ready", info=self.engine.info, converting=self.converting)
 
     @property
-    def idle(self) -> bool:
+    def is_idle(self) -> bool:
         return self.engine is not None and self.leases == 0
 
 
 class Registry:
-    """Loaded models, least recently used first. memory_budget: bytes of weights; None: no limit."""
+    """The loaded models, least recently used first.
+
+    Args:
+        load: Loads a model.
+        max_models: The most models that stay loaded, unless more are in use.
+        memory_budget: The most bytes of weights that stay loaded; None: no limit.
+    """
 
     def __init__(
         self, load: Load, *, max_models: int = 2, memory_budget: int | None = None
@@ -103,83 +115,94 @@ class Registry:
     def lease(self, key: ModelKey) -> Iterator[Engine]:
         """Lend the model, loaded if need be, for as long as the block runs.
 
-        It is the same engine throughout the block, whatever is made meanwhile. Raises ModelUnavailable
-        with the reason.
+        It is the same engine throughout the block, even where a quicker one is made meanwhile.
+
+        Raises:
+            ModelUnavailable: The model could not be loaded; the message says why.
+            InvalidInput: The request named a model that cannot be, likewise NotFound, and
+                CheckpointError for a finetune.
+            Conflict: The server is stopping.
         """
-        entry = self._take(key)
+        with self._changed:
+            entry = self._get_or_load(key)
+            entry.leases += 1
+            self._entries.move_to_end(key)
         try:
-            yield self._wait(key, entry)
+            yield self._wait_until_loaded(key, entry)
         finally:
-            self._release(entry)
+            with self._changed:
+                entry.leases -= 1
+                self._close_if_replaced(entry)
+            self._make_room()
 
     def preload(self, key: ModelKey) -> None:
         """Begin to load a model in the background."""
         with self._changed:
-            self._entry(key)
+            self._get_or_load(key)
 
     def status(self, key: ModelKey) -> ModelStatus:
-        """How a model is. Never waits for it."""
+        """Return the state of a model. Never waits for it."""
         with self._changed:
             entry = self._entries.get(key)
             return ModelStatus("absent") if entry is None else entry.status
 
     def loaded(self) -> tuple[ModelInfo, ...]:
-        """The models that are loaded, least recently used first."""
+        """Return the facts of the models that are loaded, least recently used first."""
         with self._changed:
             return tuple(
                 entry.engine.info for entry in self._entries.values() if entry.engine is not None
             )
 
     def statuses(self) -> dict[ModelKey, ModelStatus]:
-        """Return how each model is, least recently used first. Never waits."""
+        """Return the state of each model, least recently used first. Never waits."""
         with self._changed:
             return {key: entry.status for key, entry in self._entries.items()}
 
     def clear(self) -> int:
-        """Unload every model that nobody uses; how many that were."""
+        """Unload every model that is not in use; return how many these were."""
         with self._changed:
-            idle = [key for key, entry in self._entries.items() if entry.idle]
+            idle = [key for key, entry in self._entries.items() if entry.is_idle]
             for key in idle:
                 self._unload(key)
             return len(idle)
 
     def close(self) -> None:
-        """Unload what nobody uses, and load nothing more."""
+        """Unload every model that is not in use, and load none any more."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
         self.clear()
 
-    def _take(self, key: ModelKey) -> _Entry:
-        with self._changed:
-            entry = self._entry(key)
-            entry.leases += 1
-            self._entries.move_to_end(key)
-            return entry
+    def _get_or_load(self, key: ModelKey) -> _Entry:
+        """Return the entry of a model.
 
-    def _entry(self, key: ModelKey) -> _Entry:
-        """The entry of a model; a new one, and a thread that loads it, where there is none or it failed long ago."""
+        Where there is none, or it failed long ago, make a new one and load it in a thread.
+        """
         if self._closed:
             raise Conflict("the server is stopping")
         entry = self._entries.get(key)
-        if entry is None or (
-            entry.failure is not None
+        may_retry = (
+            entry is not None
+            and entry.failure is not None
             and time.monotonic() - entry.failed_at > REMEMBER_FAILURE_SECONDS
-        ):
+        )
+        if entry is None or may_retry:
             entry = self._entries[key] = _Entry()
-            threading.Thread(
-                target=self._fill, args=(key, entry), name=f"load {key}", daemon=True
-            ).start()
+            thread = threading.Thread(
+                target=self._load_into, args=(key, entry), name=f"load {key}", daemon=True
+            )
+            thread.start()
         return entry
 
-    def _fill(self, key: ModelKey, entry: _Entry) -> None:
+    def _load_into(self, key: ModelKey, entry: _Entry) -> None:
+        """Load a model into its entry, and make its quicker engine, where it has one."""
         self._make_room()
         began = time.monotonic()
         log.info("loading model", model=str(key))
         try:
             loaded = self._load(key)
         except Exception as error:
-            self._failed(key, entry, error)
+            self._note_failure(key, entry, error)
             return
         engine = loaded.engine if isinstance(loaded, Stopgap) else loaded
         with self._changed:
@@ -193,13 +216,13 @@ class Registry:
             engine=engine.info.engine,
             seconds=seconds,
         )
-        self._make_room()
+        self._make_room()  # once more: how much memory the model takes is known only now
         if isinstance(loaded, Stopgap):
-            with self._improving:  # one at a time: to make one takes all cores
+            with self._improving:  # one at a time: making an engine takes all cores
                 self._improve(key, entry, loaded.improve)
 
     def _improve(self, key: ModelKey, entry: _Entry, improve: Callable[[], Engine]) -> None:
-        """Put a quicker engine in the place of the one that serves meanwhile, if it can be made."""
+        """Replace a stopgap by a quicker engine, if it can be made."""
         if self._is_gone(key, entry):
             return
         began = time.monotonic()
@@ -209,11 +232,11 @@ class Registry:
             with self._changed:
                 entry.converting = False
             if not self._closed:
-                stays = entry.status.info
+                info = entry.status.info
                 log.error(
                     "model could not be converted; it is computed as before",
                     model=str(key),
-                    engine=stays and stays.engine,
+                    engine=info and info.engine,
                     reason=str(error),
                     exc_info=None if isinstance(error, LoopwrightError) else error,
                 )
@@ -222,40 +245,40 @@ class Registry:
             if self._is_gone(key, entry):
                 engine.close()
                 return
-            self._entries[key] = _Entry(engine)  # which keeps its place in the order of use
+            # an entry of its own, since the stopgap's counts the leases that go on; assigning to
+            # the same key keeps its place in the order of use
+            self._entries[key] = _Entry(engine)
             entry.is_replaced = True
-            self._close_if_unused(entry)
+            self._close_if_replaced(entry)
         seconds = round(time.monotonic() - began, 2)
         log.info("model converted", model=str(key), engine=engine.info.engine, seconds=seconds)
         self._make_room()
 
     def _is_gone(self, key: ModelKey, entry: _Entry) -> bool:
-        """Whether the model was unloaded, or the server is stopping."""
+        """Return whether the model was unloaded, or the server is stopping."""
         with self._changed:
             return self._closed or self._entries.get(key) is not entry
 
-    def _close_if_unused(self, entry: _Entry) -> None:
+    def _close_if_replaced(self, entry: _Entry) -> None:
+        """Close a stopgap whose place was taken, once its last lease has ended."""
         if entry.is_replaced and entry.leases == 0 and entry.engine is not None:
             entry.engine.close()
 
-    def _failed(self, key: ModelKey, entry: _Entry, error: Exception) -> None:
-        expected = isinstance(error, LoopwrightError)
-        failure = (
-            error
-            if isinstance(error, LoopwrightError)
-            else LoopwrightError(f"{type(error).__name__}: {error}")
-        )
+    def _note_failure(self, key: ModelKey, entry: _Entry, error: Exception) -> None:
+        """Log why a model could not be loaded, and tell all that wait for it."""
+        if isinstance(error, LoopwrightError):
+            failure, trace = error, None
+        else:
+            failure, trace = LoopwrightError(f"{type(error).__name__}: {error}"), error
         log.error(
-            "model could not be loaded",
-            model=str(key),
-            reason=failure.message,
-            exc_info=None if expected else error,
+            "model could not be loaded", model=str(key), reason=failure.message, exc_info=trace
         )
         with self._changed:
             entry.failure, entry.failed_at = failure, time.monotonic()
             self._changed.notify_all()
 
-    def _wait(self, key: ModelKey, entry: _Entry) -> Engine:
+    def _wait_until_loaded(self, key: ModelKey, entry: _Entry) -> Engine:
+        """Return the entry's engine once it is loaded; raise where it failed."""
         with self._changed:
             self._changed.wait_for(
                 lambda: entry.engine or entry.failure is not None or self._closed
@@ -264,29 +287,26 @@ class Registry:
                 return entry.engine
             if entry.failure is None:
                 raise Conflict("the server is stopping")
-            raise _refusal(
-                key, entry.failure, entry.failed_at + REMEMBER_FAILURE_SECONDS - time.monotonic()
-            )
-
-    def _release(self, entry: _Entry) -> None:
-        with self._changed:
-            entry.leases -= 1
-            self._close_if_unused(entry)
-        self._make_room()
+            retry_at = entry.failed_at + REMEMBER_FAILURE_SECONDS
+            raise _unavailable(key, entry.failure, retry_at - time.monotonic())
 
     def _make_room(self) -> None:
-        """Unload idle models, least recently used first, until what is left fits. One that is leased, or alone, stays."""
+        """Unload idle models, least recently used first, until the rest is within the limits.
+
+        A model that is leased stays, and so does the only one.
+        """
         with self._changed:
-            for key in [key for key, entry in self._entries.items() if entry.idle]:
-                if len(self._entries) > 1 and self._too_many():
+            idle = [key for key, entry in self._entries.items() if entry.is_idle]
+            for key in idle:
+                if len(self._entries) > 1 and self._exceeds_limits():
                     self._unload(key)
 
-    def _too_many(self) -> bool:
-        there = [entry.engine for entry in self._entries.values() if entry.failure is None]
-        used = sum(engine.info.memory_bytes for engine in there if engine is not None)
-        return len(there) > self.max_models or (
-            self._memory_budget is not None and used > self._memory_budget
-        )
+    def _exceeds_limits(self) -> bool:
+        present = [entry for entry in self._entries.values() if entry.failure is None]
+        if len(present) > self.max_models:
+            return True
+        used = sum(entry.engine.info.memory_bytes for entry in present if entry.engine is not None)
+        return self._memory_budget is not None and used > self._memory_budget
 
     def _unload(self, key: ModelKey) -> None:
         engine = self._entries.pop(key).engine
@@ -295,12 +315,15 @@ class Registry:
             log.info("model unloaded", model=str(key))
 
 
-def _refusal(key: ModelKey, failure: LoopwrightError, seconds_left: float) -> LoopwrightError:
-    """What is answered for a model that could not be loaded: where the request chose it badly, that; else to try later."""
+def _unavailable(key: ModelKey, failure: LoopwrightError, seconds_left: float) -> LoopwrightError:
+    """Return the error for a request whose model could not be loaded.
+
+    Where the request chose the model badly, it says so; else, to try again later.
+    """
     message = f"the model {key} could not be loaded: {failure.message}"
-    if isinstance(failure, NotFound | InvalidInput) or (
-        isinstance(failure, CheckpointError) and key.type == "finetune"
-    ):
+    # a base model's files are the server's own, but a finetune is what the request named
+    is_bad_finetune = isinstance(failure, CheckpointError) and key.type == "finetune"
+    if isinstance(failure, NotFound | InvalidInput) or is_bad_finetune:
         return type(failure)(
             message, field=failure.field, code=failure.code, details=failure.details
         )
