@@ -2,22 +2,21 @@
 
     LoopwrightError
     ├── InvalidInput            a field is missing or has a value that is not allowed
-    ├── Impossible              understood, but it cannot be done (a loop that does not fit, with ``strict``)
-    ├── Unauthorized            no key, or a wrong one
-    ├── NotFound                a thing named does not exist
+    ├── Impossible              understood, but it cannot be done (a loop that does not fit)
+    ├── NotFound                what the request names does not exist
     ├── Conflict                the state of the server does not allow it now
-    ├── TooLarge                more bytes, seconds or channels than are taken
+    ├── TooLarge                more bytes, seconds or channels than are accepted
     ├── NotAudio                bytes that cannot be decoded as audio
     ├── TryLater                asking again later may work
     │   ├── QueueFull           too many requests are waiting
     │   ├── ModelUnavailable    the model could not be loaded (the reason is in the message)
     │   └── StorageFailed       the disk is full, or a folder may not be written to
-    ├── Cancelled               the request was given up before it was done
-    ├── WorkerFailed            a worker process crashed, or took too long, over what it was given
+    ├── Cancelled               the request was cancelled before it was done
+    ├── WorkerFailed            a worker process crashed, or took too long
     └── CheckpointError         a model's files are not what they should be
 
-Messages are one sentence for a person: the field, the value got, what is allowed. Nothing matches on their text.
-HTTP status codes are given in ``http/errors.py``, exit codes in ``cli``.
+Messages are one sentence for a person: the field, the value received, what is allowed. No code
+depends on their text. HTTP status codes are given in ``http/errors.py``, exit codes in ``cli``.
 """
 
 from __future__ import annotations
@@ -26,14 +25,17 @@ import json
 from typing import ClassVar
 
 SHOWN_CHARACTERS = 60
-"""Of a value in a message; longer ones are cut."""
+"""How much of a value a message shows; longer ones are cut."""
 
 
 class LoopwrightError(Exception):
-    """The root.
+    """The root of all errors that Loopwright raises on purpose.
 
-    message: one sentence; field: the input it is about, if one; code: a stable snake_case name for programs;
-    details: more for programs, sent beside the message.
+    Args:
+        message: One sentence for a person.
+        field: The field of the request, or the setting, that it is about; None: no single one.
+        code: A stable snake_case name for programs; by default the class's own.
+        details: More for programs; sent with the message, as fields beside it.
     """
 
     default_code: ClassVar[str] = "internal_error"
@@ -54,37 +56,31 @@ class LoopwrightError(Exception):
 
 
 class InvalidInput(LoopwrightError):
-    """A field is missing, or its value is not allowed."""
+    """A field that is missing, or whose value is not allowed."""
 
     default_code = "invalid_parameter"
 
 
 class Impossible(LoopwrightError):
-    """Understood, but it cannot be done."""
+    """A request that is understood, but cannot be carried out."""
 
     default_code = "impossible"
 
 
-class Unauthorized(LoopwrightError):
-    """No key, or a wrong one."""
-
-    default_code = "unauthorized"
-
-
 class NotFound(LoopwrightError):
-    """A thing named does not exist."""
+    """A name in the request of something that does not exist."""
 
     default_code = "not_found"
 
 
 class Conflict(LoopwrightError):
-    """The state of the server does not allow it now."""
+    """A request that the state of the server does not allow now."""
 
     default_code = "conflict"
 
 
 class TooLarge(LoopwrightError):
-    """More bytes, seconds or channels than are taken."""
+    """More bytes, seconds or channels than are accepted."""
 
     default_code = "too_large"
 
@@ -96,7 +92,14 @@ class NotAudio(LoopwrightError):
 
 
 class TryLater(LoopwrightError):
-    """Asking again later may work. retry_after: seconds."""
+    """A request that may work when it is sent again later.
+
+    Args:
+        message: One sentence for a person.
+        retry_after: Seconds to wait before that.
+        field: The field of the request that it is about.
+        code: A stable snake_case name for programs; by default the class's own.
+    """
 
     default_code = "try_later"
 
@@ -119,46 +122,46 @@ class QueueFull(TryLater):
 
 
 class ModelUnavailable(TryLater):
-    """The model could not be loaded."""
+    """A model that could not be loaded."""
 
     default_code = "model_unavailable"
 
 
 class StorageFailed(TryLater):
-    """The disk is full, or a folder may not be written to."""
+    """A file that could not be written: the disk is full, or the folder is not writable."""
 
     default_code = "storage_failed"
 
 
 class Cancelled(LoopwrightError):
-    """The request was given up before it was done."""
+    """A request that was cancelled before it was done."""
 
     default_code = "cancelled"
 
 
 class CheckpointError(LoopwrightError):
-    """A model's files are not what they should be."""
+    """Files of a model that are not what they should be."""
 
     default_code = "bad_checkpoint"
 
 
 class WorkerFailed(LoopwrightError):
-    """A worker process crashed, or took too long, over what it was given."""
+    """A worker process that crashed, or took too long."""
 
     default_code = "worker_failed"
 
 
 def shown(value: object) -> str:
-    """Show a value in a message as JSON would: short, on one line, safe to send."""
+    """Return a value as JSON would write it, for a message: short, on one line, safe to send."""
     if isinstance(value, str):
-        length, value = len(value), value[:SHOWN_CHARACTERS]  # cut first: it may be 60 MB of base64
-        text = json.dumps(value, ensure_ascii=not value.isprintable())
-        return text if length <= SHOWN_CHARACTERS else f'{text[:-1]}…" ({length:,} characters)'
+        start = value[:SHOWN_CHARACTERS]  # cut first: it may be 60 MB of base64
+        text = json.dumps(start, ensure_ascii=not start.isprintable())
+        if len(value) <= SHOWN_CHARACTERS:
+            return text
+        return f'{text[:-1]}…" ({len(value):,} characters)'
     if isinstance(value, float) and value.is_integer():
-        value = int(value)
+        value = int(value)  # 120.0 was sent as 120
     text = json.dumps(value, ensure_ascii=True, default=str)
-    return (
-        text
-        if len(text) <= SHOWN_CHARACTERS
-        else f"{text[:SHOWN_CHARACTERS]}… ({len(text):,} characters)"
-    )
+    if len(text) <= SHOWN_CHARACTERS:
+        return text
+    return f"{text[:SHOWN_CHARACTERS]}… ({len(text):,} characters)"

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from loopwright.errors import StorageFailed
-from loopwright.system.storage import shortened, write_whole
+from loopwright.system.storage import cut_to_bytes, write_whole
 
 
 def test_a_file_is_whole_under_its_name_and_nothing_else_is_left(tmp_path: Path) -> None:
@@ -58,4 +58,4 @@ def test_names_and_folders_that_cannot_be(tmp_path: Path) -> None:
     [("abc", 5, "abc"), ("abcdef", 3, "abc"), ("üüü", 3, "ü"), ("🥁x", 3, "")],
 )
 def test_stems_are_cut_between_characters(stem: str, room: int, cut: str) -> None:
-    assert shortened(stem, room) == cut
+    assert cut_to_bytes(stem, room) == cut

@@ -17,7 +17,6 @@ log = structlog.get_logger()
 
 STATUS: dict[type[errors.LoopwrightError], int] = {
     errors.InvalidInput: 400,
-    errors.Unauthorized: 401,
     errors.NotFound: 404,
     errors.Conflict: 409,
     errors.TooLarge: 413,

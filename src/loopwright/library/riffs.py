@@ -38,7 +38,7 @@ from loopwright.errors import (
 from loopwright.library.names import Named, parse_name, safe_name
 from loopwright.music.key import KEYS, Key, parse_key, semitones_between
 from loopwright.music.tempo import SECONDS_PER_MINUTE, bpm_number, in_range
-from loopwright.system.storage import MAX_NAME_BYTES, reason_of, shortened, write_whole
+from loopwright.system.storage import MAX_NAME_BYTES, cut_to_bytes, reason_of, write_whole
 from loopwright.system.workers import Workers
 
 SIDECAR = ".loopwright.json"
@@ -387,7 +387,7 @@ class RiffLibrary:
         said = f"{bpm_number(Fraction(round(bpm, NAME_DECIMALS)))}bpm" if bpm is not None else None
         own = None if key is not None and bpm is not None else stem
         whole = "_".join(part for part in (key and key.name, said, own) if part)
-        whole = shortened(whole, STEM_BYTES)
+        whole = cut_to_bytes(whole, STEM_BYTES)
         numbers = ("", *(f"_{number}" for number in range(1, 100_000)))
         return next(
             path for n in numbers if not (path := self._folder / f"{whole}{n}{suffix}").exists()

@@ -1,1 +1,1 @@
-"""Processes, files and log lines: what the operating system is asked for."""
+"""What the operating system provides: processes, files and log lines."""

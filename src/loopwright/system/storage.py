@@ -1,4 +1,4 @@
-"""Files written whole or not at all, and a sentence where the disk does not take them."""
+"""Files written whole or not at all, and a sentence for each reason why the disk refuses."""
 
 from __future__ import annotations
 
@@ -11,27 +11,30 @@ from pathlib import Path
 from loopwright.errors import StorageFailed
 
 MAX_NAME_BYTES = 255
-"""What file systems allow for a name (ext4, APFS, NTFS in units of two)."""
+"""The longest name that file systems allow (ext4, APFS; NTFS counts in units of two bytes)."""
 
 
 def write_whole(path: Path, data: bytes, what: str) -> None:
-    """Write a file under its name only when it is whole; make its folder where there is none.
+    """Write a file that appears under its name only when it is whole.
+
+    Its folder is made where there is none.
 
     Args:
-        path: where to.
-        data: its content.
-        what: what it is, for the error's sentence ("the riff").
+        path: Where the file is to be.
+        data: Its content.
+        what: What it is, for the error's sentence ("the riff").
 
     Raises:
-        StorageFailed: says what is wrong with the disk or folder; nothing is left behind.
+        StorageFailed: The disk or folder refuses; the message says why. Nothing is left behind.
     """
-    # the name of the part is its own: that of a file as long as is allowed has no room for more
+    # not the file's name with a suffix: a name as long as is allowed has no room for one
     part = path.with_name(f".{uuid.uuid4().hex}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with part.open("wb") as file:
             file.write(data)
             file.flush()
+            # a full disk may show only here, and must show before the file takes its name
             os.fsync(file.fileno())
         part.replace(path)
     except OSError as error:
@@ -41,7 +44,7 @@ def write_whole(path: Path, data: bytes, what: str) -> None:
 
 
 def reason_of(error: OSError, path: Path) -> str:
-    """Say what a system's error means for a person who looks after the server."""
+    """Return what an error of the file system means to the person who runs the server."""
     match error.errno:
         case errno.ENOSPC | errno.EDQUOT:
             return "the disk is full"
@@ -55,6 +58,6 @@ def reason_of(error: OSError, path: Path) -> str:
             return (error.strerror or type(error).__name__).lower()
 
 
-def shortened(stem: str, room: int) -> str:
-    """Cut a file's stem so that it takes at most ``room`` bytes; no character is cut apart."""
-    return stem.encode()[:room].decode(errors="ignore")
+def cut_to_bytes(text: str, most: int) -> str:
+    """Cut a text so that it takes at most ``most`` bytes in UTF-8, between characters."""
+    return text.encode()[:most].decode(errors="ignore")

@@ -1,7 +1,10 @@
-"""Processes for work that must not hurt the server: what a stranger sent, and what holds the interpreter's lock.
+"""Processes for work that must not harm the server.
 
-A worker has a limit on memory and each call one on time. A call that crashes its worker, or takes too long, fails alone: the
-worker is replaced. Knows: processes. Does not know: what is computed. The functions called are top-level ones, by name.
+Such work handles what strangers sent, or holds the interpreter's lock. A worker has a limit of
+memory, and each call a limit of time. A call that crashes its worker, or takes too long, fails
+alone: the worker is replaced. Functions are sent to a worker by name, so that they must be
+top-level functions.
+Knows: processes. Does not know: what is computed.
 """
 
 from __future__ import annotations
@@ -22,25 +25,28 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 MEMORY_BYTES = 3_000_000_000
-"""Address space of a worker; libraries for analysis reserve a good part of it."""
+"""Address space of a worker, in bytes; libraries for analysis reserve a good part of it."""
 
 NICENESS = 10
-"""Of processes that give way: about a tenth of a core's time while another process wants it."""
+"""Niceness of processes that give way: about a tenth of a core's time while another needs it."""
 
+# not forked: a fork of a server with threads would copy their locks as they happen to be
 _SPAWN = multiprocessing.get_context("spawn")
 
 
 class Workers:
-    """So many processes, started when first needed. Safe from any thread; calls beyond ``count`` wait for one.
+    """A pool of processes, each started when it is first needed. Safe from any thread.
 
-    memory_bytes: address space of each; None: no limit.
+    Args:
+        count: The most processes at a time; a call waits until one of them is free.
+        memory_bytes: Address space of each process; None: no limit.
     """
 
     def __init__(self, count: int = 2, memory_bytes: int | None = MEMORY_BYTES) -> None:
         self._memory_bytes = memory_bytes
         self._idle: queue.Queue[_Worker | None] = queue.Queue()
         for _ in range(count):
-            self._idle.put(None)
+            self._idle.put(None)  # a place for a process that is yet to be started
         self._lock = threading.Lock()
         self._all: set[_Worker] = set()
         self._closed = False
@@ -48,7 +54,18 @@ class Workers:
     def call(
         self, seconds: float, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs
     ) -> R:
-        """Run a function in a worker. Raises what it raises; WorkerFailed after ``seconds``, or if the worker dies."""
+        """Run a function in a worker and return its result.
+
+        Args:
+            seconds: How long it may take.
+            function: A top-level function; arguments and result must be picklable.
+            args: Its positional arguments.
+            kwargs: Its keyword arguments.
+
+        Raises:
+            WorkerFailed: It took longer, or the worker died.
+            BaseException: Whatever the function raises.
+        """
         worker = self._idle.get() or self._start()
         usable = False
         try:
@@ -86,9 +103,12 @@ class Workers:
 
 
 def check_may_start() -> None:
-    """Raises RuntimeError in a process that is only now importing its program, where a new one would run the same again.
+    """Check that this process may start others.
 
-    Python says so itself, but not before a lock that the first one holds is waited for.
+    Raises:
+        RuntimeError: The process is still importing its program, where a new process would run the
+            same again. Python raises this itself, but not before it has waited for a lock that the
+            first process holds.
     """
     if getattr(multiprocessing.current_process(), "_inheriting", False):
         raise RuntimeError('work that starts processes must be under `if __name__ == "__main__":`')
@@ -97,7 +117,10 @@ def check_may_start() -> None:
 def run_in_process(
     seconds: float, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs
 ) -> R:
-    """Run a function once, in a process that takes what memory it needs and gives it back. Raises as ``Workers.call``."""
+    """Run a function in a process of its own, whose memory is free again when it is done.
+
+    Arguments and errors are those of ``Workers.call``. Its memory is not limited.
+    """
     workers = Workers(count=1, memory_bytes=None)
     try:
         return workers.call(seconds, function, *args, **kwargs)
@@ -106,20 +129,22 @@ def run_in_process(
 
 
 def give_way() -> None:
-    """Let other processes have the CPU first, on systems where a process can do that."""
+    """Let other processes have the CPU first, on systems where a process can choose that."""
     with contextlib.suppress(AttributeError, OSError):  # Windows has no nice
         os.nice(NICENESS)
 
 
 class _Worker:
+    """One process, and the pipe to it."""
+
     def __init__(self, memory_bytes: int | None) -> None:
-        self._pipe, theirs = _SPAWN.Pipe()
-        self._process = _SPAWN.Process(target=_serve, args=(theirs, memory_bytes), daemon=True)
+        self._pipe, other_end = _SPAWN.Pipe()
+        self._process = _SPAWN.Process(target=_serve, args=(other_end, memory_bytes), daemon=True)
         self._process.start()
-        theirs.close()
+        other_end.close()  # the process has its own; while ours is open, its death goes unnoticed
 
     def run(self, seconds: float, function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
-        """What the function returns, or the exception it raises."""
+        """Run a function; return its result, or the exception it raised."""
         try:
             self._pipe.send((function, args, kwargs))
             if not self._pipe.poll(seconds):
@@ -138,8 +163,9 @@ class _Worker:
 
 
 def _serve(pipe: Connection, memory_bytes: int | None) -> None:
-    """The worker's whole life: calls in, results out."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the server, which then ends us
+    """Take calls from a pipe and send their outcomes until it is closed."""
+    # Ctrl-C goes to all processes of a terminal; it is for the server, which then ends the workers
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_the_server, daemon=True).start()
     if memory_bytes is not None:
         _limit_memory(memory_bytes)
