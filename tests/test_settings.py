@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import inspect
+import re
 from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
+from loopwright.cli.main import serve
 from loopwright.errors import InvalidInput
-from loopwright.settings import Settings, env_var, help_of, read_settings
+from loopwright.settings import Settings, env_var, help_of, read_settings, settings_table
 
 
 def test_a_flag_counts_before_the_environment_and_that_before_the_default() -> None:
@@ -67,3 +70,22 @@ def test_the_token_is_the_hubs_own_variable_and_never_shown() -> None:
     made = read_settings({}, {"HF_TOKEN": "hf_secret"})
     assert made.hf_token == "hf_secret"
     assert "hf_secret" not in repr(made)
+
+
+def test_the_readme_has_the_settings_table() -> None:
+    """Where it fails: put the output of ``settings_table`` between the markers."""
+    readme = (Path(__file__).parent.parent / "README.md").read_text()
+    found = re.search(r"<!-- settings -->\n(.*?)\n<!-- /settings -->", readme, re.DOTALL)
+    assert found is not None, "README.md has no <!-- settings --> … <!-- /settings -->"
+    assert found[1].strip() == settings_table()
+
+
+def test_the_table_has_a_row_per_setting_and_names_flags_that_exist() -> None:
+    rows = settings_table().splitlines()[2:]
+    assert len(rows) == len(fields(Settings))
+    assert all(row.count("|") == 5 for row in rows)
+    known = set(inspect.signature(serve).parameters)
+    for row in rows:
+        for flag in re.findall(r"`--([a-z-]+)`", row.split("|")[2]):
+            known.remove(flag.replace("-", "_"))
+    assert not known
