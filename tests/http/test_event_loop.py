@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 import loopwright.generation.result
 from loopwright.http import audio_json, body
-from loopwright.http.body import MAX_JSON_VALUES, SMALL
+from loopwright.http.body import MAX_JSON_VALUES, MAX_SIZE_ON_LOOP
 from loopwright.http.routes import generate
 from tests.http.conftest import Client
 from tests.sounds import encoded, tone
@@ -125,7 +125,7 @@ async def test_json_of_more_values_than_any_request_has(client: Client) -> None:
     )
     assert (reply.status_code, reply.json()["code"]) == (400, "invalid_json")
     assert f"at most {MAX_JSON_VALUES:,} values" in reply.json()["error"]
-    spread = b'{"prompt": ["' + (b" " * SMALL + b'","') * 200 + b'"]}'
+    spread = b'{"prompt": ["' + (b" " * MAX_SIZE_ON_LOOP + b'","') * 200 + b'"]}'
     assert (await client.post("/generate/loop", content=spread)).json()["code"] != "invalid_json"
 
 

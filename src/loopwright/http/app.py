@@ -42,7 +42,13 @@ EXPOSED_HEADERS = [
 
 
 def create_app(settings: Settings, make_service: Callable[[Settings], Service]) -> FastAPI:
-    """The app; its service is made when it starts, loads its model in the background, and is closed with it."""
+    """Return the ASGI application.
+
+    Args:
+        settings: The settings of the server.
+        make_service: Makes the service when the app starts. Its model is loaded in the background,
+            and it is closed with the app.
+    """
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -59,11 +65,20 @@ def create_app(settings: Settings, make_service: Callable[[Settings], Service]) 
         middleware=[
             Middleware(RequestMiddleware),
             Middleware(PrefixMiddleware, prefix=settings.root_path),
-            _cors(settings.cors_origins),
-            Middleware(HeadMiddleware),
             Middleware(
-                InternalErrorMiddleware
-            ),  # inside CORS, or a page could not read what went wrong
+                _CorsMiddleware,
+                allow_origin_regex=origin_pattern(settings.cors_origins),
+                allow_methods=ALL_METHODS,
+                allow_headers=["*"],
+                # credentials need origins that are named; `*` means public use without them
+                allow_credentials="*" not in settings.cors_origins,
+                # pages of the web may call a server in a private network (Private Network Access)
+                allow_private_network=True,
+                expose_headers=EXPOSED_HEADERS,
+            ),
+            Middleware(HeadMiddleware),
+            # inside CORS, or a page could not read what went wrong
+            Middleware(InternalErrorMiddleware),
         ],
     )
     app.state.settings = settings
@@ -73,8 +88,8 @@ def create_app(settings: Settings, make_service: Callable[[Settings], Service]) 
     return app
 
 
-class _Cors(CORSMiddleware):
-    """Starlette's, with a refusal in the shape of all our errors."""
+class _CorsMiddleware(CORSMiddleware):
+    """Starlette's CORS middleware, but it refuses in the shape of all of Loopwright's errors."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a preflight that is not allowed; leave all else to Starlette."""
@@ -103,27 +118,19 @@ class _Cors(CORSMiddleware):
         )
 
 
-def _cors(origins: str) -> Middleware:
-    return Middleware(
-        _Cors,
-        allow_origin_regex=origin_pattern(origins),
-        allow_methods=ALL_METHODS,
-        allow_headers=["*"],
-        # credentials go with origins that are named; `*` means public use without any
-        allow_credentials="*" not in origins,
-        allow_private_network=True,
-        expose_headers=EXPOSED_HEADERS,
-    )
-
-
 def origin_pattern(origins: str) -> str:
-    """A pattern for origins separated by commas; one without a port stands for all its ports, ``*`` for all."""
-    names = [name.strip().rstrip("/") for name in origins.split(",") if name.strip()]
-    if "*" in names:
-        return ".*"
-    return (
-        "|".join(
-            re.escape(name) + ("" if re.search(r":\d+$", name) else r"(:\d+)?") for name in names
-        )
-        or "(?!)"
-    )
+    """Return a regular expression for origins.
+
+    Args:
+        origins: Origins separated by commas; one without a port stands for all its ports, ``*``
+            for all origins.
+    """
+    patterns = list[str]()
+    for origin in origins.split(","):
+        name = origin.strip().rstrip("/")
+        if name == "*":
+            return ".*"
+        if name:
+            has_port = re.search(r":\d+$", name) is not None
+            patterns.append(re.escape(name) + ("" if has_port else r"(:\d+)?"))
+    return "|".join(patterns) or "(?!)"  # which matches nothing

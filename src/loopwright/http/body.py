@@ -1,7 +1,9 @@
-"""Request bodies: JSON and both kinds of form become one mapping of fields, plus files. Knows sizes, not meanings.
+"""Request bodies: JSON and both kinds of form become one mapping of fields, and files.
 
-Big ones are read in a thread. The JSON library keeps the interpreter's lock until it is done: about a millisecond a megabyte of
-text, but thirty a megabyte of small values, so that these are counted first.
+Large bodies are read in a thread. The JSON library keeps the interpreter's lock until it is done:
+about a millisecond per megabyte of text, but thirty per megabyte of small values, so that these are
+counted first.
+Knows: formats and sizes. Does not know: what the fields mean.
 """
 
 from __future__ import annotations
@@ -28,30 +30,28 @@ JSON = "application/json"
 FORMS = ("multipart/form-data", "application/x-www-form-urlencoded")
 MAX_FORM_FIELDS = 100
 MAX_JSON_VALUES = 10_000
-SMALL = 64 * 1024
-"""Bytes or characters that are read sooner than a thread is ready to."""
+MAX_SIZE_ON_LOOP = 64 * 1024
+"""Bytes or characters that are read on the event loop, sooner than a thread would be ready to."""
 
 EXTENDED_FILENAME = re.compile(rb"filename\*\s*=\s*[\w-]*'[^']*'([^;]*)", re.IGNORECASE)
 PLAIN_FILENAME = re.compile(rb"filename\s*=", re.IGNORECASE)
 
+AUDIO_FILE, AUDIO_BASE64 = "audio_file", "audio_base64"
+"""The fields that audio is sent in: a file of a form, or text in JSON."""
+
 T = TypeVar("T")
 Raw = TypeVar("Raw", bytes, str)
-
-
-AUDIO_FILE, AUDIO_BASE64 = "audio_file", "audio_base64"
-"""Where audio is sent: as a file of a form, or as text in JSON."""
-
 M = TypeVar("M", bound=RequestModel)
 
 
 @dataclass(frozen=True)
 class Body:
-    """What a request's body holds.
+    """The content of a request's body.
 
     Args:
-        fields: texts and JSON values, as the client named them.
-        files: the files of a form, by field.
-        warnings: what was odd about the body, a sentence each.
+        fields: Texts and JSON values, as the client named them.
+        files: The files of a form, by field.
+        warnings: What was odd about the body, a sentence each.
     """
 
     fields: dict[str, object] = field(default_factory=dict)
@@ -61,19 +61,28 @@ class Body:
     async def take(
         self, model: type[M], *, takes_audio: bool = False
     ) -> tuple[M, Upload | None, tuple[str, ...]]:
-        """Return the validated request, its audio, and warnings.
+        """Validate the body as a request.
+
+        Args:
+            model: The request.
+            takes_audio: Whether it comes with audio.
+
+        Returns:
+            The request, its audio where some was sent, and warnings.
 
         Raises:
-            InvalidInput: for a field that cannot be; for a file in a field of text, or under a name
-                that is not known, or where no audio is taken: dropping it would make something else
-                than was asked for.
+            InvalidInput: A field has a value that is not allowed; or a file was sent in a field of
+                text, under an unknown name, or where no audio is accepted: to ignore it would make
+                something else than was asked for.
         """
         fields, files = dict(self.fields), dict(self.files)
         upload = await _take_audio(fields, files) if takes_audio else None
         for name, file in files.items():
-            raise _misplaced(name, file, model, takes_audio=takes_audio)
-        if not takes_audio and (fields.get(AUDIO_BASE64) or fields.get(AUDIO_FILE)):
-            raise _no_audio_here(AUDIO_BASE64 if fields.get(AUDIO_BASE64) else AUDIO_FILE)
+            raise _misplaced_file(name, file, model, takes_audio=takes_audio)
+        if not takes_audio:
+            for name in (AUDIO_BASE64, AUDIO_FILE):
+                if fields.get(name):
+                    raise _no_audio_accepted(name)
         request, warnings = model.parse(fields)
         return request, upload, (*self.warnings, *warnings)
 
@@ -82,31 +91,33 @@ async def read_body(request: Request, max_bytes: int) -> Body:
     """Read the request's fields and files.
 
     Raises:
-        TooLarge: for more than ``max_bytes``.
-        InvalidInput: for a body that cannot be read, or breaks off.
+        TooLarge: The body has more than ``max_bytes``.
+        InvalidInput: The body cannot be read, or breaks off.
     """
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    limited = _Limited(request, max_bytes)
-    if kind == FORMS[0]:
+    content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    limited = _LimitedRequest(request, max_bytes)
+    if content_type == FORMS[0]:
         body = await _read_multipart(limited, max_bytes)
-    elif kind == FORMS[1]:
+    elif content_type == FORMS[1]:
         body = await _off_the_loop(_read_urlencoded, await limited.body())
-    elif kind in (JSON, "") or kind.endswith("+json"):
+    elif content_type in (JSON, "") or content_type.endswith("+json"):
         body = await _off_the_loop(_read_json, await limited.body())
     else:
         raise InvalidInput(
-            f"Content-Type must be {JSON}, {FORMS[0]} or {FORMS[1]}, got {shown(kind)}",
+            f"Content-Type must be {JSON}, {FORMS[0]} or {FORMS[1]}, got {shown(content_type)}",
             code="invalid_content_type",
         )
-    remember_received(
-        request, body.fields, {name: len(file.data) for name, file in body.files.items()}
-    )
+    file_bytes = {name: len(file.data) for name, file in body.files.items()}
+    remember_received(request, body.fields, file_bytes)
     return body
 
 
 async def _take_audio(fields: dict[str, object], files: dict[str, Upload]) -> Upload | None:
-    """Take the audio out of a body, sent as ``audio_file`` or, in JSON, as ``audio_base64``."""
-    text, file = fields.pop(AUDIO_BASE64, None) or None, files.pop(AUDIO_FILE, None)
+    """Remove the audio from fields and files, and return it; None where none was sent."""
+    file = files.pop(AUDIO_FILE, None)
+    text = (
+        fields.pop(AUDIO_BASE64, None) or None
+    )  # an empty text is none, as an empty field of a form
     if fields.pop(AUDIO_FILE, None):
         raise InvalidInput(
             "audio_file must be a file, got text; in JSON send audio_base64", field=AUDIO_FILE
@@ -121,42 +132,45 @@ async def _take_audio(fields: dict[str, object], files: dict[str, Upload]) -> Up
         raise InvalidInput(
             f"audio_base64 must be audio in base64, got {shown(text)}", field=AUDIO_BASE64
         )
-    return Upload(await _off_the_loop(_from_base64, text), field=AUDIO_BASE64)
+    return Upload(await _off_the_loop(_decode_audio, text), field=AUDIO_BASE64)
 
 
-def _misplaced(
+def _misplaced_file(
     name: str, file: Upload, model: type[RequestModel], *, takes_audio: bool
 ) -> InvalidInput:
-    """Say of a file that was sent where none is taken what is wrong with it."""
+    """Return the error for a file under a name that takes no file."""
     if name in model.model_fields:
         sentence = f"{name} must be text, got a file ({shown(file.name)}, {len(file.data):,} bytes)"
         return InvalidInput(sentence, field=name)
     if takes_audio:
         sentence = f"there is no file field {shown(name)}; send the audio as {AUDIO_FILE}"
         return InvalidInput(sentence, field=name[:SHOWN_CHARACTERS], code="unknown_file")
-    return _no_audio_here(name)
+    return _no_audio_accepted(name)
 
 
-def _no_audio_here(name: str) -> InvalidInput:
+def _no_audio_accepted(name: str) -> InvalidInput:
+    """Return the error for audio, or another file, where an endpoint takes none."""
     return InvalidInput(
-        f"{shown(name)[1:-1]} was sent, but this endpoint takes no audio; /generate/style-transfer, /generate/loop, "
-        "/generate/loop-guided, /generate/variation and /generate/inpaint do",
+        f"{shown(name)[1:-1]} was sent, but this endpoint takes no audio; "
+        "/generate/style-transfer, /generate/loop, /generate/loop-guided, /generate/variation and "
+        "/generate/inpaint do",
         field=name[:SHOWN_CHARACTERS],
         code="unknown_file",
     )
 
 
-class _Limited(Request):
-    """A request whose body may not be longer than so many bytes, whatever its Content-Length says."""
+class _LimitedRequest(Request):
+    """A request whose body may have at most ``max_bytes``, whatever its Content-Length says."""
 
     def __init__(self, request: Request, max_bytes: int) -> None:
         super().__init__(request.scope, request.receive)
         self._max_bytes = max_bytes
 
     async def stream(self) -> AsyncGenerator[bytes, None]:
-        announced = self.headers.get("content-length", "")
-        if announced.isdecimal() and int(announced[:20]) > self._max_bytes:
-            raise self._too_large(f"{int(announced[:20]):,} bytes")
+        announced = self.headers.get("content-length", "")[:20]  # more digits are too many anyway
+        # refused before anything is read, where the client says itself that the body is too large
+        if announced.isdecimal() and int(announced) > self._max_bytes:
+            raise self._too_large(f"{int(announced):,} bytes")
         read = 0
         async for chunk in super().stream():
             read += len(chunk)
@@ -169,14 +183,20 @@ class _Limited(Request):
 
 
 async def _off_the_loop(read: Callable[[Raw], T], raw: Raw) -> T:
-    """Read what is big in a thread."""
-    return read(raw) if len(raw) <= SMALL else await asyncio.to_thread(read, raw)
+    """Read a body or text, in a thread where it is large."""
+    if len(raw) <= MAX_SIZE_ON_LOOP:
+        return read(raw)
+    return await asyncio.to_thread(read, raw)
 
 
 def _read_json(raw: bytes) -> Body:
     if not raw.strip():
         return Body()
-    if _has_more_than(raw, MAX_JSON_VALUES):
+    # values are about as many as commas, which are counted in pieces: counting holds the lock too
+    commas = 0
+    for start in range(0, len(raw), MAX_SIZE_ON_LOOP):
+        commas += raw.count(b",", start, start + MAX_SIZE_ON_LOOP)
+    if commas >= MAX_JSON_VALUES:
         raise InvalidInput(
             f"the body must be JSON of at most {MAX_JSON_VALUES:,} values", code="invalid_json"
         )
@@ -191,10 +211,7 @@ def _read_json(raw: bytes) -> Body:
         raise InvalidInput(
             "the body is not valid JSON: it must be UTF-8", code="invalid_json"
         ) from None
-    except (
-        ValueError,
-        RecursionError,
-    ):  # a number of thousands of digits, or lists in lists in lists
+    except (ValueError, RecursionError):  # a number of thousands of digits, or too deep a nesting
         raise InvalidInput(
             "the body is JSON that is nested too deep or has too long a number", code="invalid_json"
         ) from None
@@ -205,15 +222,7 @@ def _read_json(raw: bytes) -> Body:
     return Body(fields)
 
 
-def _has_more_than(raw: bytes, values: int) -> bool:
-    """Whether JSON has so many commas, a piece at a time."""
-    count = 0
-    for start in range(0, len(raw), SMALL):
-        count += raw.count(b",", start, start + SMALL)
-    return count >= values
-
-
-def _from_base64(text: str) -> bytes:
+def _decode_audio(text: str) -> bytes:
     try:
         return from_base64(text)
     except ValueError as error:
@@ -224,11 +233,11 @@ def _from_base64(text: str) -> bytes:
 
 def _read_urlencoded(raw: bytes) -> Body:
     if raw.lstrip()[:1] == b"{":  # curl -d calls everything a form, and no field's name begins so
-        said = f"the body is JSON, but its Content-Type is {FORMS[1]}; send {JSON}"
-        return replace(_read_json(raw), warnings=(said,))
+        warning = f"the body is JSON, but its Content-Type is {FORMS[1]}; send {JSON}"
+        return replace(_read_json(raw), warnings=(warning,))
     body = Body()
     try:
-        # as Latin-1 every byte is one character, so that what was not percent-encoded stays what it was
+        # as Latin-1 every byte is a character, so that what was not percent-encoded is kept too
         pairs = parse_qsl(
             raw.decode("latin-1"),
             keep_blank_values=True,
@@ -240,19 +249,20 @@ def _read_urlencoded(raw: bytes) -> Body:
             f"the form must have at most {MAX_FORM_FIELDS} fields", code="invalid_form"
         ) from None
     for name, value in pairs:
-        _add(body, _text_of(name), _text_of(value))
+        _add_field(body, _decode_text(name), _decode_text(value))
     return body
 
 
-def _text_of(latin: str) -> str:
-    """Return what bytes mean: UTF-8, or Latin-1 where they are none."""
+def _decode_text(latin: str) -> str:
+    """Decode UTF-8 that was read as Latin-1; text that is not UTF-8 is taken as Latin-1."""
     try:
         return latin.encode("latin-1").decode()
     except UnicodeDecodeError:
         return latin
 
 
-def _add(body: Body, name: str, value: str | Upload) -> None:
+def _add_field(body: Body, name: str, value: str | Upload) -> None:
+    """Add a field or file of a form to a body; refuse a name that it has already."""
     if name in body.fields or name in body.files:
         raise InvalidInput(
             f"{shown(name)[1:-1]} was sent more than once", field=name[:SHOWN_CHARACTERS]
@@ -264,12 +274,16 @@ def _add(body: Body, name: str, value: str | Upload) -> None:
 
 
 class _FormParser(MultiPartParser):
-    """Starlette's parser of multipart forms; it also knows whether it has seen the last boundary."""
+    """Starlette's parser of multipart forms.
+
+    Attributes:
+        is_ended: Whether it has seen the last boundary; Starlette's own accepts a form without.
+    """
 
     is_ended = False
 
     def on_headers_finished(self) -> None:
-        """Take a file whose name is sent only as ``filename*`` (RFC 5987) as the file that it is."""
+        """Name a file by its ``filename*`` (RFC 5987), which Starlette does not read."""
         disposition = self._current_part.content_disposition or b""
         extended = EXTENDED_FILENAME.search(disposition)
         if extended and not PLAIN_FILENAME.search(disposition):
@@ -278,12 +292,13 @@ class _FormParser(MultiPartParser):
         super().on_headers_finished()
 
     def on_end(self) -> None:
-        """Remember that the form is whole."""
+        """Note that the form is whole."""
         self.is_ended = True
 
 
 async def _read_multipart(request: Request, max_bytes: int) -> Body:
     body = Body()
+    # Starlette's own limit for a field is 1 MB, less than audio that is sent as base64
     parser = _FormParser(
         request.headers,
         request.stream(),
@@ -300,17 +315,16 @@ async def _read_multipart(request: Request, max_bytes: int) -> Body:
     try:
         if not parser.is_ended:
             raise InvalidInput(
-                "the form breaks off before its last boundary; the Content-Length may be too small (it counts bytes, "
-                "not characters)",
+                "the form breaks off before its last boundary; the Content-Length may be too small "
+                "(it counts bytes, not characters)",
                 code="invalid_form",
             )
         for name, value in form.multi_items():
             if not isinstance(value, UploadFile):
-                _add(body, name, value)
-            elif (
-                value.filename or value.size
-            ):  # a browser sends an empty, nameless file where none was chosen
-                _add(body, name, Upload(await value.read(), value.filename or ""))
+                _add_field(body, name, value)
+            # a browser sends an empty file without a name where none was chosen
+            elif value.filename or value.size:
+                _add_field(body, name, Upload(await value.read(), value.filename or ""))
     finally:
         await form.close()
     return body

@@ -1,4 +1,4 @@
-"""No work for a client that is gone."""
+"""No work for a client that has closed its connection."""
 
 from __future__ import annotations
 
@@ -14,19 +14,28 @@ T = TypeVar("T")
 
 
 async def cancel_on_disconnect(request: Request, work: Coroutine[Any, Any, T]) -> T:
-    """The work's result; it is cancelled when the client hangs up. The request's body must have been read before."""
-    doing = asyncio.ensure_future(work)
-    watching = asyncio.ensure_future(_gone(request))
+    """Return the result of the work, which is cancelled when the client closes the connection.
+
+    Args:
+        request: The client's request; its body must have been read before, since only what comes
+            after the body says that the connection is closed.
+        work: What is done for it.
+
+    Raises:
+        Cancelled: The client closed the connection.
+    """
+
+    async def wait_for_disconnect() -> None:
+        while (await request.receive())["type"] != "http.disconnect":
+            pass
+
+    working = asyncio.ensure_future(work)
+    watching = asyncio.ensure_future(wait_for_disconnect())
     try:
-        await asyncio.wait({doing, watching}, return_when=asyncio.FIRST_COMPLETED)
-        if not doing.done():
+        await asyncio.wait({working, watching}, return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():
             raise Cancelled("the client closed the connection")
-        return doing.result()
+        return working.result()
     finally:
         watching.cancel()
-        doing.cancel()
-
-
-async def _gone(request: Request) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
-        pass
+        working.cancel()

@@ -1,4 +1,4 @@
-"""Errors on the wire: the one place where an exception becomes a status code, and the one shape of every failure."""
+"""Errors on the wire: the status code of each exception, and the one shape of every failure."""
 
 from __future__ import annotations
 
@@ -26,47 +26,44 @@ STATUS: dict[type[errors.LoopwrightError], int] = {
     errors.TryLater: 503,
     errors.CheckpointError: 422,
 }
-"""The nearest class up the tree counts. 499, nginx's code: the client is gone, or the server is stopping."""
+"""A class that is not listed has the status of its nearest ancestor that is, or 500.
+
+499 is nginx's code: the client closed the connection, or the server is stopping.
+"""
 
 INTERNAL_ERROR = "something went wrong in the server; the log has it under this request_id"
 
 
-def status_of(error: errors.LoopwrightError) -> int:
-    """The HTTP status of an error."""
-    return next((STATUS[kind] for kind in type(error).__mro__ if kind in STATUS), 500)
-
-
 def error_response(error: errors.LoopwrightError, request_id: str) -> JSONResponse:
-    """The contract's error shape."""
-    status = status_of(error)
-    headers = (
-        {"Retry-After": str(error.retry_after)} if isinstance(error, errors.TryLater) else None
-    )
-    return JSONResponse(
-        _shape(error.message, error.code, error.field, request_id) | error.details, status, headers
-    )
+    """Return the reply to a request that failed with one of Loopwright's own errors."""
+    status = next((STATUS[kind] for kind in type(error).__mro__ if kind in STATUS), 500)
+    headers = dict[str, str]()
+    if isinstance(error, errors.TryLater):
+        headers["Retry-After"] = str(error.retry_after)
+    body = _error_body(error.message, error.code, error.field, request_id)
+    return JSONResponse(body | error.details, status, headers)
 
 
 def internal_error(request_id: str) -> JSONResponse:
-    """The reply to what should not have happened: no trace, only where to look."""
-    return JSONResponse(_shape(INTERNAL_ERROR, "internal_error", None, request_id), 500)
+    """Return the reply to an exception that nothing handled: no traceback, only where to look."""
+    return JSONResponse(_error_body(INTERNAL_ERROR, "internal_error", None, request_id), 500)
 
 
 def install(app: FastAPI) -> None:
-    """Give the app the handlers for our errors and for the framework's own (unknown path, wrong method)."""
-    app.add_exception_handler(errors.LoopwrightError, _ours)
-    app.add_exception_handler(HTTPException, _frameworks)
-    app.add_exception_handler(RequestValidationError, _query)
+    """Install handlers for Loopwright's errors and for the framework's own."""
+    app.add_exception_handler(errors.LoopwrightError, _on_loopwright_error)
+    app.add_exception_handler(HTTPException, _on_http_exception)
+    app.add_exception_handler(RequestValidationError, _on_invalid_query)
 
 
-async def _ours(request: Request, error: Exception) -> JSONResponse:
+async def _on_loopwright_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, errors.LoopwrightError)
     set_log_fields(request, code=error.code, error=error.message)
     return error_response(error, request.state.request_id)
 
 
-async def _query(request: Request, error: Exception) -> JSONResponse:
-    """A parameter of the address; bodies are read by ``body`` and ``request``."""
+async def _on_invalid_query(request: Request, error: Exception) -> JSONResponse:
+    """Reply to a wrong query parameter. The framework checks no more: bodies are ``body``'s."""
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
     name = str(first["loc"][-1])
@@ -74,26 +71,25 @@ async def _query(request: Request, error: Exception) -> JSONResponse:
     return error_response(errors.InvalidInput(sentence, field=name), request.state.request_id)
 
 
-async def _frameworks(request: Request, error: Exception) -> JSONResponse:
+async def _on_http_exception(request: Request, error: Exception) -> JSONResponse:
+    """Reply to the framework's own errors: an unknown path, a method that is not allowed."""
     assert isinstance(error, HTTPException)
+    headers = dict(error.headers or {})
+    match error.status_code:
+        case HTTPStatus.NOT_FOUND:
+            docs = f"{request.scope.get('root_path', '')}/docs"
+            reason = f"there is no such endpoint; {docs} lists them"
+        case HTTPStatus.METHOD_NOT_ALLOWED:
+            reason = f"the method must be {headers.get('Allow', 'another')}"
+        case _:
+            reason = str(error.detail)
+    message = f"{request.method} {request.url.path}: {reason}"
     code = HTTPStatus(error.status_code).phrase.lower().replace(" ", "_")
-    sentence = f"{request.method} {request.url.path}: {_why(request, error)}"
-    return JSONResponse(
-        _shape(sentence, code, None, request.state.request_id),
-        error.status_code,
-        headers=dict(error.headers or {}),
-    )
+    body = _error_body(message, code, None, request.state.request_id)
+    return JSONResponse(body, error.status_code, headers)
 
 
-def _why(request: Request, error: HTTPException) -> str:
-    if error.status_code == HTTPStatus.NOT_FOUND:
-        return f"there is no such endpoint; {request.scope.get('root_path', '')}/docs lists them"
-    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
-        return f"the method must be {(error.headers or {}).get('Allow', 'another')}"
-    return str(error.detail)
-
-
-def _shape(message: str, code: str, field: str | None, request_id: str) -> dict[str, object]:
+def _error_body(message: str, code: str, field: str | None, request_id: str) -> dict[str, object]:
     return {
         "success": False,
         "error": message,

@@ -1,4 +1,4 @@
-"""What happens to every request: its id, its path prefix, its line in the log, a clean reply where we have a bug."""
+"""What happens to every request: its id, its path prefix, its line in the log, a reply to bugs."""
 
 from __future__ import annotations
 
@@ -8,23 +8,31 @@ import time
 import uuid
 
 import structlog
+from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from loopwright.http.errors import internal_error
 
 try:
-    import resource  # here, for an import in the middle of a request waits for whatever library a model's load is mapping
+    # here, since an import during a request waits for whatever library a loading model is mapping
+    import resource
 except ImportError:  # not on Windows
     resource = None  # type: ignore[assignment]
 
 log = structlog.get_logger()
 
-_REQUEST_ID = re.compile(rb"[\w.-]{1,64}", re.ASCII)
+_REQUEST_ID = re.compile(r"[\w.-]{1,64}", re.ASCII)
 
 
 class RequestMiddleware:
-    """Gives each request an id (the client's own ``X-Request-Id`` if sane) and a line in the log."""
+    """ASGI middleware that gives each request an id and a line in the log.
+
+    The id is the client's own ``X-Request-Id`` if that is well formed; the reply has it too.
+
+    Args:
+        app: The application inside.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -34,7 +42,8 @@ class RequestMiddleware:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        request_id = _request_id(scope)
+        sent_id = Headers(scope=scope).get("x-request-id", "")
+        request_id = sent_id if _REQUEST_ID.fullmatch(sent_id) else uuid.uuid4().hex
         scope.setdefault("state", {})["request_id"] = request_id
         method, status = scope["method"], None
 
@@ -58,13 +67,19 @@ class RequestMiddleware:
             path=scope["path"],
             status=status,
             seconds=seconds,
-            **getattr(Request(scope).state, "facts", {}),
+            **getattr(Request(scope).state, "log_fields", {}),
             peak_memory_mb=_peak_memory_mb(),
         )
 
 
 class InternalErrorMiddleware:
-    """Answers where we have a bug, and logs enough of the request to send it again."""
+    """ASGI middleware that answers where an exception escapes a route.
+
+    It logs enough of the request to send it again.
+
+    Args:
+        app: The application inside.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -99,7 +114,11 @@ class InternalErrorMiddleware:
 
 
 class HeadMiddleware:
-    """Answers HEAD wherever GET is answered: the same reply without its body."""
+    """ASGI middleware that answers HEAD as GET, without the body.
+
+    Args:
+        app: The application inside.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -119,15 +138,20 @@ class HeadMiddleware:
 
 
 def _peak_memory_mb() -> int | None:
-    """The most memory the process has used so far, in MB; None where the system does not tell."""
+    """Return the most memory the process has used so far, in MB; None on Windows."""
     if resource is None:
         return None
-    unit = 1 if sys.platform == "darwin" else 1024
+    unit = 1 if sys.platform == "darwin" else 1024  # macOS counts bytes, Linux kilobytes
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit // 1_000_000
 
 
 class PrefixMiddleware:
-    """Answers under a path prefix, whether or not the proxy before it takes the prefix off."""
+    """ASGI middleware that answers under a path prefix, whether or not the proxy removes it.
+
+    Args:
+        app: The application inside.
+        prefix: The path prefix, with or without slashes around it; "": none.
+    """
 
     def __init__(self, app: ASGIApp, prefix: str) -> None:
         self._app = app
@@ -141,8 +165,3 @@ class PrefixMiddleware:
             scope["root_path"] = self._prefix
             scope["path"] = path if has_prefix else self._prefix + path
         await self._app(scope, receive, send)
-
-
-def _request_id(scope: Scope) -> str:
-    sent = next((value for name, value in scope["headers"] if name == b"x-request-id"), b"")
-    return sent.decode() if _REQUEST_ID.fullmatch(sent) else uuid.uuid4().hex

@@ -1,4 +1,4 @@
-"""What a route finds in the app. The functions are coroutines, or each request would take a trip through a thread for them."""
+"""What routes find in the app, and what they note on a request."""
 
 from __future__ import annotations
 
@@ -12,40 +12,49 @@ from loopwright.errors import shown
 from loopwright.generation.service import Service
 from loopwright.settings import Settings
 
+# coroutines, since FastAPI would call plain functions in a thread, for each request
 
-async def _service(request: Request) -> Service:
+
+async def get_service(request: Request) -> Service:
+    """Return the app's service."""
     service: Service = request.app.state.service
     return service
 
 
-async def _settings(request: Request) -> Settings:
+async def get_settings(request: Request) -> Settings:
+    """Return the settings of the server."""
     settings: Settings = request.app.state.settings
     return settings
 
 
-ServiceOf = Annotated[Service, Depends(_service)]
-SettingsOf = Annotated[Settings, Depends(_settings)]
-
+ServiceOf = Annotated[Service, Depends(get_service)]
+SettingsOf = Annotated[Settings, Depends(get_settings)]
 
 _CLIENT_ID = re.compile(r"[\w.:-]{1,64}", re.ASCII)
 
 
 def client_of(request: Request) -> str:
-    """Return who asks: its ``X-Client-Id`` if that is sane, else the address it asks from."""
+    """Return the client's name: its ``X-Client-Id`` if that is well formed, else its address."""
     name = request.headers.get("x-client-id", "")
     if _CLIENT_ID.fullmatch(name):
         return name
     return "" if request.client is None else request.client.host
 
 
-def set_log_fields(request: Request, **facts: object) -> None:
-    """Facts for the request's line in the log."""
-    request.state.facts = facts
+def set_log_fields(request: Request, **fields: object) -> None:
+    """Set the fields that the request's line in the log has in addition to those of every line."""
+    request.state.log_fields = fields
 
 
 def remember_received(
     request: Request, fields: Mapping[str, object], file_bytes: Mapping[str, int]
 ) -> None:
-    """Remember what a body held, so that a bug's line in the log is enough to send it again."""
-    shortened = {shown(name)[1:-1]: shown(value) for name, value in fields.items()}
-    request.state.received = {"fields": shortened, "file_bytes": dict(file_bytes)}
+    """Remember what a body held, for the line that an internal error has in the log.
+
+    Args:
+        request: The request.
+        fields: Its fields, by name.
+        file_bytes: Sizes of its files, by field.
+    """
+    shown_fields = {shown(name)[1:-1]: shown(value) for name, value in fields.items()}
+    request.state.received = {"fields": shown_fields, "file_bytes": dict(file_bytes)}

@@ -1,4 +1,4 @@
-"""Which models are loaded, and swapping them while the server runs."""
+"""Which models are loaded, and how to switch between them while the server runs."""
 
 from __future__ import annotations
 
@@ -24,10 +24,11 @@ router = APIRouter(tags=["models"])
 
 @router.get("/models/status", summary="The models that are loaded")
 async def status(service: ServiceOf) -> dict[str, object]:
-    """Answers at once. The standard model's key is `standard_saos`; its `source` says what it is.
+    """List the models that are loaded or loading; answers at once.
 
-    `model_details` also names what is loading. `converting`: a model is being made quicker for this
-    machine; until that is done, `engine` computes it.
+    The standard model's key is `standard_saos`, whatever model it is; its `source` says which.
+    `converting` is true while a model is being converted to run faster on this machine; until that
+    is done, it runs on `engine`.
     """
     models = service.models
     details = {
@@ -45,15 +46,15 @@ async def status(service: ServiceOf) -> dict[str, object]:
     }
 
 
-CHOICE: dict[str, Any] = {"responses": ERRORS, "openapi_extra": body_docs(ModelChoice)}
+MODEL_CHOICE_DOCS: dict[str, Any] = {"responses": ERRORS, "openapi_extra": body_docs(ModelChoice)}
 
 
-@router.post("/models/switch", summary="Load a model and use it from now on", **CHOICE)
+@router.post("/models/switch", summary="Load a model and use it from now on", **MODEL_CHOICE_DOCS)
 async def switch(request: Request, service: ServiceOf, settings: SettingsOf) -> dict[str, object]:
-    """Waits until it is loaded. Requests that name no model use it from then on.
+    """Load a model, and use it for all later requests that name none. Answers when it is loaded.
 
-    Without `model_type` it is the finetune that `finetune_repo` and `finetune_checkpoint` name, else
-    the standard model.
+    Without `model_type` it is the finetune that `finetune_repo` and `finetune_checkpoint` name, or
+    the standard model if they name none.
     """
     body = await read_body(request, settings.max_body_bytes)
     choice, _, warnings = await body.take(ModelChoice)
@@ -72,12 +73,15 @@ async def switch(request: Request, service: ServiceOf, settings: SettingsOf) -> 
     }
 
 
-@router.post("/models/checkpoints", summary="The checkpoints of a repository", **CHOICE)
+@router.post("/models/checkpoints", summary="The checkpoints of a repository", **MODEL_CHOICE_DOCS)
 async def checkpoints(
     request: Request, service: ServiceOf, settings: SettingsOf
 ) -> dict[str, object]:
-    """`finetune_repo` names the repository. Where there is none, or none in it: 404 with a `hint`."""
-    with _failing_with_no_checkpoints():
+    """List the checkpoints of the repository `finetune_repo`.
+
+    If it does not exist or has no checkpoints, the answer is 404 with a `hint`.
+    """
+    with _empty_list_in_errors():
         body = await read_body(request, settings.max_body_bytes)
         choice, _, _ = await body.take(ModelChoice)
         if choice.finetune_repo is None:
@@ -96,8 +100,8 @@ async def checkpoints(
 
 
 @contextmanager
-def _failing_with_no_checkpoints() -> Iterator[None]:
-    """Say in every failure that there are no checkpoints: clients read the list first."""
+def _empty_list_in_errors() -> Iterator[None]:
+    """Put an empty ``checkpoints`` into every error: clients read the list first."""
     try:
         yield
     except LoopwrightError as error:
@@ -113,9 +117,11 @@ async def prompts(
     key: Annotated[str | None, Query(max_length=400)] = None,
     prefer: Prefer = "active",
 ) -> dict[str, object]:
-    """The whole `prompts.json` of a repository, of a loaded model by its key, or of the one preferred.
+    """Return the whole `prompts.json` of a finetune.
 
-    Of a model without one, empty lists and a `message`; `null` where no such model is loaded.
+    `repo` and `checkpoint` name the finetune, or `key` names a loaded model; else it is the one
+    that `prefer` says. A model without a `prompts.json` gives empty lists and a `message`; if no
+    such model is loaded, `prompts` is `null`.
     """
     found = await asyncio.to_thread(service.models.prompts, repo, checkpoint, key, prefer)
     return _prompts(service.models, found)
@@ -130,22 +136,20 @@ async def prompts(
 async def prompts_of_body(
     request: Request, service: ServiceOf, settings: SettingsOf
 ) -> dict[str, object]:
-    """As with GET. The fields may also be called `finetune_repo` and `finetune_checkpoint`."""
+    """Return the same as GET; the fields may also be `finetune_repo` and `finetune_checkpoint`."""
     body = await read_body(request, settings.max_body_bytes)
-    asked, _, warnings = await body.take(PromptsRequest)
-    repo, checkpoint = (
-        asked.finetune_repo or asked.repo,
-        asked.finetune_checkpoint or asked.checkpoint,
-    )
+    fields, _, warnings = await body.take(PromptsRequest)
+    repo = fields.finetune_repo or fields.repo
+    checkpoint = fields.finetune_checkpoint or fields.checkpoint
     found = await asyncio.to_thread(
-        service.models.prompts, repo, checkpoint, asked.key, asked.prefer
+        service.models.prompts, repo, checkpoint, fields.key, fields.prefer
     )
     return {**_prompts(service.models, found), "warnings": list(warnings)}
 
 
 def _prompts(models: Models, found: Prompts) -> dict[str, object]:
     key = found.key
-    said: dict[str, object] = {
+    reply: dict[str, object] = {
         "success": True,
         "model_key": None if key is None else models.name_of(key),
         "type": None if key is None else models.type_of(key),
@@ -153,13 +157,15 @@ def _prompts(models: Models, found: Prompts) -> dict[str, object]:
         "checkpoint": None if key is None else key.checkpoint,
         "prompts": found.prompts,
     }
-    return said if found.message is None else {**said, "message": found.message}
+    if found.message is not None:
+        reply["message"] = found.message
+    return reply
 
 
-@router.post("/models/clear-cache", summary="Unload every model that nobody uses")
-@router.post("/cleanup", summary="Unload every model that nobody uses")
+@router.post("/models/clear-cache", summary="Unload every model that is not in use")
+@router.post("/cleanup", summary="Unload every model that is not in use")
 async def clear(service: ServiceOf) -> JSONResponse:
-    """A model that is needed again is loaded again."""
+    """Unload the models that no request is using. A model that is needed later is loaded again."""
     count = await asyncio.to_thread(service.models.registry.clear)
     return JSONResponse({"success": True, "message": f"{count} models were unloaded"})
 
@@ -174,7 +180,7 @@ def _cache_status(models: Models) -> dict[str, object]:
 
 
 def _details(models: Models, key: ModelKey, status: ModelStatus) -> dict[str, object]:
-    """Describe a model; of one that is loading, what only the loaded one can say is ``null``."""
+    """Describe a model; while it is loading, what only the loaded model can say is ``null``."""
     info = status.info
     return {
         "type": models.type_of(key),

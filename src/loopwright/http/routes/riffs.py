@@ -17,9 +17,9 @@ from loopwright.kinds.request import RiffUpload
 router = APIRouter(prefix="/riffs", tags=["riffs"])
 
 
-@router.get("/available", summary="The riffs there are, by key")
+@router.get("/available", summary="The riffs of the library, by key")
 async def available(service: ServiceOf) -> dict[str, object]:
-    """Looks at the folder anew. `skipped` gives the reason for each file that is no riff."""
+    """List the riffs, and in `skipped` the reason for each file of the folder that is no riff."""
     catalog = await asyncio.to_thread(service.sources.riffs.catalog)
     by_key = catalog.by_key()
     return {
@@ -34,35 +34,39 @@ async def available(service: ServiceOf) -> dict[str, object]:
 
 @router.post("", summary="Add a riff", responses=ERRORS, openapi_extra=body_docs(RiffUpload, AUDIO))
 async def add(request: Request, service: ServiceOf, settings: SettingsOf) -> JSONResponse:
-    """`key` and `bpm`, where given, are kept as they are; what neither they nor the name say is estimated."""
+    """Add audio to the library.
+
+    Its key and tempo are `key` and `bpm` if they are sent, else what the file's name says, else
+    they are estimated from the audio.
+    """
     body = await read_body(request, settings.max_body_bytes)
-    asked, upload, warnings = await body.take(RiffUpload, takes_audio=True)
+    fields, upload, warnings = await body.take(RiffUpload, takes_audio=True)
     if upload is None:
         raise InvalidInput(
             "audio_file is missing; it must be an audio file",
             field="audio_file",
             code="missing_parameter",
         )
-    bpm = None if asked.bpm is None else Fraction(str(asked.bpm))
+    bpm = None if fields.bpm is None else Fraction(str(fields.bpm))
     riff, notes = await asyncio.to_thread(
         service.sources.riffs.add,
         upload.data,
-        asked.filename or upload.name,
-        asked.key,
+        fields.filename or upload.name,
+        fields.key,
         bpm,
         upload.field,
     )
-    said = {
+    reply = {
         "success": True,
         "key": riff.key.name,
         **riff.described(),
         "warnings": [*warnings, *notes],
     }
-    return JSONResponse(said)
+    return JSONResponse(reply)
 
 
 @router.delete("/{filename}", summary="Delete a riff", responses={404: ERRORS[404]})
 async def remove(filename: str, service: ServiceOf) -> dict[str, object]:
-    """Deletes the file, and what was found out about it."""
+    """Delete the file, and what was given or estimated for it."""
     await asyncio.to_thread(service.sources.riffs.remove, filename)
     return {"success": True, "message": f"{filename} was deleted"}
