@@ -1,4 +1,4 @@
-"""An engine without a model: makes clicks on the beat and a little noise, in no time and to the bit."""
+"""An engine without a model: clicks on the beat and a little noise, at once and bit-exact."""
 
 from __future__ import annotations
 
@@ -43,9 +43,16 @@ def info(key: ModelKey = KEY, memory_bytes: int = 1) -> ModelInfo:
 
 @dataclass
 class FakeEngine:
-    """step_seconds: how long a forward takes; fail_prompt: a prompt with this in it fails; silent: makes silence.
+    """An engine that is told how long it takes, and notes what it was asked for.
 
-    batches: how many rows each forward had. reached: set once there were ``reach`` of them.
+    Args:
+        step_seconds: How long a forward takes.
+        decode_seconds: How long each decoding task takes.
+        fail_prompt: A forward with this in one of its prompts fails.
+        silent: Whether it makes silence.
+        batches: How many rows each forward had.
+        gate: Forwards wait until it is set.
+        reached: Set once there were ``reach`` forwards.
     """
 
     info: ModelInfo = field(default_factory=info)
@@ -68,7 +75,7 @@ class FakeEngine:
         return plan.steps
 
     def start(self, plan: GenerationPlan) -> PlanSteps:
-        """Each evaluation moves a number on, so that one too many, or another's answer, is heard."""
+        """Count a number up per evaluation, so that one too many, or another's output, is heard."""
         state = yield Task("conditioning", lambda: plan.seed)
         for _ in range(plan.steps):
             rows = ((plan, state),) if plan.cfg_scale == 1 else ((plan, state), (plan, -1))

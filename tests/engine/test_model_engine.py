@@ -1,4 +1,4 @@
-"""Only the work that is needed: what a run asks of its model, and how a source that goes round is encoded."""
+"""Only the work that is needed: what a plan asks of its model, how a looped source is encoded."""
 
 from __future__ import annotations
 

@@ -131,7 +131,7 @@ def test_nothing_is_loaded_after_closing() -> None:
 
 
 class Conversions:
-    """Loads stopgaps. The quicker engines are made when their gates open, or fail with ``failure``."""
+    """Loads stopgaps. Quicker engines are made when their gates open, or fail with ``failure``."""
 
     def __init__(self) -> None:
         self.slow: dict[ModelKey, FakeEngine] = {}

@@ -61,7 +61,10 @@ def multipart(fields: dict[str, str], audio: bytes | None = None) -> bytes:
         for name, value in fields.items()
     ]
     if audio is not None:
-        head = 'Content-Disposition: form-data; name="audio_file"; filename="combined_loop.wav"\r\nContent-Type: audio/wav'
+        head = (
+            'Content-Disposition: form-data; name="audio_file"; filename="combined_loop.wav"\r\n'
+            "Content-Type: audio/wav"
+        )
         parts.append(f"--{BOUNDARY}\r\n{head}\r\n\r\n".encode() + audio + b"\r\n")
     return b"".join([*parts, f"--{BOUNDARY}--\r\n".encode()])
 

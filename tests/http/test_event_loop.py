@@ -31,7 +31,7 @@ Patch = Callable[[object, str], list[str]]
 
 @pytest.fixture
 async def on_no_loop(monkeypatch: pytest.MonkeyPatch) -> Patch:
-    """Makes a function wait until the event loop has done something else meanwhile; tells its calls by thread."""
+    """Make a function wait until the event loop has done something else; note each call's thread."""
     loop = asyncio.get_running_loop()
 
     def patch(module: object, name: str) -> list[str]:
@@ -99,7 +99,7 @@ async def test_the_event_loop_goes_on(
 async def test_no_call_that_keeps_the_interpreters_lock_gets_all_of_it(
     client: Client, monkeypatch: pytest.MonkeyPatch, ask: Ask, functions: list[str]
 ) -> None:
-    """A thread alone does not free the loop: these functions let no other thread run until they are done."""
+    """A thread alone does not free the loop: these functions hold the lock until they are done."""
     sizes: list[int] = []
 
     def measuring(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -272,8 +272,8 @@ async def test_silence_stays_silence_and_is_warned_of() -> None:
         audio, _ = soundfile.read(io.BytesIO(base64.b64decode(reply["audio_base64"])))
         assert not audio.any()
         assert reply["metadata"]["warnings"] == [
-            "seed 7 came out silent, and 3 other seeds were no better: ask for something else in prompt, "
-            "negative_prompt or loop_type",
+            "seed 7 came out silent, and 3 other seeds were no better: ask for something else in "
+            "prompt, negative_prompt or loop_type",
             "the model made silence, left as it is",
         ]
 

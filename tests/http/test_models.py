@@ -56,7 +56,7 @@ class Evil:
 
 
 def publish_finetune(hub: HubServer, tmp_path: Path) -> None:
-    """A repository with a training checkpoint, its configuration, prompts, and a malicious checkpoint."""
+    """A repository with a checkpoint, its configuration, prompts, and a malicious checkpoint."""
     base = load_file(tmp_path / "base" / "model.safetensors")
     tuned = {
         f"diffusion.{name}": tensor * 1.01 if "layers" in name else tensor

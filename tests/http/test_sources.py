@@ -1,4 +1,4 @@
-"""Audio that clients send: style transfers, loops from audio, guided loops, and everything that is no audio."""
+"""Audio that clients send, for each kind of generation, and everything that is not audio."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What surrounds every reply: origins, HEAD, warnings in a header, and what a bug leaves in the log."""
+"""What surrounds every reply: origins, HEAD, warnings in a header, what a bug leaves in the log."""
 
 from __future__ import annotations
 
