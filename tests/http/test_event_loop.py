@@ -31,7 +31,7 @@ Patch = Callable[[object, str], list[str]]
 
 @pytest.fixture
 async def on_no_loop(monkeypatch: pytest.MonkeyPatch) -> Patch:
-    """Make a function wait until the event loop has done something else; note each call's thread."""
+    """Make a function wait until the event loop did something else; note each call's thread."""
     loop = asyncio.get_running_loop()
 
     def patch(module: object, name: str) -> list[str]:

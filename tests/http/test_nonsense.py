@@ -57,8 +57,27 @@ VALUES: tuple[object, ...] = (
 )
 
 
-FIELDS = """prompt negative_prompt bpm bars steps cfg_scale seed loop_type style_strength strict return_format
-    sampler_type model_type finetune_repo key transpose guidance_mask guidance_strength seconds_total""".split()  # noqa: SIM905
+FIELDS = (
+    "prompt",
+    "negative_prompt",
+    "bpm",
+    "bars",
+    "steps",
+    "cfg_scale",
+    "seed",
+    "loop_type",
+    "style_strength",
+    "strict",
+    "return_format",
+    "sampler_type",
+    "model_type",
+    "finetune_repo",
+    "key",
+    "transpose",
+    "guidance_mask",
+    "guidance_strength",
+    "seconds_total",
+)
 
 
 def check(status: int, body: Any) -> None:
