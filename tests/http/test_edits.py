@@ -129,3 +129,11 @@ async def test_the_mix_of_a_stack_has_every_parts_warnings_once(client: Client) 
 async def test_parts_that_are_none(client: Client, parts: object) -> None:
     reply = await client.post("/generate/stack", json={**LOOP, "parts": parts})
     assert (reply.status_code, reply.json()["field"]) == (400, "parts"), reply.text
+
+
+@pytest.mark.parametrize("fields", [{"prompt": "x" * 1998}, {"parts": {"drums": " "}}])
+async def test_a_part_whose_prompt_is_too_long_or_empty(
+    client: Client, fields: dict[str, object]
+) -> None:
+    reply = await client.post("/generate/stack", json={**LOOP, "bpm": 140, **fields})
+    assert (reply.status_code, reply.json()["field"]) == (400, "prompt")

@@ -10,8 +10,8 @@ from dataclasses import asdict, dataclass, field
 
 from loopwright import __version__
 from loopwright.audio.encode import MEDIA_TYPES, encode
-from loopwright.audio.wav import MIDDLE_C, Tags
 from loopwright.audio.types import Audio
+from loopwright.audio.wav import MIDDLE_C, Tags
 from loopwright.engine.base import ModelInfo
 from loopwright.generation.postprocess import ProcessedAudio
 from loopwright.music.tempo import BEATS_PER_BAR, bar_seconds, bpm_number, loop_samples

@@ -115,11 +115,14 @@ class StackRequest(LoopRequest):
     )
 
     def of_part(self, part: StackPart) -> LoopRequest:
-        """One part's request: its own prompt, or the theme and the part's name."""
+        """Return one part's request: its own prompt, or the theme and the part's name.
+
+        Raises:
+            InvalidInput: The part's prompt is empty or too long: the part's name makes the theme longer.
+        """
         fields = {name: getattr(self, name) for name in LoopRequest.model_fields}
         in_key = "" if self.key is None or part == "drums" else f" in {self.key.written}"
         prompt = self.parts[part] or f"{self.prompt} {part}{in_key}"
         loop_type = "drums" if part == "drums" else "instruments"
-        return LoopRequest.model_validate(
-            {**fields, "prompt": prompt, "loop_type": loop_type, "n": 1}
-        )
+        request, _ = LoopRequest.parse({**fields, "prompt": prompt, "loop_type": loop_type, "n": 1})
+        return request
