@@ -2,6 +2,9 @@ PYTHON ?= python3.11
 PORT ?= 8005
 VENV := .venv
 BIN := $(VENV)/bin
+PIP_INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt
+# stamps: what serving needs, and what all else needs, which includes it
+SERVING := $(VENV)/.serving
 INSTALLED := $(VENV)/.installed
 REFERENCE := bench/reference/.venv/.installed
 
@@ -9,12 +12,18 @@ REFERENCE := bench/reference/.venv/.installed
 
 install: $(INSTALLED)
 
-$(INSTALLED): pyproject.toml constraints.txt
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || python3 -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+$(BIN)/pip:
+	$(PYTHON) -m venv $(VENV) || python3 -m venv $(VENV)
+
+$(SERVING): pyproject.toml constraints.txt | $(BIN)/pip
+	$(PIP_INSTALL) -e '.[openvino]'
 	touch $@
 
-serve: $(INSTALLED)
+$(INSTALLED): pyproject.toml constraints.txt | $(BIN)/pip
+	$(PIP_INSTALL) -e '.[dev]'
+	touch $(SERVING) $@
+
+serve: $(SERVING)
 	$(BIN)/loopwright serve --port $(PORT)
 
 test: $(INSTALLED)
