@@ -15,8 +15,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from tools.random_checkpoint import TEXT_ENCODER
+
 from bench import machine
-from bench.checkpoint import CACHE, TEXT_ENCODER, cached_folder
+from bench.checkpoint import CACHE, cached_folder
 from bench.precision_decoder import QUANTISED_FILE, quantise, tile_times
 from bench.precision_page import page
 from bench.precision_pocket import listen

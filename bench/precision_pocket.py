@@ -13,8 +13,8 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from tests.listen import onsets, share_kept, share_on_grid
-from tests.model.golden import drive
+from tools.listen import onsets, share_kept, share_on_grid
+from tools.run_model import run_denoising
 from torch import Tensor, nn
 
 from bench.distance import Audio, mel_distance, relative_error, snr
@@ -86,7 +86,7 @@ def make(model: PocketModel, prompt: str, seed: int, bpm: int) -> tuple[Tensor, 
     run = apply_cfg(
         start_sampler("euler", model.spec, STEPS, noise(), noise), *model.condition(text), CFG_SCALE
     )
-    latents = drive(model, run)
+    latents = run_denoising(model, run)
     samples = round(BARS * BEATS_A_BAR * 60 / bpm * SAMPLE_RATE)
     return latents, next(iter(model.decode(latents, samples, generator))).numpy()
 

@@ -14,7 +14,7 @@ from itertools import pairwise
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from tests.model.golden import drive
+from tools.run_model import run_denoising
 from torch import Tensor
 
 from loopwright.audio.seam import flux_at, join, measure_seam, spectral_flux, tail_samples
@@ -60,7 +60,7 @@ def make(
     run = apply_cfg(
         euler(noise, wrap), *model.condition(TextPrompt(prompt, None, 12, bpm)), CFG_SCALE
     )
-    latents = drive(model, run)
+    latents = run_denoising(model, run)
     return next(iter(model.decode(latents, model.spec.window_samples, generator))).numpy()
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
+from tools.listen import likeness, onsets, share_kept
 
 from loopwright.generation.assemble import assemble
 from loopwright.generation.result import Generation
@@ -15,7 +16,6 @@ from loopwright.generation.sources import Upload
 from loopwright.kinds.request import GenerationRequest, GuidedLoopRequest, LoopRequest
 from loopwright.kinds.request_edits import InpaintRequest
 from loopwright.settings import Settings
-from tests.listen import likeness, onsets, share_kept
 from tests.sounds import encoded
 
 PROMPT = {"prompt": "aggressive techno drums 124bpm", "bars": 4}

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tools.listen import flatness, level_dbfs
 
 from loopwright.audio.types import Audio
 from loopwright.generation.assemble import assemble
@@ -19,7 +20,6 @@ from loopwright.generation.service import Service
 from loopwright.generation.sources import Upload
 from loopwright.kinds.request import LoopRequest
 from loopwright.settings import Settings
-from tests.listen import flatness, level_dbfs
 from tests.sounds import RATE, encoded
 
 PROMPTS = (Path(__file__).parent / "prompts.txt").read_text().splitlines()

@@ -7,13 +7,19 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
-from training.measures import band_energy, in_key, percussive_energy, tonal_energy
+from tools.listen import (
+    band_energy,
+    in_key,
+    onsets,
+    percussive_energy,
+    share_on_grid,
+    tonal_energy,
+)
 
 from loopwright.generation.assemble import assemble
 from loopwright.generation.result import Generation
 from loopwright.kinds.request import LoopRequest
 from loopwright.settings import Settings
-from tests.listen import onsets, share_on_grid
 
 PROMPTS = [
     f"{style} {bpm}bpm"
@@ -75,7 +81,9 @@ def test_tones_are_in_the_key_that_is_asked_for(words: str) -> None:
         [LoopRequest(prompt=f"{words} in {key} 130bpm", bars=4, seed=5) for key, _, _ in KEYS]
     )
     for loop, (key, root, minor) in zip(made, KEYS, strict=True):
-        asked, another = (in_key(loop.audio, tonic, minor=minor) for tonic in (root, root + 6))
+        asked, another = (
+            in_key(loop.audio, loop.sample_rate, tonic, minor=minor) for tonic in (root, root + 6)
+        )
         assert asked > 0.8, key
         assert asked > another + 0.2, key
 
@@ -86,7 +94,8 @@ def test_loop_types_leave_out_the_other_half() -> None:
         [LoopRequest(prompt=prompt, seed=3, loop_type=kind) for kind in ("drums", "instruments")]
     )
     of_drums, of_instruments = (
-        percussive_energy(loop.audio) / tonal_energy(loop.audio) for loop in (drums, instruments)
+        percussive_energy(loop.audio, 44100) / tonal_energy(loop.audio, 44100)
+        for loop in (drums, instruments)
     )
     assert of_instruments < 0.3 * of_drums
 
@@ -101,7 +110,7 @@ def test_a_negative_prompt_takes_a_drum_out(drum: str, low: float, high: float) 
                 for one in (None, drum)
             ]
         )
-        both, without = (band_energy(loop.audio, low, high) for loop in made)
+        both, without = (band_energy(loop.audio, loop.sample_rate, low, high) for loop in made)
         left.append(without / both)
     assert np.median(left) < 0.6
 

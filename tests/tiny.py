@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 import torch
-from bench.checkpoint import make_folder
+from tools.random_checkpoint import make_folder
 
 from tests.model.golden import GOLDEN
 

@@ -13,8 +13,8 @@ from typing import Any
 
 import librosa
 import numpy as np
-from tests import listen
 
+from tools import listen
 from training import measures as heard
 from training.kinds import KINDS, Kinds
 from training.measures import Audio, Numbers
@@ -140,12 +140,17 @@ def key_row(sounds: Sounds) -> Row:
         for audio, facts in zip(sounds.audio, sounds.facts, strict=True)
     ]
     return {
-        "in key": mean([heard.in_key(audio, root, minor=minor) for audio, root, minor in asked]),
+        "in key": mean(
+            [listen.in_key(audio, 44100, root, minor=minor) for audio, root, minor in asked]
+        ),
         "in the key a tritone away": mean(
-            [heard.in_key(audio, root + 6, minor=minor) for audio, root, minor in asked]
+            [listen.in_key(audio, 44100, root + 6, minor=minor) for audio, root, minor in asked]
         ),
         "tonal share": mean(
-            [heard.tonal_energy(audio) / (_loudness(audio) + 1e-6) for audio in sounds.audio]
+            [
+                listen.tonal_energy(audio, 44100) / (_loudness(audio) + 1e-6)
+                for audio in sounds.audio
+            ]
         ),
     }
 
@@ -169,8 +174,9 @@ def types_row(takes: Sounds) -> dict[str, Row]:
     for kind in ("auto", "drums", "instruments"):
         own = takes.where(group="types", loop_type=kind)
         rows[kind] = {
-            "percussive": 1000 * mean([heard.percussive_energy(audio) for audio in own.audio]),
-            "tonal": 1000 * mean([heard.tonal_energy(audio) for audio in own.audio]),
+            "percussive": 1000
+            * mean([listen.percussive_energy(audio, 44100) for audio in own.audio]),
+            "tonal": 1000 * mean([listen.tonal_energy(audio, 44100) for audio in own.audio]),
         }
     return rows
 
@@ -196,10 +202,10 @@ def similarity(source: Audio, made: Audio) -> float:
 
 
 TARGETS: Mapping[str, Callable[[Audio], float]] = {
-    "drums": heard.percussive_energy,
-    "bass": lambda audio: heard.band_energy(audio, 30, 200),
-    "kick": lambda audio: heard.band_energy(audio, 30, 110),
-    "hi-hats": lambda audio: heard.band_energy(audio, 6000, 16000),
+    "drums": lambda audio: listen.percussive_energy(audio, 44100),
+    "bass": lambda audio: listen.band_energy(audio, 44100, 30, 200),
+    "kick": lambda audio: listen.band_energy(audio, 44100, 30, 110),
+    "hi-hats": lambda audio: listen.band_energy(audio, 44100, 6000, 16000),
 }
 
 

@@ -6,11 +6,10 @@ import librosa
 import numpy as np
 import scipy.signal
 from numpy.typing import NDArray
-from tests import listen
-from tests.listen import SILENCE, onset_strength, onsets_in
+from tools.listen import SILENCE, onset_strength, onsets_in
 
+from tools import listen
 from training.synth.drum_sounds import SAMPLE_RATE
-from training.synth.scores import MAJOR, MINOR
 
 Audio = NDArray[np.float32]
 Numbers = NDArray[np.float64]
@@ -21,7 +20,6 @@ LOWEST_PEAK_HZ, HIGHEST_PEAK_HZ = 45.0, 8000.0
 FAINTEST, FAINTEST_SHARE = 1e-3, 0.03
 """Amplitudes below which a peak does not count: absolute, and as a share of the loudest."""
 
-PARTS_FFT = 2048
 ONSET_HOP = listen.HOP
 DETECTION_HOP = 256
 TEMPI = np.arange(60, 181, 0.5)
@@ -144,51 +142,3 @@ def peaks_found(source: Audio, made: Audio) -> tuple[float, float]:
         right += float(made_amplitude[_near(made_hz, hz)].sum())
         given += float(made_amplitude.sum())
     return found / max(wanted, 1e-9), right / max(given, 1e-9)
-
-
-def in_key(audio: Audio, root: int, *, minor: bool) -> float:
-    """Measure the share of a constant-Q chromagram's energy in the notes of a key."""
-    chroma = librosa.feature.chroma_cqt(
-        y=audio.mean(0), sr=SAMPLE_RATE, hop_length=2048, fmin=32.7, n_octaves=6, norm=None
-    )
-    energy = chroma.mean(1) ** 2
-    return float(
-        energy[[(root + one) % 12 for one in (MINOR if minor else MAJOR)]].sum()
-        / (energy.sum() + 1e-12)
-    )
-
-
-def tonal_energy(audio: Audio) -> float:
-    """Measure the harmonic part (median filtering, Fitzgerald 2010) from 130 to 4000 Hz.
-
-    Returns:
-        Root mean square of the band between kicks and hi-hats.
-    """
-    tonal, _ = _energies(audio)
-    return tonal
-
-
-def band_energy(audio: Audio, lowest_hz: float, highest_hz: float) -> float:
-    """Measure the root mean square of mid between two frequencies."""
-    spectrum = np.abs(np.fft.rfft(audio.mean(0).astype(np.float64))) ** 2
-    hz = np.fft.rfftfreq(audio.shape[1], 1 / SAMPLE_RATE)
-    within = spectrum[(hz >= lowest_hz) & (hz < highest_hz)].sum()
-    return float(np.sqrt(2 * within) / audio.shape[1])
-
-
-def percussive_energy(audio: Audio) -> float:
-    """Measure the root mean square of the percussive part above 200 Hz."""
-    _, percussive = _energies(audio)
-    return percussive
-
-
-def _energies(audio: Audio) -> tuple[float, float]:
-    """Measure ``tonal_energy`` and ``percussive_energy``."""
-    spectrum = librosa.stft(audio.mean(0), n_fft=PARTS_FFT, hop_length=512)
-    harmonic, percussive = librosa.decompose.hpss(spectrum, margin=2.0)
-    hz = librosa.fft_frequencies(sr=SAMPLE_RATE, n_fft=PARTS_FFT)
-    return _level(harmonic[(hz > 130) & (hz < 4000)]), _level(percussive[hz > 200])
-
-
-def _level(spectrum: NDArray[np.complex64]) -> float:
-    return float(np.sqrt((np.abs(spectrum).astype(np.float64) ** 2).sum(0).mean()) / PARTS_FFT)

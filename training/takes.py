@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from tests.model.golden import drained, drive
+from tools.run_model import run_denoising, run_encoding
 from torch import Tensor
 
 from loopwright.model.base import LatentModel, TextPrompt
@@ -214,7 +214,7 @@ def generate(model: LatentModel, take: Take, sources: NDArray[np.float32]) -> Te
     if take.has_guide and latents is not None:
         first_bar = (torch.arange(x.shape[1]) < 240 / take.bpm * SAMPLE_RATE / HOP).float()
         sampler = guide_latents(sampler, latents, first_bar, GUIDE_STRENGTH)
-    return drive(model, apply_cfg(sampler, *model.condition(text), CFG_SCALE))
+    return run_denoising(model, apply_cfg(sampler, *model.condition(text), CFG_SCALE))
 
 
 def decode(model: LatentModel, latents: Tensor) -> NDArray[np.float32]:
@@ -225,7 +225,7 @@ def decode(model: LatentModel, latents: Tensor) -> NDArray[np.float32]:
 
 def encode(model: LatentModel, audio: NDArray[np.float32]) -> Tensor:
     """Encode audio [2, samples], whole frames, as latents [channels, frames]."""
-    return drained(model.encode(torch.from_numpy(audio), audio.shape[1] // HOP)).mean
+    return run_encoding(model.encode(torch.from_numpy(audio), audio.shape[1] // HOP)).mean
 
 
 @torch.inference_mode()

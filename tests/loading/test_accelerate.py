@@ -6,10 +6,11 @@ from collections.abc import Sequence
 
 import pytest
 import torch
+from tools.run_model import NoText
 from torch import Tensor
 
 from loopwright.loading.accelerate import Compiled, accelerate, padded
-from tests.model.golden import GOLDEN, golden, load_folder, no_text, relative_error
+from tests.model.golden import GOLDEN, golden, load_folder, relative_error
 
 
 def inputs(rows: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -71,7 +72,7 @@ def test_what_cannot_be_compiled_is_computed_as_it_is() -> None:
 @torch.inference_mode()
 def test_half_precision_stays_near() -> None:
     exact = golden("saos-tiny").model
-    half = load_folder(GOLDEN / "saos-tiny", no_text)
+    half = load_folder(GOLDEN / "saos-tiny", NoText())
     accelerate(half, torch.device("cpu"), "f16")
     assert {parameter.dtype for parameter in half.denoiser.parameters()} == {torch.float16}
     x, t, pairs, global_cond = inputs(2)

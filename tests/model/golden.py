@@ -6,15 +6,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
 import torch
 from safetensors.torch import load_file
+from tools.run_model import NoText, run_denoising, run_encoding
 from torch import Tensor
 
-from loopwright.model.base import Denoising, Encoding, Gaussian, LatentModel, Row, Sampler
+from loopwright.model.base import Gaussian, Sampler
 from loopwright.model.cfg import apply_cfg
 from loopwright.model.checkpoint import read_tensors
 from loopwright.model.conditioning import Conditions
@@ -35,19 +35,6 @@ They are compared as distributions, elsewhere.
 SECONDS = 11.0
 
 
-class NoText:
-    """A text encoder that is never asked: the golden vectors begin with its states."""
-
-    def __call__(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
-        raise NotImplementedError
-
-    def characters_read(self, text: str) -> int:
-        raise NotImplementedError
-
-
-no_text = NoText()
-
-
 def load_folder(folder: Path, text_encoder: TextEncoder) -> StableAudioModel:
     """Load a model from a folder of stable-audio-tools."""
     files = files_in(folder)
@@ -60,38 +47,12 @@ def relative_error(ours: Tensor, theirs: Tensor) -> float:
     return float((ours.double() - theirs.double()).abs().max() / theirs.double().abs().max())
 
 
-def drive(model: LatentModel, denoising: Denoising) -> Tensor:
-    """Run to the end, one forward per step, and return the latents."""
-    rows = next(denoising)
-    while True:
-        try:
-            rows = denoising.send(evaluate(model, rows))
-        except StopIteration as end:
-            latents: Tensor = end.value
-            return latents
-
-
-def evaluate(model: LatentModel, rows: tuple[Row, ...]) -> tuple[Tensor, ...]:
-    x, t = torch.stack([row.x for row in rows]), torch.tensor([row.t for row in rows])
-    return model.denoise(x, t, [row.conditioning for row in rows]).unbind()
-
-
-def drained(encoding: Encoding) -> Gaussian:
-    """Run an encoding to its end, and return its distribution."""
-    while True:
-        try:
-            next(encoding)
-        except StopIteration as end:
-            distribution: Gaussian = end.value
-            return distribution
-
-
 class Golden:
     """A small checkpoint, its vectors, and how each is made."""
 
     def __init__(self, name: str) -> None:
         self.vectors = load_file(GOLDEN / name / "vectors.safetensors")
-        self.model = load_folder(GOLDEN / name, no_text)
+        self.model = load_folder(GOLDEN / name, NoText())
 
     @property
     def names(self) -> list[str]:
@@ -157,10 +118,10 @@ class Golden:
             init,
             float(strength or 1),
         )
-        return drive(self.model, apply_cfg(sampler, *pair, float(cfg_scale)))[None]
+        return run_denoising(self.model, apply_cfg(sampler, *pair, float(cfg_scale)))[None]
 
     def encode(self) -> Gaussian:
-        return drained(self.model.encode(self.vectors["audio.in"], self.model.spec.frames))
+        return run_encoding(self.model.encode(self.vectors["audio.in"], self.model.spec.frames))
 
     def decode(self, latents: Tensor) -> Tensor:
         samples = self.model.spec.frames * self.model.spec.hop
@@ -191,7 +152,7 @@ class Golden:
         cfg_scale = {"cond": 1.0, "cfg3": 3.0, "cfg6.negative": 6.0}[kind]
         pair = self.model.conditioning_pair(self.conditions(negative="negative" in kind))
         sampler = evaluated_once(self.vectors["dit.x"][0], float(time))
-        return drive(self.model, apply_cfg(sampler, *pair, cfg_scale))[None]
+        return run_denoising(self.model, apply_cfg(sampler, *pair, cfg_scale))[None]
 
     def _vae(self, rest: str) -> Tensor:
         match rest:

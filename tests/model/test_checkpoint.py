@@ -12,11 +12,12 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from tools.run_model import NoText
 from torch import nn
 
 from loopwright.errors import CheckpointError
 from loopwright.model.checkpoint import load_strictly, read_tensors
-from tests.model.golden import GOLDEN, load_folder, no_text
+from tests.model.golden import GOLDEN, load_folder
 
 
 def folder_with(tmp_path: Path, *, weights: str = "model.safetensors") -> Path:
@@ -31,7 +32,7 @@ def folder_with(tmp_path: Path, *, weights: str = "model.safetensors") -> Path:
 
 @pytest.mark.parametrize("weights", ["model.safetensors", "model.ckpt"])
 def test_a_folder_is_loaded(tmp_path: Path, weights: str) -> None:
-    model = load_folder(folder_with(tmp_path, weights=weights), no_text)
+    model = load_folder(folder_with(tmp_path, weights=weights), NoText())
     assert model.spec.channels == 16
     assert not any(tensor.is_meta for tensor in (*model.parameters(), *model.buffers()))
 
@@ -98,7 +99,7 @@ def test_weights_of_another_model_are_refused(tmp_path: Path) -> None:
     del tensors["model.model.preprocess_conv.weight"]
     save_file(tensors, folder / "model.safetensors")
     with pytest.raises(CheckpointError, match=r"missing denoiser\.preprocess_conv\.weight"):
-        load_folder(folder, no_text)
+        load_folder(folder, NoText())
 
 
 def test_a_configuration_that_is_not_supported_names_the_field(tmp_path: Path) -> None:
@@ -109,7 +110,7 @@ def test_a_configuration_that_is_not_supported_names_the_field(tmp_path: Path) -
     with pytest.raises(
         CheckpointError, match=r"model\.diffusion\.config\.conformer must be false, got true"
     ):
-        load_folder(folder, no_text)
+        load_folder(folder, NoText())
     (folder / "model_config.json").write_text("{")
     with pytest.raises(CheckpointError, match=r"model_config\.json"):
-        load_folder(folder, no_text)
+        load_folder(folder, NoText())

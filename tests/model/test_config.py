@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 import torch
 from tools.model_configs import stable_audio_open_small_config
+from tools.run_model import NoText
 
 from loopwright.model.config import parse_config
 from loopwright.model.stable_audio import StableAudioModel
-from tests.model.golden import GOLDEN, MODELS, no_text
+from tests.model.golden import GOLDEN, MODELS
 
 SMALL = stable_audio_open_small_config()
 
@@ -44,7 +45,7 @@ def test_stable_audio_open_small_has_its_size() -> None:
         256,
     )
     with torch.device("meta"):
-        model = StableAudioModel(config, no_text)
+        model = StableAudioModel(config, NoText())
     assert _millions(model.denoiser) == 340.9
     assert _millions(model.autoencoder) == 156.1
 

@@ -43,7 +43,7 @@ def best_model(objective: Objective, mean: float = MEAN, std: float = STD) -> Mo
     return predict
 
 
-def drive(sampler: Sampler, model: Model) -> tuple[Tensor, int]:
+def run_denoising(sampler: Sampler, model: Model) -> tuple[Tensor, int]:
     count, (x, t) = 0, next(sampler)
     while True:
         count += 1
@@ -68,7 +68,7 @@ def run(
         return torch.randn(SHAPE, generator=generator)
 
     sampler = start_sampler(name, spec(objective), steps, noise(), noise, init, level)
-    return drive(sampler, best_model(objective))
+    return run_denoising(sampler, best_model(objective))
 
 
 def test_every_objective_has_its_default_first() -> None:

@@ -6,6 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tools.model_configs import stable_audio_open_small_config
+from tools.run_model import run_encoding
 from torch import Tensor
 
 from loopwright.model.autoencoder import decoder_split, encoder_split
@@ -13,7 +14,7 @@ from loopwright.model.config import AutoencoderConfig, parse_config
 from loopwright.model.stable_audio import StableAudioModel
 from loopwright.model.tile_pool import TilePool
 from loopwright.model.tiling import tiles
-from tests.model.golden import drained, golden, relative_error
+from tests.model.golden import golden, relative_error
 
 SAME = 1e-5
 
@@ -71,7 +72,7 @@ def test_any_tiles_encode_to_the_latents_of_the_whole(
         mean, _ = made.autoencoder.encode_coarse(made.autoencoder.encode_fine(window[None]))
         made.tile_frames = tile_frames
         try:
-            encoded = drained(made.encode(audio, frames))
+            encoded = run_encoding(made.encode(audio, frames))
         finally:
             made.tile_frames = StableAudioModel.tile_frames
     # the encoder amplifies rounding a thousandfold (see test_golden): tiles differ by more than the
@@ -91,7 +92,7 @@ def test_a_silent_tile_is_encoded_once() -> None:
     made.tile_frames = 1
     try:
         with torch.inference_mode():
-            drained(made.encode(noise(2, made.spec.hop), made.spec.frames))
+            run_encoding(made.encode(noise(2, made.spec.hop), made.spec.frames))
     finally:
         del made.autoencoder.encode_fine
         made.tile_frames = StableAudioModel.tile_frames

@@ -7,8 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from tools.listen import in_key, onsets, share_on_grid
 from training.loops import draw_loop, drum_audio, loop_controls, tonal_audio
-from training.measures import in_key, peaks_found
+from training.measures import peaks_found
 from training.synth.drums import ELEMENTS, draw_drums, render_drums
 from training.synth.genres import BY_NAME, GENRES, STEPS, chances
 from training.synth.instruments import BASSES, CHORDS
@@ -18,7 +19,6 @@ from training.words import PITCHED, TOKENS, VOCABULARY, VOCABULARY_SIZE, caption
 from loopwright.model.pocket.layers import FINE_HOP
 from loopwright.model.pocket.tokens import FIRST_WORD, NULL, PAD
 from loopwright.model.pocket.tones import CONTROLS, NOTES, ToneDecoder, Tones, split_controls
-from tests.listen import onsets, share_on_grid
 
 SAMPLES = 64 * 2048
 
@@ -46,7 +46,8 @@ def test_tones_are_in_their_key() -> None:
     for number in range(4):
         loop = draw_loop(number, "chords")
         assert (
-            in_key(tonal_audio(loop, SAMPLES), loop.harmony.root, minor=loop.harmony.minor) > 0.75
+            in_key(tonal_audio(loop, SAMPLES), 44100, loop.harmony.root, minor=loop.harmony.minor)
+            > 0.75
         )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from safetensors.torch import load_file
+from tools.run_model import run_denoising, run_encoding
 from torch import Tensor
 
 from loopwright.errors import CheckpointError
@@ -16,7 +17,7 @@ from loopwright.model.pocket.layers import HOP, SAMPLE_RATE
 from loopwright.model.pocket.model import PocketConditioning, PocketModel, load_pocket
 from loopwright.model.pocket.tones import LOWEST_NOTE, NOTES, ROLL_CHANNELS, ROLLS, note_hz
 from loopwright.model.schedules import log_snr_times
-from tests.model.golden import drained, drive, relative_error
+from tests.model.golden import relative_error
 from tests.model.pocket.vectors import CHORDS, FRAMES, VECTORS, outputs
 from tests.sounds import tone
 
@@ -59,8 +60,8 @@ def decoded(model: PocketModel, latents: Tensor, samples: int) -> Tensor:
 def test_encoding_the_first_frames_of_a_window(model: PocketModel) -> None:
     audio = torch.from_numpy(tone(220.0, 4.0))
     few, whole = (
-        drained(model.encode(audio, 20)),
-        drained(model.encode(audio, model.spec.frames)),
+        run_encoding(model.encode(audio, 20)),
+        run_encoding(model.encode(audio, model.spec.frames)),
     )
     assert few.mean.shape == few.std.shape == (model.spec.channels, 20)
     assert torch.allclose(few.mean, whole.mean[:, :20], atol=1e-3)
@@ -74,7 +75,7 @@ def test_the_encoder_finds_the_note_that_sounds(model: PocketModel, note: int) -
         (torch.sin(2 * torch.pi * h * note_hz(note) * seconds) / h for h in range(1, 9)),
         torch.zeros(()),
     )
-    latents = drained(model.encode(0.15 * sound.expand(2, -1), 80)).mean
+    latents = run_encoding(model.encode(0.15 * sound.expand(2, -1), 80)).mean
     rolls = (
         latents[model.drum_channels : model.drum_channels + ROLL_CHANNELS, 20:60]
         .mean(1)
@@ -169,7 +170,7 @@ def test_parts_that_the_negative_prompt_excludes_are_silent(
 ) -> None:
     text = TextPrompt("house drums with bassline and piano in c minor 124bpm", negative, 12, 124.0)
     noise = torch.randn(model.spec.channels, 32, generator=torch.Generator().manual_seed(0))
-    latents = drive(
+    latents = run_denoising(
         model, apply_cfg(euler(noise, log_snr_times(4, 1.0)), *model.condition(text), 2.0)
     )
     others = torch.ones(len(latents), dtype=torch.bool)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import torch
 from safetensors.torch import save_file
+from tools.run_model import run_denoising, run_encoding
 from torch import Tensor
 
 from loopwright.model.base import TextPrompt
@@ -17,7 +18,6 @@ from loopwright.model.flow_samplers import euler
 from loopwright.model.pocket.layers import HOP
 from loopwright.model.pocket.model import PocketModel, load_pocket
 from loopwright.model.schedules import log_snr_times
-from tests.model.golden import drained, drive
 
 VECTORS = Path(__file__).parents[2] / "golden" / "pocket" / "vectors.safetensors"
 CHORDS = TextPrompt("house drums with piano chords in f# minor 124bpm", None, 12, 124.0)
@@ -30,13 +30,13 @@ def outputs(model: PocketModel) -> dict[str, Tensor]:
     noise = torch.randn(model.spec.channels, FRAMES, generator=torch.Generator().manual_seed(3))
     conditioning = model.condition(CHORDS)
     sampler = apply_cfg(euler(noise, log_snr_times(STEPS, 1.0)), *conditioning, CFG_SCALE)
-    latents = drive(model, sampler)
+    latents = run_denoising(model, sampler)
     audio = next(iter(model.decode(latents, 22 * HOP, torch.Generator().manual_seed(0))))
     return {
         "velocity": model.denoise(noise[None], torch.tensor([0.7]), conditioning[:1])[0],
         "latents": latents,
         "audio": audio,
-        "encoded": drained(model.encode(audio, 22)).mean,
+        "encoded": run_encoding(model.encode(audio, 22)).mean,
     }
 
 
