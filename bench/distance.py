@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-Audio = NDArray[np.float32]
+from loopwright.audio.types import Audio
 
 BANDS, WINDOW, HOP = 64, 2048, 512
 RANGE_DB = 80.0

@@ -17,8 +17,9 @@ from tools.listen import onsets, share_kept, share_on_grid
 from tools.run_model import run_denoising
 from torch import Tensor, nn
 
-from bench.distance import Audio, mel_distance, relative_error, snr
+from bench.distance import mel_distance, relative_error, snr
 from bench.seams import CFG_SCALE, STEPS, STYLES, TEMPI
+from loopwright.audio.types import Audio
 from loopwright.loading.openvino.model import CHANNELS_PER_SCALE
 from loopwright.model.base import TextPrompt
 from loopwright.model.cfg import apply_cfg

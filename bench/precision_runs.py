@@ -13,8 +13,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bench.distance import Audio, mel_distance, relative_error, snr
+from bench.distance import mel_distance, relative_error, snr
 from bench.scenarios import NEGATIVE_PROMPT, SAMPLE_RATE, STEPS
+from loopwright.audio.types import Audio
 from loopwright.loading.model_source import ModelSource
 from loopwright.loading.openvino.conversion import (
     DENOISER,

@@ -13,11 +13,11 @@ from itertools import pairwise
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from tools.run_model import run_denoising
 from torch import Tensor
 
 from loopwright.audio.seam import flux_at, join, measure_seam, spectral_flux, tail_samples
+from loopwright.audio.types import Audio
 from loopwright.model.base import Sampler, TextPrompt
 from loopwright.model.cfg import apply_cfg
 from loopwright.model.pocket.layers import HOP, SAMPLE_RATE
@@ -34,8 +34,6 @@ STYLES = (
 )
 TEMPI = (90, 100, 110, 120, 124, 130, 140, 174)
 BARS, LOOPS, STEPS, CFG_SCALE = 4, 40, 12, 2.0
-
-Audio = NDArray[np.float32]
 
 
 def euler(x: Tensor, wrap: Callable[[Tensor], Tensor]) -> Sampler:

@@ -15,14 +15,12 @@ from typing import Protocol
 
 import numpy as np
 import soundfile
-from numpy.typing import NDArray
 
 from bench.reference.process import Reference, running
 from bench.results import REFERENCE
 from bench.scenarios import STEPS, Scenario
 from bench.server import Server, Variant, serving
-
-Audio = NDArray[np.float32]
+from loopwright.audio.types import Audio
 
 WARM_UP_STEPS = 1
 

@@ -6,11 +6,10 @@ import io
 
 import numpy as np
 import soundfile
-from numpy.typing import NDArray
+
+from loopwright.audio.types import Audio
 
 RATE = 44100
-
-Audio = NDArray[np.float32]
 
 
 def tone(hz: float, seconds: float = 1.0, rate: int = RATE, channels: int = 2) -> Audio:

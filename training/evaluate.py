@@ -14,10 +14,11 @@ from typing import Any
 import librosa
 import numpy as np
 
+from loopwright.audio.types import Audio
 from tools import listen
 from training import measures as heard
 from training.kinds import KINDS, Kinds
-from training.measures import Audio, Numbers
+from training.measures import Numbers
 from training.stage import STATE
 
 Facts = Mapping[str, Any]

@@ -7,8 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.ensemble import ExtraTreesClassifier
 
+from loopwright.audio.types import Audio
 from training.loops import draw_loop
-from training.measures import Audio, Numbers, mel_level, onsets, tonal_peaks
+from training.measures import Numbers, mel_level, onsets, tonal_peaks
 from training.references import DATA_FRAMES, whole
 from training.stage import STATE, progress, scaled
 

@@ -8,10 +8,10 @@ import scipy.signal
 from numpy.typing import NDArray
 from tools.listen import SILENCE, onset_strength, onsets_in
 
+from loopwright.audio.types import Audio
 from tools import listen
 from training.synth.drum_sounds import SAMPLE_RATE
 
-Audio = NDArray[np.float32]
 Numbers = NDArray[np.float64]
 
 PEAK_FFT, PEAK_HOP = 8192, 2048

@@ -12,8 +12,8 @@ import librosa
 import matplotlib as mpl
 import numpy as np
 
+from loopwright.audio.types import Audio
 from training.evaluate import Sounds, read, read_takes
-from training.measures import Audio
 from training.stage import SHARE, STATE
 from training.synth.drum_sounds import SAMPLE_RATE
 

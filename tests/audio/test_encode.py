@@ -11,7 +11,8 @@ import pytest
 import soundfile
 from tinytag import TinyTag
 
-from loopwright.audio.encode import BitDepth, Format, encode
+from loopwright.audio.encode import encode
+from loopwright.audio.types import BitDepth, Format
 from loopwright.audio.wav import Tags
 from tests.sounds import RATE, drums
 

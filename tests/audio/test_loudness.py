@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from loopwright.audio.loudness import Normalize, is_silent, loudness, normalized, peak, true_peak
+from loopwright.audio.loudness import is_silent, loudness, normalized, peak, true_peak
+from loopwright.audio.types import Normalize
 from tests.sounds import RATE, drums, tone
 
 SILENT = np.zeros((2, 1000), np.float32)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-Audio = NDArray[np.float32]
+from loopwright.audio.types import Audio
 
 BEATS = (4, 8, 16, 32, 64)
 """Lengths a loop is likely to have."""

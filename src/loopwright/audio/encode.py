@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import soundfile
@@ -11,11 +11,8 @@ import soxr
 from numpy.typing import NDArray
 
 from loopwright.audio.tags import tag_flac, tag_mp3, tag_opus
+from loopwright.audio.types import Audio, BitDepth, Format
 from loopwright.audio.wav import Tags, wav_bytes
-
-Audio = NDArray[np.float32]
-Format = Literal["wav", "flac", "mp3", "ogg"]
-BitDepth = Literal[16, 24, 32]
 
 MEDIA_TYPES: dict[Format, str] = {
     "wav": "audio/wav",

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from loopwright.audio.peaks import find_peaks
 from loopwright.audio.spectrum import log_magnitude
+from loopwright.audio.types import Audio
 
-Audio = NDArray[np.float32]
 Times = NDArray[np.float64]
 
 FRAME, HOP = 512, 64

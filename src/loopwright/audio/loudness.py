@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import numpy as np
 import soxr
-from numpy.typing import NDArray
 
-Audio = NDArray[np.float32]
-Normalize = Literal["peak", "loudness", "none"]
+from loopwright.audio.types import Audio, Normalize
 
 PEAK_DBFS = -0.1
 """Where peaks are put, in dB below full scale: as loud as a file can be, with room for a player's rounding."""

@@ -13,8 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from loopwright.audio.spectrum import log_magnitude
-
-Audio = NDArray[np.float32]
+from loopwright.audio.types import Audio
 
 FADE_SECONDS = 0.08
 FADE_SHARES = (16, 8, 4, 2, 1)

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import numpy as np
 import python_stretch
-from numpy.typing import NDArray
 
-Audio = NDArray[np.float32]
+from loopwright.audio.types import Audio
 
 SEED = 0
 """The library's noise: fixed, so the same audio comes out every time."""

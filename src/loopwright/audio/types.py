@@ -1,4 +1,4 @@
-"""The one type of audio in memory."""
+"""The types of audio in memory and of what it becomes, each defined once for all of the package."""
 
 from __future__ import annotations
 
@@ -8,7 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 Audio = NDArray[np.float32]
-"""[channels, samples], full scale is ±1."""
+"""[channels, samples]; full scale is ±1."""
 
 Format = Literal["wav", "flac", "mp3", "ogg"]
-"""The kinds of files that audio is encoded as; ``ogg`` is Opus."""
+"""The name of an output format; ``ogg`` is Opus."""
+
+BitDepth = Literal[16, 24, 32]
+"""Bits per sample of an output file; 16 and 24 are whole numbers, 32 is floating point."""
+
+Normalize = Literal["peak", "loudness", "none"]
+"""The level audio is brought to: a peak, a loudness, or the level it has."""

@@ -14,8 +14,6 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-Audio = NDArray[np.float32]
-
 ByteOrder = Literal["little", "big"]
 
 PCM, FLOAT = 1, 3

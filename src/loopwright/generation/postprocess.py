@@ -8,15 +8,11 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
 from loopwright.audio.grid import Grid, align, measure_grid
 from loopwright.audio.loudness import is_noise, is_silent, normalized
 from loopwright.audio.seam import Seam, join, measure_seam
+from loopwright.audio.types import Audio
 from loopwright.planning.plan import GenerationPlan
-
-Audio = NDArray[np.float32]
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,10 @@ from fractions import Fraction
 from typing import TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from loopwright.audio.loudness import is_silent
 from loopwright.audio.seam import tail_samples
+from loopwright.audio.types import Audio
 from loopwright.errors import Impossible, InvalidInput, shown
 from loopwright.kinds.request import (
     BPM_ALLOWED,
@@ -109,7 +109,7 @@ def redrawn_plans(plan: GenerationPlan) -> Iterator[GenerationPlan]:
         yield replace(plan, seed=seed, init_noise_level=1.0)
 
 
-def _lapped(audio: NDArray[np.float32], samples: int) -> NDArray[np.float32]:
+def _lapped(audio: Audio, samples: int) -> Audio:
     """A loop of ``samples`` samples and, after it, its own beginning: what a seamless loop goes on with."""
     lap = np.pad(audio[:, :samples], ((0, 0), (0, max(0, samples - audio.shape[1]))))
     return np.tile(lap, 2)

@@ -21,7 +21,7 @@ from pydantic import (
     WithJsonSchema,
 )
 
-from loopwright.audio.types import Format
+from loopwright.audio.types import BitDepth, Format, Normalize
 from loopwright.errors import InvalidInput, shown
 from loopwright.music.key import Key, parse_key
 from loopwright.music.prompt import LoopType
@@ -273,10 +273,10 @@ class GenerationRequest(ModelChoice):
         "`wav`, `flac`, `mp3` or `ogg`",
         "The kind of file. `ogg` is Opus. All but `mp3` have the exact length.",
     )
-    bit_depth: Annotated[Literal[16, 24, 32], BeforeValidator(_whole)] = field(
+    bit_depth: Annotated[BitDepth, BeforeValidator(_whole)] = field(
         16, "16, 24 or 32", "Bits a sample of WAV (16 with dither, 24, 32 float) and FLAC (16, 24)."
     )
-    normalize: Annotated[Literal["peak", "loudness", "none"], Word] = field(
+    normalize: Annotated[Normalize, Word] = field(
         "peak",
         "`peak`, `loudness` or `none`",
         "`peak`: the loudest sample at −0.1 dBFS. `loudness`: at `target_lufs`. `none`: as the model made it.",

@@ -8,12 +8,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Literal
 
-import numpy as np
-from numpy.typing import NDArray
-
-from loopwright.audio.types import Format
+from loopwright.audio.types import Audio, BitDepth, Format, Normalize
 from loopwright.music.key import Key
 from loopwright.music.prompt import LoopType, Words
 
@@ -65,7 +61,7 @@ class Source:
     goes round, as a seamless loop's source does; None: it ends.
     """
 
-    audio: NDArray[np.float32] = field(repr=False, compare=False)
+    audio: Audio = field(repr=False, compare=False)
     shape: tuple[int, int]
     period: int | None = None
 
@@ -97,10 +93,10 @@ class OutputPlan:
     """What is done to the audio once it is made, and the file it becomes."""
 
     align: bool = False
-    normalize: Literal["peak", "loudness", "none"] = "peak"
+    normalize: Normalize = "peak"
     target_lufs: float = -14.0
     format: Format = "wav"
-    bit_depth: Literal[16, 24, 32] = 16
+    bit_depth: BitDepth = 16
 
 
 @dataclass(frozen=True)
