@@ -8,7 +8,7 @@ SERVING := $(VENV)/.serving
 INSTALLED := $(VENV)/.installed
 REFERENCE := bench/reference/.venv/.installed
 
-.PHONY: install serve test test-slow check format bench pocket clean
+.PHONY: install serve test test-slow check docs format bench pocket clean
 
 install: $(INSTALLED)
 
@@ -37,6 +37,11 @@ check: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# the site, in site/; fails for a link that leads nowhere
+check: docs
+docs: $(INSTALLED)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 format: $(INSTALLED)
 	$(BIN)/ruff check --fix .
@@ -70,4 +75,4 @@ pocket: $(INSTALLED)
 	$(TRAIN).pictures new
 
 clean:
-	rm -rf $(VENV) bench/reference/.venv bench/.cache .mypy_cache .ruff_cache .pytest_cache .hypothesis dist
+	rm -rf $(VENV) bench/reference/.venv bench/.cache .mypy_cache .ruff_cache .pytest_cache .hypothesis dist site

@@ -11,7 +11,10 @@ from pathlib import Path
 
 import httpx
 import pytest
+from tools.docs_site import api_lines, on_page_markdown
 
+from loopwright.generation.assemble import assemble
+from loopwright.http.app import create_app
 from loopwright.settings import Settings
 from tests.test_end_to_end import server  # noqa: F401 - a fixture
 
@@ -62,3 +65,22 @@ def test_make_targets_exist() -> None:
 def test_files_linked_exist() -> None:
     for target in re.findall(r"\]\(([^)h][^)]*)\)", README):
         assert (ROOT / target).exists(), target
+
+
+def test_the_api_page_has_every_endpoint_and_every_field() -> None:
+    document = create_app(Settings(), assemble).openapi()
+    page = "\n".join(api_lines(document))
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            assert f"## `{method.upper()} {path}`" in page
+            for media in operation.get("requestBody", {"content": {}})["content"].values():
+                for name in media["schema"]["properties"]:
+                    assert f"| `{name}` |" in page, (path, name)
+    guided = page.partition("## `POST /generate/loop-guided`")[2].partition("\n## ")[0]
+    assert "| `steps` | integer | `50` |" in guided.replace(" from 1 to 10000", "")
+    assert "| `bars` |" not in guided  # which /generate/loop has alike
+
+
+def test_links_to_loops_have_a_player_on_the_site() -> None:
+    link = "Listen to [techno](docs/techno-drums.mp3) and [text](docs/pocket.md)."
+    assert on_page_markdown(link).count('<audio controls loop preload="none" src="docs/') == 1
