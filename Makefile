@@ -41,7 +41,7 @@ check: $(INSTALLED)
 # the site, in site/; fails for a link that leads nowhere
 check: docs
 docs: $(INSTALLED)
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 format: $(INSTALLED)
 	$(BIN)/ruff check --fix .
