@@ -1,4 +1,7 @@
-"""What all tests stand on: a hub of our own, set before the hub's library is imported, and no settings from outside."""
+"""What all tests stand on: no settings from outside, and a hub of our own.
+
+The hub's address is set before the hub's library is imported.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +10,22 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
+from loopwright.serving.active_run import ActiveRun
+from loopwright.serving.scheduler import Scheduler
 from loopwright.system.logs import configure_logs
 from tests.hub_server import HubServer
 
 configure_logs("warning", "console")
+# an example takes as long as the machine lets it
+settings.register_profile(
+    "any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("any machine")
 _hub = HubServer()
 _hub_home = Path(tempfile.mkdtemp(prefix="hub-home-"))
 os.environ["HF_ENDPOINT"] = _hub.url
@@ -36,4 +48,22 @@ def hub_server() -> Iterator[HubServer]:
     shutil.rmtree(_hub_home, ignore_errors=True)
     yield _hub
     _hub.reset()
+    shutil.rmtree(_hub_home, ignore_errors=True)
+
+
+@pytest.fixture
+def runs(monkeypatch: pytest.MonkeyPatch) -> list[ActiveRun]:
+    """Every run that is submitted to a scheduler, in order."""
+    found, submit = list[ActiveRun](), Scheduler.submit
+
+    def noting(self: Scheduler, *args: Any, **more: Any) -> ActiveRun:
+        found.append(submit(self, *args, **more))
+        return found[-1]
+
+    monkeypatch.setattr(Scheduler, "submit", noting)
+    return found
+
+
+def pytest_unconfigure() -> None:
+    """Remove the hub's cache."""
     shutil.rmtree(_hub_home, ignore_errors=True)

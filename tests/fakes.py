@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,6 +18,7 @@ from loopwright.loading.hub import Hub
 from loopwright.planning.plan import GenerationPlan, ModelLimits
 from loopwright.serving.scheduler import Scheduler
 from loopwright.settings import Settings
+from tests.waiting import Gate
 
 RATE = 44100
 LIMITS = ModelLimits(
@@ -43,29 +42,24 @@ def info(key: ModelKey = KEY, memory_bytes: int = 1) -> ModelInfo:
 
 @dataclass
 class FakeEngine:
-    """An engine that is told how long it takes, and notes what it was asked for.
+    """An engine that takes no time, and notes what it was asked for.
 
     Args:
-        step_seconds: How long a forward takes.
-        decode_seconds: How long each decoding task takes.
+        gate: Lets forwards through.
+        decoding_gate: Lets decoding tasks through.
         fail_prompt: A forward with this in one of its prompts fails.
         silent: Whether it makes silence.
         batches: How many rows each forward had.
-        gate: Forwards wait until it is set.
-        reached: Set once there were ``reach`` forwards.
     """
 
     info: ModelInfo = field(default_factory=info)
     batching: Batching = field(default_factory=Batching)
-    step_seconds: float = 0.0
-    decode_seconds: float = 0.0
+    gate: Gate = field(default_factory=lambda: Gate(None))
+    decoding_gate: Gate = field(default_factory=lambda: Gate(None))
     fail_prompt: str = "FAIL"
     silent: bool = False
     closed: bool = False
     batches: list[int] = field(default_factory=list)
-    gate: threading.Event | None = None
-    reach: int = 1
-    reached: threading.Event = field(default_factory=threading.Event)
 
     @property
     def forwards(self) -> int:
@@ -81,7 +75,7 @@ class FakeEngine:
             rows = ((plan, state),) if plan.cfg_scale == 1 else ((plan, state), (plan, -1))
             state = (yield rows)[0]  # type: ignore[misc]
         for _ in range(DECODE_PIECES - 1):
-            yield Task("decoding", lambda: time.sleep(self.decode_seconds))
+            yield Task("decoding", self.decoding_gate.enter)
         audio: Audio = yield Task("decoding", lambda: self._decode(plan, state))
         return audio
 
@@ -90,18 +84,14 @@ class FakeEngine:
         return tuple(dict.fromkeys(word for word in said if word in UNKNOWN_WORDS))
 
     def forward(self, rows: Sequence[Any]) -> Sequence[Any]:
-        if self.gate is not None:
-            self.gate.wait(10)
-        time.sleep(self.step_seconds)
+        self.gate.enter()
         self.batches.append(len(rows))
-        if self.forwards >= self.reach:
-            self.reached.set()
         if any(self.fail_prompt in plan.words.prompt for plan, _ in rows):
             raise RuntimeError("the fake engine was told to fail")
         return [state + 1 for _, state in rows]
 
     def _decode(self, plan: GenerationPlan, state: int) -> Audio:
-        time.sleep(self.decode_seconds)
+        self.decoding_gate.enter()
         audio = np.zeros((2, plan.made_samples), np.float32)
         if self.silent:
             return audio

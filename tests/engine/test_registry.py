@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import queue
 import threading
-import time
 from collections.abc import Callable
 
 import pytest
@@ -14,22 +13,23 @@ from loopwright.engine.base import Engine, ModelKey, Stopgap
 from loopwright.engine.registry import Registry
 from loopwright.errors import CheckpointError, Conflict, ModelUnavailable
 from tests.fakes import FakeEngine, info
+from tests.waiting import PATIENCE, Gate, until
 
 A, B, C = ModelKey("a/a"), ModelKey("b/b"), ModelKey("c/c", "x.ckpt")
 
 
 class Loads:
-    """Counts loads; each makes an engine of 10 bytes."""
+    """Counts loads; each makes an engine of 10 bytes, once the gate lets it."""
 
-    def __init__(self, seconds: float = 0.0) -> None:
+    def __init__(self, gate: Gate | None = None) -> None:
         self.count: list[ModelKey] = []
         self.engines: dict[ModelKey, FakeEngine] = {}
         self.fail = False
-        self.seconds = seconds
+        self.gate = gate or Gate(None)
 
     def __call__(self, key: ModelKey) -> Engine:
         self.count.append(key)
-        time.sleep(self.seconds)
+        self.gate.enter()
         if self.fail:
             raise CheckpointError("it is broken")
         self.engines[key] = FakeEngine(info(key, memory_bytes=10))
@@ -37,17 +37,21 @@ class Loads:
 
 
 def test_two_who_want_the_same_model_load_it_once() -> None:
-    loads = Loads(0.05)
+    loads = Loads(Gate())
     registry = Registry(loads)
     seen: list[Engine] = []
+    together = threading.Barrier(8)
 
     def use() -> None:
+        together.wait(PATIENCE)
         with registry.lease(A) as engine:
             seen.append(engine)
 
     threads = [threading.Thread(target=use) for _ in range(8)]
     for thread in threads:
         thread.start()
+    loads.gate.wait_for(1)
+    loads.gate.open()
     for thread in threads:
         thread.join()
     assert loads.count == [A]
@@ -106,10 +110,12 @@ def test_a_failure_is_told_and_remembered_for_a_while(monkeypatch: pytest.Monkey
 
 
 def test_status_follows_the_load() -> None:
-    registry = Registry(Loads(0.1))
+    loads = Loads(Gate())
+    registry = Registry(loads)
     assert registry.status(A).state == "absent"
     registry.preload(A)
     assert registry.status(A).state == "loading"
+    loads.gate.open()
     with registry.lease(A):
         assert registry.status(A).state == "ready"
 
@@ -146,17 +152,10 @@ class Conversions:
 
     def _improve(self, key: ModelKey) -> Engine:
         self.begun.put(key)
-        assert self.gates[key].wait(10)
+        assert self.gates[key].wait(PATIENCE)
         if self.failure is not None:
             raise self.failure
         return self.quick[key]
-
-
-def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.001)
 
 
 def test_a_stopgap_serves_until_the_quicker_engine_is_there() -> None:
@@ -192,12 +191,12 @@ def test_one_conversion_at_a_time() -> None:
     for key in (A, B):
         with registry.lease(key):
             pass
-    first = loads.begun.get(timeout=10)
+    first = loads.begun.get(timeout=PATIENCE)
     (second,) = {A, B} - {first}
     assert registry.status(second).converting  # waits for its turn, and serves meanwhile
     assert loads.begun.empty()
     loads.gates[first].set()
-    assert loads.begun.get(timeout=10) == second
+    assert loads.begun.get(timeout=PATIENCE) == second
     assert not registry.status(first).converting
     loads.gates[second].set()
     until(lambda: not registry.status(second).converting)
@@ -226,7 +225,7 @@ def test_a_quicker_engine_of_a_model_that_is_gone_is_closed(
     registry = Registry(loads)
     with registry.lease(A):
         pass
-    loads.begun.get(timeout=10)
+    loads.begun.get(timeout=PATIENCE)
     end(registry)
     loads.gates[A].set()
     until(lambda: loads.quick[A].closed)
@@ -238,7 +237,7 @@ def test_statuses_name_what_is_loading_and_loaded() -> None:
     gate = threading.Event()
 
     def load(key: ModelKey) -> Engine:
-        assert key == A or gate.wait(10)
+        assert key == A or gate.wait(PATIENCE)
         return FakeEngine(info(key))
 
     registry = Registry(load)

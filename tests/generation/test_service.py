@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import threading
-from typing import Any
 
 import numpy as np
 import pytest
@@ -17,10 +15,10 @@ from loopwright.generation.sources import Upload
 from loopwright.kinds.request import GuidedLoopRequest, LoopRequest
 from loopwright.kinds.request_edits import StackRequest, VariationRequest
 from loopwright.planning.plan import GenerationPlan
-from loopwright.serving.fairness import Owner
-from loopwright.serving.scheduler import Scheduler
+from loopwright.serving.active_run import ActiveRun
 from tests.fakes import FakeEngine, fake_service
 from tests.sounds import encoded, tone
+from tests.waiting import Gate, eventually
 
 LOOP = LoopRequest(prompt="drums 140bpm", bars=1, seed=1, steps=50)
 QUICK = LOOP.model_copy(update={"seed": 7, "steps": 2})
@@ -30,32 +28,36 @@ def service_of(engine: FakeEngine, *, max_requests: int = 4) -> Service:
     return fake_service(lambda _: engine, max_requests=max_requests)
 
 
-async def test_a_request_given_up_frees_its_place_and_harms_nobody() -> None:
-    engine = FakeEngine(step_seconds=0.01)
+async def test_a_request_given_up_frees_its_place_and_harms_nobody(runs: list[ActiveRun]) -> None:
+    engine = FakeEngine(gate=Gate())
     service = service_of(engine)
     given_up = asyncio.ensure_future(service.generate(LOOP))
+    await engine.gate.reached(1)
     kept = asyncio.ensure_future(service.generate(LOOP))
-    await asyncio.sleep(0.1)
+    await eventually(lambda: len(runs) == 2)
     given_up.cancel()
+    await eventually(lambda: runs[0].is_cancelled)
+    engine.gate.open()
     with pytest.raises(asyncio.CancelledError):
         await given_up
     assert service.queue_depth == 1
     assert (await kept)[0].audio.shape == (2, 75600)
-    assert engine.forwards < 90
+    assert engine.forwards == 1 + 50
     service.close()
 
 
-async def test_a_model_is_not_unloaded_under_a_request_that_is_given_up() -> None:
-    gate = threading.Event()
-    engine = FakeEngine(gate=gate)
+async def test_a_model_is_not_unloaded_under_a_request_that_is_given_up(
+    runs: list[ActiveRun],
+) -> None:
+    engine = FakeEngine(gate=Gate())
     service = service_of(engine)
     registry = service.models.registry
     given_up = asyncio.ensure_future(service.generate(LOOP))
-    await asyncio.sleep(0.1)
+    await engine.gate.reached(1)
     given_up.cancel()
-    await asyncio.sleep(0.05)
+    await eventually(lambda: runs[0].is_cancelled)
     assert registry.clear() == 0  # the worker is in a step
-    gate.set()
+    engine.gate.open()
     with pytest.raises(asyncio.CancelledError):
         await given_up
     assert registry.clear() == 1
@@ -63,32 +65,19 @@ async def test_a_model_is_not_unloaded_under_a_request_that_is_given_up() -> Non
 
 
 async def test_no_more_than_so_many_requests() -> None:
-    gate = threading.Event()
-    service = service_of(FakeEngine(gate=gate), max_requests=2)
+    engine = FakeEngine(gate=Gate())
+    service = service_of(engine, max_requests=2)
     waiting = [asyncio.ensure_future(service.generate(LOOP)) for _ in range(2)]
-    await asyncio.sleep(0.05)
+    await eventually(lambda: service.queue_depth == 2)
     with pytest.raises(QueueFull):
         await service.generate(LOOP)
-    gate.set()
+    engine.gate.open()
     await asyncio.gather(*waiting)
     await service.generate(LOOP)
     service.close()
 
 
-@pytest.fixture
-def owners(monkeypatch: pytest.MonkeyPatch) -> list[Owner]:
-    """Whose the runs are that are submitted."""
-    found, submit = list[Owner](), Scheduler.submit
-
-    def noting(self: Scheduler, *args: Any, owner: Owner, **more: Any) -> Any:
-        found.append(owner)
-        return submit(self, *args, owner=owner, **more)
-
-    monkeypatch.setattr(Scheduler, "submit", noting)
-    return found
-
-
-async def test_all_runs_of_a_call_are_one_request_of_its_client(owners: list[Owner]) -> None:
+async def test_all_runs_of_a_call_are_one_request_of_its_client(runs: list[ActiveRun]) -> None:
     service = service_of(FakeEngine(), max_requests=8)
     await service.generate(LOOP.model_copy(update={"n": 2, "candidates": 2}), client="a")
     await service.generate(
@@ -96,20 +85,26 @@ async def test_all_runs_of_a_call_are_one_request_of_its_client(owners: list[Own
     )
     stack, _ = StackRequest.parse({"prompt": "techno 140bpm", "bars": 1, "parts": "drums,bass"})
     await service.generate_stack(stack, client="a")
+    owners = [run.owner for run in runs]
     assert [owner.client for owner in owners] == ["a"] * 4 + ["b"] * 3 + ["a"] * 2
     assert len(set(owners)) == 3
     service.close()
 
 
-async def test_a_part_of_a_stack_that_fails_ends_the_others_and_is_what_is_raised() -> None:
-    engine = FakeEngine(step_seconds=0.005, fail_prompt="bass", batching=Batching(max_batch_size=4))
+async def test_a_part_of_a_stack_that_fails_ends_the_others_and_is_what_is_raised(
+    runs: list[ActiveRun],
+) -> None:
+    engine = FakeEngine(gate=Gate(4), fail_prompt="bass", batching=Batching(max_batch_size=4))
     service = service_of(engine)
     asked = {"prompt": "techno 140bpm", "bars": 1, "steps": 100, "parts": "bass,drums"}
     stack, _ = StackRequest.parse(asked)
+    failing = asyncio.ensure_future(service.generate_stack(stack))
+    await eventually(lambda: [run for run in runs if run.is_cancelled])
+    engine.gate.open()
     with pytest.raises(RuntimeError, match="told to fail"):
-        await service.generate_stack(stack)
+        await failing
     assert service.queue_depth == 0
-    assert engine.forwards < 50
+    assert engine.forwards <= 5
     service.close()
 
 
@@ -123,17 +118,19 @@ async def test_a_stack_raises_our_own_errors_as_they_are() -> None:
     service.close()
 
 
-async def test_a_stack_given_up_ends_all_its_parts() -> None:
-    engine = FakeEngine(step_seconds=0.005)
+async def test_a_stack_given_up_ends_all_its_parts(runs: list[ActiveRun]) -> None:
+    engine = FakeEngine(gate=Gate(1))
     service = service_of(engine)
     stack, _ = StackRequest.parse({"prompt": "techno 140bpm", "bars": 1, "steps": 100})
     given_up = asyncio.ensure_future(service.generate_stack(stack))
-    await asyncio.to_thread(engine.reached.wait, 10)
+    await engine.gate.reached(2)
     given_up.cancel()
+    await eventually(lambda: all(run.is_cancelled for run in runs))
+    engine.gate.open()
     with pytest.raises(asyncio.CancelledError):
         await given_up
     assert service.queue_depth == 0
-    assert engine.forwards < 100
+    assert engine.forwards == 2
     service.close()
 
 

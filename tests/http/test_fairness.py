@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 
-import httpx
 import pytest
 from starlette.requests import Request
 
 from loopwright.http.state import client_of
+from loopwright.serving.active_run import ActiveRun
 from tests.fakes import FakeEngine
 from tests.http.conftest import connected
+from tests.waiting import Gate, eventually
 
 LOOP = {"prompt": "techno 140bpm", "bars": 1, "seed": 7}
 
@@ -43,10 +44,9 @@ def test_who_asks_without_saying() -> None:
     assert client_of(request(peer=None)) == ""
 
 
-async def test_a_short_request_passes_a_long_one() -> None:
-    engine = FakeEngine(step_seconds=0.002, reach=10)
+async def test_a_short_request_passes_a_long_one(runs: list[ActiveRun]) -> None:
+    engine = FakeEngine(gate=Gate(10))
     async with connected(lambda _: engine) as client:
-        client.timeout = httpx.Timeout(30)
         long = asyncio.ensure_future(
             client.post(
                 "/generate/loop",
@@ -54,15 +54,22 @@ async def test_a_short_request_passes_a_long_one() -> None:
                 headers={"x-client-id": "long"},
             )
         )
-        await asyncio.to_thread(engine.reached.wait, 10)
-        before = engine.forwards
-        short = await client.post(
-            "/generate/loop", json={**LOOP, "steps": 8}, headers={"x-client-id": "short"}
+        await engine.gate.reached(11)
+        short = asyncio.ensure_future(
+            client.post(
+                "/generate/loop", json={**LOOP, "steps": 8}, headers={"x-client-id": "short"}
+            )
         )
-        assert short.status_code == 200
-        assert engine.forwards - before < 100
-        assert not long.done()
+        await eventually(lambda: len(runs) == 9)
+        forwards_until_short_is_done = list[int]()
+        runs[8].result.add_done_callback(
+            lambda _: forwards_until_short_is_done.append(engine.forwards)
+        )
+        engine.gate.open()
+        assert (await short).status_code == 200
+        assert forwards_until_short_is_done[0] - 10 < 100
         assert (await long).status_code == 200
+        assert engine.forwards == 8 * 100 + 8
 
 
 async def test_the_api_says_how_clients_are_told_apart() -> None:

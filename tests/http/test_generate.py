@@ -7,7 +7,6 @@ import base64
 import io
 import json
 import re
-import threading
 import zipfile
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -21,6 +20,7 @@ from loopwright.engine.base import Engine, ModelKey
 from loopwright.system.logs import configure_logs
 from tests.fakes import FakeEngine
 from tests.http.conftest import Client, connected
+from tests.waiting import Gate, eventually
 
 LOOP = {"prompt": "aggressive techno drums 140bpm", "bars": 4, "seed": 7}
 
@@ -279,34 +279,41 @@ async def test_silence_stays_silence_and_is_warned_of() -> None:
 
 
 async def test_a_full_queue_is_503_with_retry_after() -> None:
-    gate = threading.Event()
+    gate = Gate()
+
+    async def is_full(client: Client) -> bool:
+        return bool((await client.get("/health")).json()["queue_depth"] == 2)
+
     async with connected(lambda _: FakeEngine(gate=gate), max_requests=2) as client:
         waiting = [
             asyncio.ensure_future(client.post("/generate/loop", json=LOOP)) for _ in range(2)
         ]
-        await asyncio.sleep(0.1)
+        await eventually(lambda: is_full(client))
         reply = await client.post("/generate/loop", json=LOOP)
         assert (reply.status_code, reply.json()["code"]) == (503, "queue_full")
         assert int(reply.headers["retry-after"]) > 0
-        assert (await client.get("/health")).json()["queue_depth"] == 2
-        gate.set()
+        assert await is_full(client)
+        gate.open()
         assert [(await one).status_code for one in waiting] == [200, 200]
         assert (await client.post("/generate/loop", json=LOOP)).status_code == 200
 
 
 async def test_the_first_request_waits_for_the_model() -> None:
-    gate = threading.Event()
+    gate = Gate()
 
     def load(_: ModelKey) -> Engine:
-        gate.wait(10)
+        gate.enter()
         return FakeEngine()
+
+    async def has_a_request(client: Client) -> bool:
+        return bool((await client.get("/health")).json()["queue_depth"])
 
     async with connected(load) as client:
         waiting = asyncio.ensure_future(client.post("/generate/loop", json=LOOP))
-        await asyncio.sleep(0.1)
+        await eventually(lambda: has_a_request(client))
         assert (await client.get("/health")).json()["status"] == "loading"
         assert (await client.get("/health/ready")).status_code == 503
-        gate.set()
+        gate.open()
         assert (await waiting).status_code == 200
         assert (await client.get("/health/ready")).status_code == 200
 

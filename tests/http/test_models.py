@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
-import threading
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -25,6 +23,7 @@ from tests.fakes import FakeEngine, info
 from tests.http.conftest import Client, connected
 from tests.hub_server import HubServer
 from tests.tiny import make_model_folder
+from tests.waiting import Gate, eventually
 
 REPO = "someone/acid"
 FINETUNE = {
@@ -152,15 +151,15 @@ async def test_the_key_of_a_finetune_names_its_repository_and_checkpoint(client:
 
 
 async def test_what_is_loading_is_named(client: Client) -> None:
-    gate = threading.Event()
+    gate = Gate()
 
     def load(key: ModelKey) -> Engine:
-        gate.wait(10)
+        gate.enter()
         return FakeEngine(info(key))
 
     async with connected(load) as loading:
         said = (await loading.get("/models/status")).json()
-        gate.set()
+        gate.open()
     assert said["cache_status"]["loaded_models"] == []
     details = said["model_details"]["standard_saos"]
     assert (details["type"], details["source"], details["status"]) == (
@@ -172,11 +171,11 @@ async def test_what_is_loading_is_named(client: Client) -> None:
 
 
 async def test_a_model_that_is_converted_serves_meanwhile() -> None:
-    gate = threading.Event()
+    gate = Gate()
 
     def load(key: ModelKey) -> Stopgap:
         def improve() -> Engine:
-            assert gate.wait(10)
+            gate.enter()
             return FakeEngine(replace(info(key), engine="openvino", precision="int8"))
 
         return Stopgap(FakeEngine(info(key)), improve)
@@ -197,15 +196,15 @@ async def test_a_model_that_is_converted_serves_meanwhile() -> None:
             health["converting"],
         }
 
+    async def is_converted(client: Client) -> bool:
+        return await are_converting(client) == {False}
+
     async with connected(load) as client:
         assert await engine_of_a_take(client) == ("torch", "f32")
         assert await are_converting(client) == {True}
         assert (await client.get("/health")).json()["status"] == "healthy"
-        gate.set()
-        for _ in range(1000):
-            if await are_converting(client) == {False}:
-                break
-            await asyncio.sleep(0.01)
+        gate.open()
+        await eventually(lambda: is_converted(client))
         assert await engine_of_a_take(client) == ("openvino", "int8")
         assert (await client.get("/health")).json()["engine"] == "openvino"
 

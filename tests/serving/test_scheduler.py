@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from concurrent.futures import wait
 
 import numpy as np
@@ -20,6 +19,7 @@ from loopwright.planning.plan import GenerationPlan
 from loopwright.serving.active_run import Progress
 from loopwright.serving.scheduler import Scheduler
 from tests.fakes import LIMITS, FakeEngine
+from tests.waiting import PATIENCE, Gate, until
 
 
 def plan(prompt: str = "drums 140bpm", **fields: object) -> GenerationPlan:
@@ -34,59 +34,62 @@ def scheduler() -> Scheduler:
 
 
 def test_a_plan_becomes_audio_of_its_length(scheduler: Scheduler) -> None:
-    rendered = scheduler.submit(FakeEngine(), plan()).result.result(5)
+    rendered = scheduler.submit(FakeEngine(), plan()).result.result(PATIENCE)
     assert rendered.audio.shape == (2, plan().made_samples)
     assert rendered.timings.decoding > 0
 
 
 def test_progress_is_told_at_every_step(scheduler: Scheduler) -> None:
     told: list[Progress] = []
-    scheduler.submit(FakeEngine(), plan(steps=3), told.append).result.result(5)
+    scheduler.submit(FakeEngine(), plan(steps=3), told.append).result.result(PATIENCE)
     assert told == [Progress(0, 3), Progress(1, 3), Progress(2, 3), Progress(3, 3)]
 
 
 def test_the_same_seed_gives_the_same_audio_in_any_company(scheduler: Scheduler) -> None:
-    alone = scheduler.submit(FakeEngine(), plan()).result.result(5).audio
+    alone = scheduler.submit(FakeEngine(), plan()).result.result(PATIENCE).audio
     engine = FakeEngine()
     jobs = [scheduler.submit(engine, plan(seed=seed)) for seed in (1, 7, 2, 7, 3)]
-    together = [job.result.result(5).audio for job in jobs]
+    together = [job.result.result(PATIENCE).audio for job in jobs]
     np.testing.assert_array_equal(together[1], alone)
     np.testing.assert_array_equal(together[3], alone)
     assert not np.array_equal(together[0], alone)
 
 
 def test_a_short_job_does_not_wait_for_a_long_one(scheduler: Scheduler) -> None:
-    engine = FakeEngine(step_seconds=0.005)
+    engine = FakeEngine(gate=Gate())
     long = scheduler.submit(engine, plan(steps=100))
+    engine.gate.wait_for(1)
     short = scheduler.submit(engine, plan(steps=2))
-    short.result.result(5)
-    assert not long.result.done()
-    long.result.result(5)
+    long_was_done = list[bool]()
+    short.result.add_done_callback(lambda _: long_was_done.append(long.is_done))
+    engine.gate.open()
+    long.result.result(PATIENCE)
+    assert long_was_done == [False]
 
 
 def test_a_failure_is_its_own(scheduler: Scheduler) -> None:
     engine = FakeEngine()
     good, bad = scheduler.submit(engine, plan()), scheduler.submit(engine, plan("FAIL 140bpm"))
     with pytest.raises(RuntimeError, match="told to fail"):
-        bad.result.result(5)
-    assert good.result.result(5).audio.any()
-    assert scheduler.submit(engine, plan()).result.result(5).audio.any()
+        bad.result.result(PATIENCE)
+    assert good.result.result(PATIENCE).audio.any()
+    assert scheduler.submit(engine, plan()).result.result(PATIENCE).audio.any()
 
 
 def test_cancelling_frees_the_place_at_the_next_step(scheduler: Scheduler) -> None:
-    engine = FakeEngine(step_seconds=0.01)
+    engine = FakeEngine(gate=Gate(3))
     job = scheduler.submit(engine, plan(steps=100))
-    time.sleep(0.05)
+    engine.gate.wait_for(4)
     job.cancel()
+    engine.gate.open()
     with pytest.raises(Cancelled):
-        job.result.result(5)
-    assert engine.forwards < 50
+        job.result.result(PATIENCE)
+    assert engine.forwards == 4
     assert scheduler.depth == 0
 
 
 def test_runs_are_evaluated_together_whatever_their_step_and_guidance(scheduler: Scheduler) -> None:
-    gate = threading.Event()
-    engine = FakeEngine(batching=Batching(max_batch_size=8), gate=gate)
+    engine = FakeEngine(batching=Batching(max_batch_size=8), gate=Gate())
     plans = [
         plan(seed=1, steps=9),
         plan(seed=2, steps=8, cfg_scale=1),
@@ -94,12 +97,11 @@ def test_runs_are_evaluated_together_whatever_their_step_and_guidance(scheduler:
         plan(seed=4, steps=8),
     ]
     jobs = [scheduler.submit(engine, one) for one in plans]
-    time.sleep(0.05)
-    gate.set()
-    together = [job.result.result(5).audio for job in jobs]
+    engine.gate.open()
+    together = [job.result.result(PATIENCE).audio for job in jobs]
     for one, audio in zip(plans, together, strict=True):
         np.testing.assert_array_equal(
-            audio, scheduler.submit(FakeEngine(), one).result.result(5).audio
+            audio, scheduler.submit(FakeEngine(), one).result.result(PATIENCE).audio
         )
     assert max(engine.batches) == 2 + 1 + 2 + 2
     assert len(engine.batches) < 9 + 8 + 9 + 8
@@ -122,7 +124,7 @@ def test_any_company_gives_the_same_audio_and_no_forward_is_too_large(
     scheduler, engine = Scheduler(), FakeEngine(batching=Batching(limit, overlaps))
     plans = [plan(seed=seed, steps=steps, cfg_scale=scale) for seed, steps, scale in asked]
     jobs = [scheduler.submit(engine, one) for one in plans]
-    together = [job.result.result(5).audio for job in jobs]
+    together = [job.result.result(PATIENCE).audio for job in jobs]
     scheduler.close()
     for one, audio in zip(plans, together, strict=True):
         np.testing.assert_array_equal(audio, carried_out(one))
@@ -132,52 +134,55 @@ def test_any_company_gives_the_same_audio_and_no_forward_is_too_large(
 def carried_out(one: GenerationPlan) -> Audio:
     """By itself, on a scheduler of its own."""
     alone = Scheduler()
-    audio = alone.submit(FakeEngine(), one).result.result(5).audio
+    audio = alone.submit(FakeEngine(), one).result.result(PATIENCE).audio
     alone.close()
     return audio
 
 
 def test_a_new_run_joins_a_running_batch(scheduler: Scheduler) -> None:
-    engine = FakeEngine(batching=Batching(max_batch_size=4), step_seconds=0.01)
+    engine = FakeEngine(batching=Batching(max_batch_size=4), gate=Gate(3))
     long = scheduler.submit(engine, plan(steps=50, cfg_scale=1))
-    time.sleep(0.1)
+    engine.gate.wait_for(4)
     short = scheduler.submit(engine, plan(steps=3, cfg_scale=1))
-    short.result.result(5)
-    assert not long.result.done()
-    assert engine.batches[:3] == [1, 1, 1]
+    engine.gate.open()
+    short.result.result(PATIENCE)
+    long.result.result(PATIENCE)
+    assert engine.batches[:4] == [1, 1, 1, 1]
     assert engine.batches.count(2) == 3
-    long.result.result(5)
+    assert len(engine.batches) == 50
 
 
 def test_in_a_batch_a_failure_is_its_own_too(scheduler: Scheduler) -> None:
-    gate = threading.Event()
-    engine = FakeEngine(batching=Batching(max_batch_size=8), gate=gate)
+    engine = FakeEngine(batching=Batching(max_batch_size=8), gate=Gate())
     jobs = [
         scheduler.submit(engine, plan(prompt)) for prompt in ("a 140bpm", "FAIL 140bpm", "b 140bpm")
     ]
-    gate.set()
-    assert [job.result.exception(5) is not None for job in jobs] == [False, True, False]
+    engine.gate.open()
+    assert [job.result.exception(PATIENCE) is not None for job in jobs] == [False, True, False]
 
 
 def test_decoding_beside_denoising_where_the_engine_can(scheduler: Scheduler) -> None:
     engine = FakeEngine(
-        batching=Batching(max_batch_size=1, overlaps=True), step_seconds=0.005, decode_seconds=0.1
+        batching=Batching(max_batch_size=1, overlaps=True), gate=Gate(), decoding_gate=Gate()
     )
     first, second = (scheduler.submit(engine, plan(steps=steps)) for steps in (2, 60))
-    first.result.result(5)
-    assert engine.forwards > 20  # the second went on while the first was decoded
-    second.result.result(5)
+    engine.gate.open()
+    engine.decoding_gate.wait_for(1)
+    engine.gate.wait_for(2 + 60)  # the second goes on while the first is decoded
+    assert not first.is_done
+    engine.decoding_gate.open()
+    first.result.result(PATIENCE)
+    second.result.result(PATIENCE)
 
 
 def test_cancelling_one_that_waits_ends_it_before_its_turn(scheduler: Scheduler) -> None:
-    gate = threading.Event()
-    engine = FakeEngine(gate=gate)
+    engine = FakeEngine(gate=Gate())
     jobs = [scheduler.submit(engine, plan(seed=seed)) for seed in range(5)]
     jobs[-1].cancel()
-    gate.set()
+    engine.gate.open()
     with pytest.raises(Cancelled):
-        jobs[-1].result.result(5)
-    assert sum(job.result.exception(5) is None for job in jobs) == 4
+        jobs[-1].result.result(PATIENCE)
+    assert sum(job.result.exception(PATIENCE) is None for job in jobs) == 4
 
 
 def test_a_progress_callback_that_fails_harms_its_own_job_alone(scheduler: Scheduler) -> None:
@@ -186,17 +191,27 @@ def test_a_progress_callback_that_fails_harms_its_own_job_alone(scheduler: Sched
 
     engine = FakeEngine()
     bad, good = scheduler.submit(engine, plan(), fail), scheduler.submit(engine, plan())
-    assert good.result.result(5).audio.any()
+    assert good.result.result(PATIENCE).audio.any()
     with pytest.raises(ValueError, match="no thanks"):
-        bad.result.result(5)
+        bad.result.result(PATIENCE)
 
 
 def test_closing_ends_what_is_running_and_waiting() -> None:
-    scheduler, gate = Scheduler(), threading.Event()
+    scheduler, gate = Scheduler(), Gate()
     jobs = [scheduler.submit(FakeEngine(gate=gate), plan()) for _ in range(8)]
-    threading.Timer(0.05, gate.set).start()
-    scheduler.close()
-    assert not wait([job.result for job in jobs], timeout=5).not_done
-    assert any(isinstance(job.result.exception(), Cancelled) for job in jobs)
-    with pytest.raises(Cancelled):
-        scheduler.submit(FakeEngine(), plan())
+    gate.wait_for(1)
+
+    def refuses_more() -> bool:
+        try:
+            scheduler.submit(FakeEngine(), plan())
+        except Cancelled:
+            return True
+        return False
+
+    closing = threading.Thread(target=scheduler.close)
+    closing.start()
+    until(refuses_more)
+    gate.open()
+    closing.join()
+    assert not wait([job.result for job in jobs], timeout=PATIENCE).not_done
+    assert all(isinstance(job.result.exception(), Cancelled) for job in jobs)
