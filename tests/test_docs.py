@@ -1,4 +1,4 @@
-"""What the README says, run as it says it."""
+"""What the README and the guides say, run as they say it."""
 
 from __future__ import annotations
 
@@ -7,27 +7,45 @@ import shutil
 import subprocess
 import sys
 from dataclasses import fields
+from fractions import Fraction
 from pathlib import Path
 
 import httpx
 import pytest
+import soundfile
 from tools.docs_site import api_lines, on_page_markdown
 
+from loopwright.audio.seam import measure_seam
 from loopwright.generation.assemble import assemble
 from loopwright.http.app import create_app
+from loopwright.music.tempo import loop_samples
 from loopwright.settings import Settings
 from tests.test_end_to_end import server  # noqa: F401 - a fixture
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
-BLOCKS = re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
-CURLS = [block for block in BLOCKS if block.startswith("curl")]
+PAGES = {
+    path.relative_to(ROOT).as_posix(): path.read_text()
+    for pattern in ("*.md", ".github/*.md", "bench/*.md", "docs/*.md", "training/*.md")
+    for path in sorted(ROOT.glob(pattern))
+}
+
+
+def blocks(page: str, language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", PAGES[page], re.DOTALL)
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="needs curl")
-def test_every_curl_of_the_readme_in_its_order(server: httpx.Client, tmp_path: Path) -> None:  # noqa: F811
-    assert len(CURLS) >= 6
-    for block in CURLS:
+@pytest.mark.parametrize(("page", "count"), [("README.md", 1), ("docs/http.md", 10)])
+def test_every_curl_of_a_page_in_its_order(
+    server: httpx.Client,  # noqa: F811
+    tmp_path: Path,
+    page: str,
+    count: int,
+) -> None:
+    curls = [block for block in blocks(page, "sh") if block.startswith("curl")]
+    assert len(curls) >= count
+    for block in curls:
         script = block.replace("http://localhost:8005", str(server.base_url).rstrip("/"))
         done = subprocess.run(
             ["bash", "-e", "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False
@@ -37,18 +55,38 @@ def test_every_curl_of_the_readme_in_its_order(server: httpx.Client, tmp_path: P
             assert (tmp_path / name).stat().st_size > 10_000
 
 
-def test_the_command_lines_of_the_readme_are_known() -> None:
-    block = next(block for block in BLOCKS if "loopwright generate" in block)
-    for line in block.splitlines():
-        command = line.split()[1]
+def test_every_command_line_is_known() -> None:
+    lines = [
+        line
+        for page in PAGES
+        for block in blocks(page, "sh")
+        for line in block.splitlines()
+        if line.startswith("loopwright ")
+    ]
+    assert len(lines) >= 2
+    for line in lines:
         done = subprocess.run(
-            [sys.executable, "-m", "loopwright", command, "--help"],
+            [sys.executable, "-m", "loopwright", line.split()[1], "--help"],
             capture_output=True,
             text=True,
             check=True,
         )
         for flag in re.findall(r" (--?[a-z-]+)", line):
-            assert flag in done.stdout
+            assert flag in done.stdout, line
+
+
+def test_the_loops_to_hear_are_what_the_readme_says() -> None:
+    rows = re.findall(r"\| `(.+?)` \| (\d) \((.+?) s\) \| \[.+?\]\((.+?\.mp3)\)", README)
+    assert len(rows) == 2
+    for prompt, bars, seconds, path in rows:
+        tempo = re.search(r"(\d+)bpm", prompt)
+        assert tempo is not None
+        audio, rate = soundfile.read(ROOT / path, dtype="float32")
+        assert len(audio) == loop_samples(int(bars), Fraction(tempo[1]), rate)
+        assert abs(len(audio) / rate - float(seconds)) < 0.005
+        assert 0.5 < abs(audio).max() < 1
+        # what repeats with no click: no step at the seam that stands out among those around it
+        assert measure_seam(audio.T, rate).jump < 6, path
 
 
 def test_every_setting_is_in_the_readme() -> None:
@@ -58,13 +96,17 @@ def test_every_setting_is_in_the_readme() -> None:
 
 def test_make_targets_exist() -> None:
     makefile = (ROOT / "Makefile").read_text()
-    for target in re.findall(r"make ([a-z-]+)", README):
-        assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
+    for page, text in PAGES.items():
+        code = "\n".join([*re.findall(r"`(make [^`]*)`", text), *blocks(page, "sh")])
+        for target in re.findall(r"^make ([a-z-]+)", code, re.MULTILINE):
+            assert re.search(rf"^{target}:", makefile, re.MULTILINE), (page, target)
 
 
 def test_files_linked_exist() -> None:
-    for target in re.findall(r"\]\(([^)h][^)]*)\)", README):
-        assert (ROOT / target).exists(), target
+    for page, text in PAGES.items():
+        for target in re.findall(r"\]\(([^)#]+)(?:#[\w-]*)?\)", text):
+            if not target.startswith("http"):
+                assert (ROOT / page).parent.joinpath(target).exists(), (page, target)
 
 
 def test_the_api_page_has_every_endpoint_and_every_field() -> None:
