@@ -109,6 +109,22 @@ def test_files_linked_exist() -> None:
                 assert (ROOT / page).parent.joinpath(target).exists(), (page, target)
 
 
+def test_the_modules_that_the_architecture_names_exist() -> None:
+    """A name is a path below the repository or the package, and may end in a class."""
+    names = set(re.findall(r"`([a-z_]+/[\w/.]*)`", PAGES["ARCHITECTURE.md"]))
+    (diagram,) = re.findall(r"```\n(.*?)```", PAGES["ARCHITECTURE.md"], re.DOTALL)
+    names |= set(re.findall(r"\w+/\w*", diagram))
+    assert len(names) > 40
+    for name in names:
+        path = re.sub(r"\.[A-Z]\w*$", "", name).rstrip("/")
+        places = [
+            folder / f"{path}{ending}"
+            for folder in (ROOT, ROOT / "src/loopwright", ROOT / "src/loopwright/loading")
+            for ending in ("", ".py")
+        ]
+        assert any(place.exists() for place in places), name
+
+
 def test_the_api_page_has_every_endpoint_and_every_field() -> None:
     document = create_app(Settings(), assemble).openapi()
     page = "\n".join(api_lines(document))
