@@ -141,24 +141,24 @@ def page(rounds: Sequence[Round], threads: int) -> str:
     return f"""# How clients share the server
 
 Written by `python -m bench.fairness` on {datetime.datetime.now(datetime.UTC):%Y-%m-%d}: `pocket`, over HTTP, {threads}
-threads on {about.processor}, {about.cores} cores used; rounds measured: {len(rounds)}, medians (least–most), seconds by the
-clients' clocks, from the request to the last byte.
+threads on {about.processor}, {about.cores} cores used; rounds measured: {len(rounds)}, medians (minimum–maximum), seconds by
+the clients' clocks, from the request to the last byte.
 
 ## A short request beside a long one
 
 One client asks for `n=8` loops of 200 steps. {HEAD_START:.0f} s later another asks for {BESIDE} loops of
-8 steps, one after the other (fewer, where the long one ends before).
+8 steps, one after the other (fewer if the long one ends before).
 
-{table(("", "seconds", "against alone"), rows)}
+{table(("", "seconds", "compared with alone"), rows)}
 
-## {CLIENTS} clients with a request each
+## {CLIENTS} clients with one request each
 
-Loops of {EQUAL["steps"]} steps with guidance, asked for {1000 * APART:.0f} ms apart; one alone takes {alone} s.
+Loops of {EQUAL["steps"]} steps with cfg_scale 2, requested {1000 * APART:.0f} ms apart; one alone takes {alone} s.
 They ended in the order in which they came in {in_order} of {len(rounds)} rounds. The last column counts time in
-tenths of the last end, which a busy machine does not change: on average {cell(means, 1)}. One after the other in
-no time between makes 1, 2, … 10 and 5.5 on average; served row by row in turn, all would end at about 10.
+tenths of the last end, which a busy machine does not change; their mean is {cell(means, 1)}. Served strictly one
+after another, requests would end at 1, 2, … 10, with a mean of 5.5; served in equal turns, all would end at about 10.
 
-{table(("came as number", "ended after seconds", "in tenths of the last end"), ends)}
+{table(("order of arrival", "seconds until the end", "in tenths of the last end"), ends)}
 """
 
 

@@ -32,12 +32,12 @@ CALIBRATED_ON, HEARD_ON = 2, 2
 """Latents of one step, each of a prompt of its own: those that scales are taken from, and those that are listened to."""
 
 CALIBRATION_FRAMES, CALIBRATION_TILES = 4, 6
-"""Latent frames of a tile that is looked at, and tiles of each latents."""
+"""Latent frames in a tile that is looked at, and tiles of each latents."""
 
 TILE_FRAMES = (4, 8)
 ROUNDS = 3
 
-TORCH, F32, INT8 = "torch f32, a tile a core", "OpenVINO f32", "OpenVINO int8"
+TORCH, F32, INT8 = "torch f32, one tile per core", "OpenVINO f32", "OpenVINO int8"
 
 
 @dataclass(frozen=True)

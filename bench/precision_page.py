@@ -45,14 +45,14 @@ def _head(machine: Machine) -> str:
     packages = ", ".join(f"{name} {version}" for name, version in machine.packages)
     return f"""# What int8 costs in sound
 
-Written by `python -m bench.precision` itself. Figures are medians (least–most); n is how many runs.
+Written by `python -m bench.precision`. Numbers are medians (minimum–maximum); n is the number of runs.
 
 - processor: {machine.processor}, {machine.cores} cores used
 - system: {machine.system}, Python {machine.python}, {packages}
 
-The weights of the full-size model are random. So its figures say what the arithmetic loses, not what an ear hears: trained
-weights have channels far louder than others, which are harder to round, and their audio is music. What trained weights
-lose is in the last section, on a smaller model."""
+The weights of the full-size model are random. So its numbers show what the arithmetic loses, not what can be heard: trained
+weights have some channels that are far larger than others and harder to round, and their audio is music. The last section
+shows what trained weights lose, on a smaller model."""
 
 
 def _runs(found: list[Row]) -> str:
@@ -67,10 +67,10 @@ def _runs(found: list[Row]) -> str:
     )
     return f"""## The full-size model
 
-Each run against the same in float32: the same prompt, the same noise, 8 steps of pingpong, guidance 1 where nothing else is
-said, both by OpenVINO, the same decoder in torch. Latents: the length of the error as a share of the latents', of the
-estimate of the clean ones after a step. Mel distance: the root mean square difference of two spectrograms in dB, over 64 bands
-and the first 2 s of a loop; that of another seed is what another take makes.
+Each run is compared with the same run in float32: same prompt, same noise, 8 steps of pingpong, cfg_scale 1 if nothing else is
+said, both by OpenVINO, with the same decoder in torch. Latents: the relative error (of the vector's length) of the estimate of
+the clean latents after a step. Mel distance: the root mean square difference of two spectrograms in dB, over 64 bands and the
+first 2 s of a loop. The row of another seed shows how far apart two takes are.
 
 {table(head, _rows(found, columns))}"""
 
@@ -79,8 +79,8 @@ def _decoder(found: list[Row]) -> str:
     snr, mel = (cell(figure(one[name] for one in found), 1) for name in ("snr", "mel"))
     return f"""## A trial: the decoder's fine part in int8
 
-Quantised after training by NNCF, weights and activations, calibrated on other latents than are heard here. Against
-float32, decoded from the same latents: SNR {snr} dB, mel distance {mel} dB, n = {len(found)}."""
+Quantised after training by NNCF, weights and activations, calibrated on other latents than these. Compared
+with float32, decoded from the same latents: SNR {snr} dB, mel distance {mel} dB, n = {len(found)}."""
 
 
 def _tiles(found: list[Row]) -> str:
@@ -94,10 +94,10 @@ def _tiles(found: list[Row]) -> str:
     ]
     return f"""### How long it takes
 
-Milliseconds a latent frame of 46 ms of audio, in tiles of so many frames with the margin each needs. Others may use the
-machine, too, which holds up those most that split a tile over all cores; so compare int8 with float32 by OpenVINO first.
+Milliseconds per latent frame (46 ms of audio), by the number of frames in a tile; each tile is computed with its margin. Other
+programs on the machine delay most what splits a tile over all cores, so compare int8 with float32 in OpenVINO first.
 
-{table(("frames of a tile", *names), rows)}"""
+{table(("frames in a tile", *names), rows)}"""
 
 
 def _pocket(found: list[Row]) -> str:
@@ -121,9 +121,9 @@ def _pocket(found: list[Row]) -> str:
     exact = [row["grid"] * PERCENT for row in found if row["name"] == "f32"]
     return f"""## Trained weights
 
-Loops of the embedded model, 12 steps, guidance 2, the matrix products of its denoiser rounded as in int8: weights with a scale
-a row, activations with a scale for each token and 128 channels. Against the same in float32, whose onsets are on sixteenths
-for {cell(figure(exact), 0)} %:
+Loops of the embedded model, 12 steps, cfg_scale 2, the matrix products of its denoiser rounded as in int8: weights with one
+scale per row, activations with one per token and 128 channels. They are compared with the same loops in float32, whose share of
+onsets on sixteenths is {cell(figure(exact), 0)} %:
 
 {table(head, _rows(others, columns))}"""
 

@@ -56,7 +56,7 @@ VARIANTS: Mapping[str, frozenset[str]] = {
 
 ALL, GUIDED, OTHER_SEED = (
     "all in int8",
-    "all in int8, guidance 6 and a negative prompt",
+    "all in int8, cfg_scale 6 and a negative prompt",
     "f32, another seed",
 )
 

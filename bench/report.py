@@ -88,14 +88,14 @@ def _head(about: About) -> str:
     listed = "\n".join(f"- {name}: {value}" for name, value in facts)
     return f"""# Results
 
-Written by the benchmark itself, all in one run of
+Written by the benchmark, in one run of
 
 ```sh
 {about.command}
 ```
 
-Numbers are medians (least–most). Absolute times drift from hour to hour on machines that others use too, so compare within
-this page only: what counts are the ratios, taken round by round, and the matrix product says how fast the machine was.
+Numbers are medians (minimum–maximum). On a machine that others use too, times drift from hour to hour, so compare within this
+page only. Ratios are taken round by round; the matrix product shows how fast the machine was at the time.
 
 {listed}"""
 
@@ -116,11 +116,11 @@ def _times(results: Results, scenarios: Sequence[Scenario]) -> str:
 
     return f"""## Against the reference
 
-A model of the exact size of stable-audio-open-small with random weights, its text encoder included, float32 files, the same
-on both sides. In each round the reference and each way to run the server are started in turn, warmed up, asked everything
-once, and ended: no two of them ever run at once. Our seconds are those of a client over HTTP, from the request to the last
-byte, with everything the server does to audio (joined at the seam, moved to the grid, brought to a level, encoded); the
-reference's are those of its function call, the audio cut and scaled to 16 bits as its documentation does it.
+Both sides run the same files: a model of the exact size of stable-audio-open-small, text encoder included, with random weights
+in float32. In each round, the reference and each variant of the server are started in turn, warmed up, sent each request once,
+and stopped; no two of them run at the same time. The server's seconds are measured by a client over HTTP, from the request to
+the last byte, and include everything that the server does to audio (joining the seam, moving to the grid, normalising,
+encoding). The reference's are those of its function call, with the audio cut and scaled to 16 bits as in its documentation.
 
 Seconds:
 
@@ -146,7 +146,9 @@ def _ratios(results: Results, scenarios: Sequence[Scenario]) -> str:
         ]
         for one in scenarios
     ]
-    return f"How many times as fast as the reference, pair by pair:\n\n{table(('', *ours), rows)}"
+    return (
+        f"Times as fast as the reference, compared within each round:\n\n{table(('', *ours), rows)}"
+    )
 
 
 def _starts(results: Results) -> str:
@@ -162,13 +164,13 @@ def _starts(results: Results) -> str:
         ]
 
     rows = [
-        row("the first ever (whatever is converted is converted)", first=True),
+        row("the first ever, with conversion", first=True),
         row("later ones", first=False),
     ]
     return f"""## Cold start
 
-Seconds from the start of the process until it can be asked: the server until `/health/ready` says so, the reference until
-its model is loaded. Files were read once before, so all find them in the system's cache.
+Seconds from the start of the process until it can serve: the server until `/health/ready` says so, the reference until its
+model is loaded. The files had been read before, so they were in the system's cache.
 
 {table(("", *results.sides), rows)}"""
 
@@ -185,8 +187,7 @@ def _memory(results: Results, scenarios: Sequence[Scenario]) -> str:
 
     return f"""## Peak memory
 
-The most that lay in memory during a request, of the process and its workers together, in GB (weights mapped from files
-included).
+The most memory in use during a request, by the process and its workers together, in GB (including weights mapped from files).
 
 {table(("", *results.sides), map(row, scenarios))}"""
 
@@ -202,10 +203,10 @@ def _agreement(results: Results, scenarios: Sequence[Scenario]) -> str:
         return f"{found[side, scenario.name]:.1f}" if (side, scenario.name) in found else NOTHING
 
     rows = [[one.title, *(shown(side, one) for side in ours)] for one in scenarios]
-    return f"""## Do both make the same?
+    return f"""## Is the audio the same?
 
-How far below the reference's audio of the same seed the difference lies, in dB (the audio as the model made it). The
-reference rounds its text encoder to half precision and we do not, which bounds this.
+How far the difference between the two lies below the reference's audio, in dB: higher is closer. Same seed, audio as the model
+made it. The reference rounds its text encoder to half precision and Loopwright does not, which limits this.
 
 {table(("", *ours), rows)}"""
 
@@ -225,9 +226,9 @@ def _roofline(results: Results, scenario: Scenario, flops: Mapping[str, Mapping[
     ]
     return f"""## Where the time goes: {scenario.title}
 
-Seconds of each stage (by each side's own clock), the TFLOP/s that makes, and the share of the plain float32 matrix product
-measured just before. TFLOP are those the result needs: what is computed and thrown away counts as time only, and 8 bits
-may go beyond 100 %.
+Seconds of each stage (by each side's own clock), the TFLOP/s this means, and their share of those of the plain float32 matrix
+product measured just before. TFLOP are those that the result needs: what is computed and discarded counts as time only. int8
+can exceed 100 %.
 
 {table(head, rows)}"""
 
@@ -249,8 +250,8 @@ def _embedded(found: Embedded) -> str:
         (
             f"""## The embedded model over HTTP
 
-`pocket`: loops of 4 bars at 140 bpm ({found.loop_seconds:.2f} s of sound), 12 steps, guidance 2, as WAV files. Clients ask
-again as soon as they are answered.""",
+`pocket`: loops of 4 bars at 140 bpm ({found.loop_seconds:.2f} s of sound), 12 steps, cfg_scale 2, as WAV files. Each
+client sends its next request as soon as it has its reply.""",
             _clients(found),
             _overhead(found),
         )
@@ -279,8 +280,8 @@ def _clients(found: Embedded) -> str:
         )
     head = (
         "clients",
-        "loops a minute",
-        "sound against real time",
+        "loops per minute",
+        "times real time",
         "seconds to the last byte",
         "to the first byte",
     )
@@ -301,19 +302,19 @@ def _overhead(found: Embedded) -> str:
         ["over HTTP, to the first byte", milliseconds(lambda pair: pair.first_byte)],
         ["the engine alone", milliseconds(lambda pair: pair.engine)],
         [
-            "**the service: the difference, pair by pair**",
+            "**the service: the difference within each pair**",
             milliseconds(lambda pair: pair.http - pair.engine),
         ],
         ["the engine in the server, by its own clock", milliseconds(_in_engine)],
         [
-            "**the service: all of the request but that**",
+            "**the service: the rest of the request**",
             milliseconds(lambda pair: pair.http - _in_engine(pair)),
         ],
         *([f"of which `{name}`", milliseconds(_seconds_of(name))] for name in besides),
     ]
-    return f"""What the service costs over the bare engine: the same plan over HTTP (one client, a connection that is kept)
-and by the engine in a process with nothing around it, in turn; {len(found.pairs)} pairs, milliseconds. The service does more
-than the engine: it joins the seam, moves to the grid, measures, brings to a level (`post`) and writes the file (`encoding`).
+    return f"""What serving costs beyond the engine: the same plan over HTTP (one client, one connection) and by the engine
+alone in a process, in turn; {len(found.pairs)} pairs, milliseconds. The service does more
+than the engine: it joins the seam, moves to the grid, measures, normalises (`post`) and writes the file (`encoding`).
 
 {table(("", "milliseconds"), rows)}"""
 

@@ -41,7 +41,7 @@ class Scenario:
 
     @property
     def rows(self) -> int:
-        """Rows the denoiser evaluates in a step: two with guidance."""
+        """Rows the denoiser evaluates in a step: two with classifier-free guidance."""
         return 1 if self.cfg_scale == 1 else 2
 
     def fields(self, *, steps: int = STEPS, as_made: bool = False) -> dict[str, object]:
@@ -83,13 +83,13 @@ class Scenario:
 
 TEXT_LOOP = Scenario(
     "text-loop",
-    "text loop, 4 bars at 140 bpm, 8 steps, guidance 1",
+    "text loop, 4 bars at 140 bpm, 8 steps, cfg_scale 1",
     "/generate/loop",
     LOOP_SAMPLES,
 )
 NEGATIVE = Scenario(
     "negative-prompt",
-    "the same, guidance 6 and a negative prompt",
+    "the same, cfg_scale 6 and a negative prompt",
     "/generate/loop",
     LOOP_SAMPLES,
     cfg_scale=6.0,
@@ -97,13 +97,13 @@ NEGATIVE = Scenario(
 )
 WHOLE_WINDOW = Scenario(
     "whole-window",
-    "text, the whole window of 11.9 s, 8 steps, guidance 1",
+    "text, the whole window of 11.9 s, 8 steps, cfg_scale 1",
     "/generate",
     WINDOW_SAMPLES,
 )
 STYLE_TRANSFER = Scenario(
     "style-transfer",
-    "style transfer of 4 bars, strength 0.8, the whole window, 8 steps, guidance 1",
+    "style transfer of 4 bars, strength 0.8, the whole window, 8 steps, cfg_scale 1",
     "/generate/style-transfer",
     WINDOW_SAMPLES,
     style_strength=STYLE_STRENGTH,

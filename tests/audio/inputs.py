@@ -234,9 +234,7 @@ def row(one: Input) -> str:
 
 def page() -> str:
     """The table, from files that are written now."""
-    head = (
-        "| container | codec | its length field | what is used | read by |\n|---|---|---|---|---|"
-    )
+    head = "| container | codec | length in the header | what is used | read by |\n|---|---|---|---|---|"
     return "\n".join([head, *map(row, INPUTS)])
 
 
