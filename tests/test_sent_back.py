@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from loopwright.audio.formats.table import FORMATS
 from loopwright.engine.base import ModelKey
 from loopwright.generation.postprocess import ProcessedAudio
 from loopwright.generation.result import Generation
@@ -48,7 +49,7 @@ common: dict[str, st.SearchStrategy[Any]] = {
     "sampler_type": st.none() | st.sampled_from(["euler", "k-heun"]),
     "normalize": st.sampled_from(["peak", "loudness", "none"]),
     "target_lufs": st.floats(-40, -5),
-    "format": st.sampled_from(["wav", "flac", "mp3", "ogg"]),
+    "format": st.sampled_from(list(FORMATS)),
     "bit_depth": st.sampled_from([16, 24]),
     "n": st.integers(1, 8),
 }

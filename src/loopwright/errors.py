@@ -22,6 +22,7 @@ depends on their text. HTTP status codes are given in ``http/errors.py``, exit c
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from typing import ClassVar
 
 SHOWN_CHARACTERS = 60
@@ -149,6 +150,12 @@ class WorkerFailed(LoopwrightError):
     """A worker process that crashed, or took too long."""
 
     default_code = "worker_failed"
+
+
+def one_of(values: Iterable[object], quote: str = "") -> str:
+    """Return values as a sentence lists them (``16, 24 or 32``), each between two quotes."""
+    *others, last = [f"{quote}{value}{quote}" for value in values]
+    return f"{', '.join(others)} or {last}" if others else last
 
 
 def shown(value: object) -> str:

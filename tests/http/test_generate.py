@@ -16,7 +16,10 @@ import pytest
 import soundfile
 import structlog
 
+from loopwright.audio.formats.base import OutputFormat
+from loopwright.audio.formats.table import FORMATS
 from loopwright.engine.base import Engine, ModelKey
+from loopwright.errors import one_of
 from loopwright.system.logs import configure_logs
 from tests.fakes import FakeEngine
 from tests.http.conftest import Client, connected
@@ -411,24 +414,23 @@ async def test_seeds_wrap_around(client: Client) -> None:
     assert [one["metadata"]["seed"] for one in said["results"]] == [2**32 - 1, 0]
 
 
-@pytest.mark.parametrize(
-    ("kind", "media"),
-    [("wav", "audio/wav"), ("flac", "audio/flac"), ("mp3", "audio/mpeg"), ("ogg", "audio/ogg")],
-)
-async def test_every_format(client: Client, kind: str, media: str) -> None:
-    reply = await client.post("/generate/loop", json={**LOOP, "format": kind})
-    assert reply.headers["content-type"] == media
-    assert f'_7.{kind}"' in reply.headers["content-disposition"]
-    frames = soundfile.info(io.BytesIO(reply.content)).frames
-    if kind == "mp3":
-        said = (
-            await client.post(
-                "/generate/loop", json={**LOOP, "format": kind, "return_format": "base64"}
-            )
-        ).json()
-        assert "mp3 adds samples" in said["metadata"]["warnings"][0]
-    else:
-        assert frames == (302400 if kind != "ogg" else round(302400 * 48000 / 44100))
+@pytest.mark.parametrize("row", FORMATS.values(), ids=list(FORMATS))
+async def test_every_format(client: Client, row: OutputFormat) -> None:
+    fields = {**LOOP, "format": row.name}
+    reply = await client.post("/generate/loop", json=fields)
+    assert reply.headers["content-type"] == row.media_type
+    assert f'_7{row.extension}"' in reply.headers["content-disposition"]
+    file = soundfile.info(io.BytesIO(reply.content))
+    reply = await client.post("/generate/loop", json={**fields, "return_format": "base64"})
+    assert reply.json()["metadata"]["warnings"] == list(row.limitations)
+    if not row.limitations:
+        assert file.frames == round(302_400 * file.samplerate / 44_100)
+
+
+async def test_a_format_that_is_in_no_table(client: Client) -> None:
+    reply = await client.post("/generate/loop", json={**LOOP, "format": "wma"})
+    allowed = one_of(FORMATS, quote="`")
+    assert reply.json()["error"] == f'format must be {allowed}, got "wma"'
 
 
 async def test_a_bit_depth_flac_cannot_hold(client: Client) -> None:

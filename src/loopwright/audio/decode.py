@@ -42,8 +42,8 @@ LOUDEST_SAMPLE = 1e6
 UNKNOWN_FRAMES = 1 << 40
 """libsndfile says a number above this where it does not know how long a file is."""
 
-FORMATS = "WAV, AIFF, FLAC, MP3 or OGG"
-FORMATS_BY_FFMPEG = "M4A, WebM, WMA and others"
+INPUT_FORMATS = "WAV, AIFF, FLAC, MP3 or OGG"
+FFMPEG_FORMATS = "M4A, WebM, WMA and others"
 
 _H = 0.7071
 """Half the power: a channel that goes to both sides."""
@@ -205,9 +205,9 @@ def _by_ffmpeg(data: bytes, kind: FileKind, max_seconds: float) -> Repaired:
 
 def _what_to_send() -> str:
     return (
-        f"send {FORMATS}"
+        f"send {INPUT_FORMATS}"
         if find_ffmpeg() is None
-        else f"send {FORMATS.replace(' or', ',')}, {FORMATS_BY_FFMPEG}"
+        else f"send {INPUT_FORMATS.replace(' or', ',')}, {FFMPEG_FORMATS}"
     )
 
 

@@ -15,10 +15,10 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from loopwright.audio import ogg
+from loopwright.audio import ogg_pages
+from loopwright.audio.chunks import ByteOrder
+from loopwright.audio.chunks import chunk as chunk_of
 from loopwright.audio.promises import check_promise
-from loopwright.audio.wav import ByteOrder
-from loopwright.audio.wav import chunk as chunk_of
 from loopwright.errors import NotAudio
 
 PLACEHOLDER = 0x7F000000
@@ -179,7 +179,7 @@ def repaired_w64(data: bytes) -> Repaired:
 
 def repaired_ogg(data: bytes) -> Repaired:
     """Return the first file of an Ogg chain (recordings that were stopped and went on) and the others."""
-    (first, *others), is_ended = ogg.links(data)
+    (first, *others), is_ended = ogg_pages.links(data)
     notes = []
     if others:
         notes.append(f"is {1 + len(others)} Ogg files one after the other; all of them were used")

@@ -1,4 +1,4 @@
-"""The types of audio in memory and of what it becomes, each defined once for all of the package."""
+"""The types of audio in memory and of how it is finished, each defined once for all of the package."""
 
 from __future__ import annotations
 
@@ -9,9 +9,6 @@ from numpy.typing import NDArray
 
 Audio = NDArray[np.float32]
 """[channels, samples]; full scale is ±1."""
-
-Format = Literal["wav", "flac", "mp3", "ogg"]
-"""The name of an output format; ``ogg`` is Opus."""
 
 BitDepth = Literal[16, 24, 32]
 """Bits per sample of an output file; 16 and 24 are whole numbers, 32 is floating point."""

@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from pathlib import Path
-from typing import get_args
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from loopwright.audio.types import Format
-from loopwright.errors import InvalidInput, shown
+from loopwright.audio.formats.table import FORMATS, Format, format_of_extension
+from loopwright.errors import InvalidInput, one_of, shown
 from loopwright.generation.assemble import assemble
 from loopwright.generation.result import Generation
 from loopwright.generation.sources import Upload
@@ -85,14 +84,14 @@ def _read(audio: Path | None) -> Upload | None:
 def _check(output: Path | None, kind: Format) -> None:
     if output is None:
         return
-    suffix, name = output.suffix.lower(), shown(output.name)
-    if suffix[1:] not in get_args(Format):
+    own_format, name = format_of_extension(output.suffix), shown(output.name)
+    if own_format is None:
+        extensions = one_of(row.extension for row in FORMATS.values())
+        raise InvalidInput(f"--output must end in {extensions}, got {name}", field="output")
+    if own_format != kind:
+        extension = FORMATS[kind].extension
         raise InvalidInput(
-            f"--output must end in .wav, .flac, .mp3 or .ogg, got {name}", field="output"
-        )
-    if suffix[1:] != kind:
-        raise InvalidInput(
-            f"--output must end in .{kind}, as --format says, got {name}", field="output"
+            f"--output must end in {extension}, as --format says, got {name}", field="output"
         )
     if not output.parent.is_dir():
         raise InvalidInput(

@@ -9,7 +9,8 @@ from typing import Annotated, Any
 import typer
 
 from loopwright import __version__
-from loopwright.errors import InvalidInput, LoopwrightError
+from loopwright.audio.formats.table import FORMATS, format_of_extension
+from loopwright.errors import InvalidInput, LoopwrightError, one_of
 from loopwright.settings import Settings, env_var, help_of, read_settings
 
 FLAGS = {"sampler_type": "--sampler", "seconds_total": "--seconds", "cfg_scale": "--cfg-scale"}
@@ -115,7 +116,7 @@ def generate(
     file_format: Annotated[
         str | None,
         typer.Option(
-            "--format", help="wav, flac, mp3 or ogg; default: what the output ends in, else wav."
+            "--format", help=f"{one_of(FORMATS)}; default: what the output ends in, else wav."
         ),
     ] = None,
     candidates: Annotated[int, typer.Option(help="Make so many and save the best.")] = 1,
@@ -126,12 +127,8 @@ def generate(
     threads: Threads = None,
 ) -> None:
     """Make one loop and save it as a file."""
-    if (
-        file_format is None
-        and output is not None
-        and output.suffix.lower() in {".flac", ".mp3", ".ogg"}
-    ):
-        file_format = output.suffix[1:].lower()
+    if file_format is None and output is not None:
+        file_format = format_of_extension(output.suffix)
     fields: dict[str, object] = {
         "prompt": prompt,
         "negative_prompt": negative_prompt,

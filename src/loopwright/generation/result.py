@@ -9,9 +9,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 
 from loopwright import __version__
-from loopwright.audio.encode import MEDIA_TYPES, encode
+from loopwright.audio.formats.base import FileContent, OutputFormat
+from loopwright.audio.formats.table import FORMATS
+from loopwright.audio.formats.tags import MIDDLE_C, Tags
 from loopwright.audio.types import Audio
-from loopwright.audio.wav import MIDDLE_C, Tags
 from loopwright.engine.base import ModelInfo
 from loopwright.generation.postprocess import ProcessedAudio
 from loopwright.music.tempo import BEATS_PER_BAR, bar_seconds, bpm_number, loop_samples
@@ -88,21 +89,24 @@ class Generation:
         return (*self.plan.warnings, again)
 
     @property
+    def _format(self) -> OutputFormat:
+        return FORMATS[self.plan.output.format]
+
+    @property
     def media_type(self) -> str:
         """Of the file."""
-        return MEDIA_TYPES[self.plan.output.format]
+        return self._format.media_type
 
     def encoded(self) -> bytes:
         """The file. Its bytes depend on the plan and the audio alone."""
-        how = self.plan.output
-        return encode(
+        content = FileContent(
             self.audio,
             self.sample_rate,
             self.tags(),
-            kind=how.format,
-            bit_depth=how.bit_depth,
-            seed=self.plan.seed,
+            self.plan.output.bit_depth,
+            dither_seed=self.plan.seed,
         )
+        return self._format.encode(content)
 
     def tags(self) -> Tags:
         """What the file says of itself."""
@@ -168,13 +172,13 @@ class Generation:
         """A name that tells what the file is."""
         plan, seed = self.plan, self.plan.seed
         if plan.loop is None:
-            return f"{'style_transfer' if plan.source else 'stable_audio'}_{seed}_{self.created}.{plan.output.format}"
+            return f"{'style_transfer' if plan.source else 'stable_audio'}_{seed}_{self.created}{self._format.extension}"
         if self.part is not None:
-            return f"stack_{self.part}_{bpm_number(plan.loop.bpm)}bpm_{plan.loop.bars}bars_{seed}.{plan.output.format}"
+            return f"stack_{self.part}_{bpm_number(plan.loop.bpm)}bpm_{plan.loop.bars}bars_{seed}{self._format.extension}"
         if plan.source_mask is not None:
-            return f"guided_loop_{seed}_{self.created}.{plan.output.format}"
+            return f"guided_loop_{seed}_{self.created}{self._format.extension}"
         of = "loop" if plan.riff is None else f"riff_{plan.riff.key.name}"
-        return f"{of}_{plan.loop.loop_type}_{bpm_number(plan.loop.bpm)}bpm_{plan.loop.bars}bars_{seed}.{plan.output.format}"
+        return f"{of}_{plan.loop.loop_type}_{bpm_number(plan.loop.bpm)}bpm_{plan.loop.bars}bars_{seed}{self._format.extension}"
 
     def _of_audio(self) -> Metadata:
         return {

@@ -10,7 +10,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from loopwright.audio.decode import FORMATS, Decoded, decode
+from loopwright.audio.decode import INPUT_FORMATS, Decoded, decode
 from loopwright.errors import InvalidInput, NotAudio, WorkerFailed
 from loopwright.kinds.planner import with_source
 from loopwright.kinds.request import (
@@ -67,7 +67,7 @@ class Sources:
         needed |= isinstance(request, VariationRequest) and request.source_seed is None
         if needed and upload is None:
             raise InvalidInput(
-                f"audio_file is missing; it must be a {FORMATS} file (in JSON: audio_base64)",
+                f"audio_file is missing; it must be a {INPUT_FORMATS} file (in JSON: audio_base64)",
                 field="audio_file",
                 code="missing_parameter",
             )

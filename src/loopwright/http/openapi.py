@@ -6,8 +6,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from loopwright.audio.decode import FORMATS, FORMATS_BY_FFMPEG, MAX_CHANNELS, MAX_RATE, MIN_RATE
-from loopwright.audio.encode import MEDIA_TYPES
+from loopwright.audio.decode import FFMPEG_FORMATS, INPUT_FORMATS, MAX_CHANNELS, MAX_RATE, MIN_RATE
+from loopwright.audio.formats.table import FORMATS
 from loopwright.http.body import FORMS, JSON
 from loopwright.kinds.request import RequestModel
 
@@ -50,7 +50,7 @@ AUDIO, OPTIONAL_AUDIO = "required", "optional"
 """Whether a generation needs audio of the client's, or takes it."""
 
 _AUDIO_WORDS = (
-    f"{FORMATS} (where ffmpeg is installed: {FORMATS_BY_FFMPEG}), {MIN_RATE // 1000} to {MAX_RATE // 1000} kHz, "
+    f"{INPUT_FORMATS} (where ffmpeg is installed: {FFMPEG_FORMATS}), {MIN_RATE // 1000} to {MAX_RATE // 1000} kHz, "
     f"1 to {MAX_CHANNELS} channels"
 )
 
@@ -68,7 +68,8 @@ CLIENT_ID = {
 def generation_docs(kind: type[RequestModel], audio: str | None = None) -> dict[str, Any]:
     """The arguments of a route that takes such a request (and audio) and answers audio."""
     binary = {"schema": {"type": "string", "format": "binary"}}
-    answers = dict.fromkeys((*MEDIA_TYPES.values(), "application/zip"), binary)
+    media_types = [row.media_type for row in FORMATS.values()]
+    answers = dict.fromkeys((*media_types, "application/zip"), binary)
     ok = {"model": AudioReply, "description": "The audio, or JSON with it", "content": answers}
     extra = {**body_docs(kind, audio), "parameters": [CLIENT_ID]}
     return {"responses": {200: ok, **ERRORS}, "openapi_extra": extra}

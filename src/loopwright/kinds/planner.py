@@ -13,10 +13,11 @@ from typing import TypeVar
 
 import numpy as np
 
+from loopwright.audio.formats.table import FORMATS
 from loopwright.audio.loudness import is_silent
 from loopwright.audio.seam import tail_samples
 from loopwright.audio.types import Audio
-from loopwright.errors import Impossible, InvalidInput, shown
+from loopwright.errors import Impossible, InvalidInput, one_of, shown
 from loopwright.kinds.request import (
     BPM_ALLOWED,
     DRAWN_SEEDS,
@@ -307,13 +308,15 @@ def _cfg_scale_warnings(request: GenerationRequest, limits: ModelLimits) -> tupl
 
 
 def _format_warnings(request: GenerationRequest) -> tuple[str, ...]:
-    if request.format == "flac" and request.bit_depth == 32:
-        raise InvalidInput("bit_depth must be 16 or 24 with format flac, got 32", field="bit_depth")
-    return (
-        ("mp3 adds samples at both ends, so a player may not loop it exactly",)
-        if request.format == "mp3"
-        else ()
-    )
+    output_format = FORMATS[request.format]
+    depths = output_format.bit_depths
+    if depths and request.bit_depth not in depths:
+        raise InvalidInput(
+            f"bit_depth must be {one_of(depths)} with format {request.format}, "
+            f"got {request.bit_depth}",
+            field="bit_depth",
+        )
+    return output_format.limitations
 
 
 def _seam_warnings(request: LoopRequest, tail: int) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 
 from pydantic import (
     BaseModel,
@@ -21,8 +21,9 @@ from pydantic import (
     WithJsonSchema,
 )
 
-from loopwright.audio.types import BitDepth, Format, Normalize
-from loopwright.errors import InvalidInput, shown
+from loopwright.audio.formats.table import FORMATS, Format
+from loopwright.audio.types import BitDepth, Normalize
+from loopwright.errors import InvalidInput, one_of, shown
 from loopwright.music.key import Key, parse_key
 from loopwright.music.prompt import LoopType
 from loopwright.music.tempo import MAX_BPM, MIN_BPM
@@ -40,6 +41,12 @@ Prefer = Literal["active", "finetune", "recent"]
 KEY_ALLOWED = "a musical key such as A, F#m, Bb major or gsharp"
 BPM_ALLOWED = f"a number of beats per minute from {MIN_BPM} to {MAX_BPM}"
 STEPS_ALLOWED = f"a whole number from 1 to {MAX_STEPS:,}"
+FORMAT_DESCRIPTION = "The file's format. " + "; ".join(
+    f"`{row.name}`: {row.description}" for row in FORMATS.values()
+)
+BIT_DEPTH_DESCRIPTION = "Bits per sample: 16 are dithered, 32 are floating-point. " + "; ".join(
+    f"`{row.name}` has {one_of(row.bit_depths)}" for row in FORMATS.values() if row.bit_depths
+)
 STEPS_CLAMPED = "More than the model can use (100 or 250) is clamped, with a warning."
 
 REPLY_FIELDS = frozenset([
@@ -270,11 +277,11 @@ class GenerationRequest(ModelChoice):
     )
     format: Annotated[Format, Word] = field(
         "wav",
-        "`wav`, `flac`, `mp3` or `ogg`",
-        "The kind of file. `ogg` is Opus. All but `mp3` have the exact length.",
+        one_of(FORMATS, quote="`"),
+        f"{FORMAT_DESCRIPTION}.",
     )
     bit_depth: Annotated[BitDepth, BeforeValidator(_whole)] = field(
-        16, "16, 24 or 32", "Bits a sample of WAV (16 with dither, 24, 32 float) and FLAC (16, 24)."
+        16, one_of(get_args(BitDepth)), f"{BIT_DEPTH_DESCRIPTION}; the others have no choice."
     )
     normalize: Annotated[Normalize, Word] = field(
         "peak",

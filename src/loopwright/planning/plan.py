@@ -9,7 +9,8 @@ import math
 from dataclasses import dataclass, field
 from fractions import Fraction
 
-from loopwright.audio.types import Audio, BitDepth, Format, Normalize
+from loopwright.audio.formats.table import Format
+from loopwright.audio.types import Audio, BitDepth, Normalize
 from loopwright.music.key import Key
 from loopwright.music.prompt import LoopType, Words
 
