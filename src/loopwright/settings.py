@@ -75,12 +75,12 @@ class Settings:
     )
     engine: Literal["auto", "torch", "openvino"] = _setting(
         "auto",
-        "What computes the model; auto: openvino on a CPU where it is installed, else torch. "
-        "pocket is always computed by torch.",
+        "Library that runs the model: torch, openvino, or auto, which is openvino on a CPU if it "
+        "is installed, else torch. pocket always runs with torch.",
     )
     precision: Literal["auto", "f32", "f16", "int8"] = _setting(
         "auto",
-        "Numbers that the model is computed in: f32; int8 with openvino; f16 on a GPU. "
+        "Number format that the model is computed in: f32; int8 with openvino; f16 on a GPU. "
         "auto: int8 or f16 where possible, else f32.",
     )
     threads: int = _setting(0, "CPU threads of the model; 0: one per core.", ge=0, le=1024)
@@ -90,13 +90,13 @@ class Settings:
         2, "Models kept loaded; the least recently used is unloaded first.", ge=1
     )
     model_memory_gb: float | None = _setting(
-        None, "Most memory for the weights of loaded models, in GB; unset: no limit.", gt=0
+        None, "Limit on the memory of the weights of loaded models, in GB; unset: none.", gt=0
     )
     max_upload_seconds: float = _setting(600, "Longest audio that may be sent, in seconds.", gt=0)
     riffs_dir: Path = _setting(Path("riffs"), "Folder of the personal riff library.")
     cache_dir: Path = _setting(
         Path("~/.cache/loopwright"),
-        "Folder for what can be computed again, such as stretched riffs.",
+        "Folder for files that can be made again: converted models, stretched riffs.",
     )
     outputs_dir: Path | None = _setting(
         None, "Folder where a copy of every reply's audio is saved; unset: nowhere."
