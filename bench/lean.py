@@ -1,12 +1,16 @@
-"""How soon the command line and the server answer, and how long health checks wait while a model loads or megabytes pass.
+"""Time the command line and the server: starts, health checks beside work, and cancelled requests.
 
-`python bench/lean.py` prints medians of whole processes, in seconds, and the longest of the waits, in milliseconds, on an
-otherwise idle machine. The last line is of the server's memory, in MB.
+`python bench/lean.py` prints medians of whole processes, in seconds, and how long health checks
+wait while a model loads, while loops are made and while megabytes pass: in milliseconds and, since
+machines differ, in multiples of the wait at an idle server. It then prints how soon the place of a
+client that goes away is free, as a share of what its request would have taken. The last line is the
+server's memory, in MB. Run it on an otherwise idle machine.
 """
 
 from __future__ import annotations
 
 import base64
+import itertools
 import json
 import os
 import re
@@ -19,7 +23,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import httpx
@@ -27,10 +31,13 @@ import httpx
 RUNS = 7
 LOOP = {"prompt": "techno drums 140bpm", "bars": 4, "steps": 1}
 UPLOAD_BYTES = 20_000_000
+CLIENTS = 4
+IDLE_CHECKS = 200
+LONG_STEPS = 250
 
 
 def command_seconds(*arguments: str) -> float:
-    """The median of some runs."""
+    """Return the median of RUNS runs, in seconds."""
     seconds = []
     for _ in range(RUNS):
         began = time.perf_counter()
@@ -43,7 +50,7 @@ def command_seconds(*arguments: str) -> float:
 
 @contextmanager
 def serving(model: str) -> Iterator[tuple[httpx.Client, float, int]]:
-    """A client of a new server, seconds until it first answered, its process."""
+    """Start a server; yield a client, the seconds until the first answer, and the process id."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -82,7 +89,7 @@ def _answers(client: httpx.Client) -> bool:
 
 
 def waits(client: httpx.Client, done: Callable[[], bool]) -> list[float]:
-    """Milliseconds of health checks, one after the other, until something is done."""
+    """Time health checks, one after the other, until something is done; in milliseconds."""
     found = []
     while not done():
         began = time.perf_counter()
@@ -93,7 +100,7 @@ def waits(client: httpx.Client, done: Callable[[], bool]) -> list[float]:
 
 
 def waits_during(client: httpx.Client, body: bytes) -> list[float]:
-    """The same while a loop that another client asks for is made and answered."""
+    """Time health checks while a loop that another client asks for is made and answered."""
 
     def run() -> None:
         with httpx.Client(base_url=client.base_url, timeout=120) as other:
@@ -107,15 +114,47 @@ def waits_during(client: httpx.Client, body: bytes) -> list[float]:
     return waits(client, lambda: not thread.is_alive())
 
 
-def shown(name: str, found: list[float]) -> None:
-    """A line of the result."""
+def waits_beside_loops(client: httpx.Client) -> list[float]:
+    """Time health checks while CLIENTS clients each wait for a loop."""
+    fields = {**LOOP, "steps": 50}
+    threads = [
+        threading.Thread(
+            target=client.post,
+            args=("/generate/loop",),
+            kwargs={"json": {**fields, "seed": seed}, "timeout": 600},
+        )
+        for seed in range(CLIENTS)
+    ]
+    for thread in threads:
+        thread.start()
+    return waits(client, lambda: not any(thread.is_alive() for thread in threads))
+
+
+def cancelled_share(client: httpx.Client) -> float:
+    """Return how soon a cancelled request's place is free, as a share of what the request takes."""
+    fields = {**LOOP, "steps": LONG_STEPS}
+    began = time.perf_counter()
+    client.post("/generate/loop", json=fields, timeout=600).raise_for_status()
+    whole = time.perf_counter() - began
+    with suppress(httpx.ReadTimeout):
+        client.post("/generate/loop", json=fields, timeout=whole / 10)
+    began = time.perf_counter()
+    while client.get("/health").json()["queue_depth"]:
+        time.sleep(0.002)
+    return (time.perf_counter() - began) / whole
+
+
+def shown(name: str, found: list[float], idle: float) -> None:
+    """Print a line of the result; ``idle`` is the median wait at an idle server."""
+    median, late = statistics.median(found), statistics.quantiles(found, n=20)[-1]
     print(
-        f"  health checks {name}: median {statistics.median(found):.1f} ms, longest {max(found):.0f} ms"
+        f"  health checks {name}: median {median:.1f} ms ({median / idle:.1f}×), "
+        f"19 in 20 within {late:.0f} ms ({late / idle:.1f}×), longest {max(found):.0f} ms"
     )
 
 
 def main() -> None:
-    """Print it all."""
+    """Print every measurement."""
     model = sys.argv[1] if len(sys.argv) > 1 else "pocket"
     for arguments in (["--help"], ["--version"], ["serve", "--help"]):
         print(f"loopwright {' '.join(arguments)}: {command_seconds(*arguments):.3f} s")
@@ -124,13 +163,21 @@ def main() -> None:
         began = time.perf_counter()
         found = waits(client, lambda: client.get("/health/ready").status_code == 200)
         print(f"model loaded after {seconds + time.perf_counter() - began:.2f} s")
-        shown("while it loads", found)
+        count = itertools.count()
+        idle = statistics.median(waits(client, lambda: next(count) >= IDLE_CHECKS))
+        print(f"  health checks at an idle server: median {idle:.1f} ms")
+        shown("while it loads", found, idle)
+        shown(f"while {CLIENTS} loops are made", waits_beside_loops(client), idle)
         many = json.dumps({**LOOP, "n": 8, "bit_depth": 32, "return_format": "base64"}).encode()
-        shown("meanwhile", waits_during(client, many))
+        shown("meanwhile", waits_during(client, many), idle)
         sent = json.dumps(
             {**LOOP, "audio_base64": base64.b64encode(os.urandom(UPLOAD_BYTES)).decode()}
         ).encode()
-        shown("meanwhile", waits_during(client, sent))
+        shown("meanwhile", waits_during(client, sent), idle)
+        share = cancelled_share(client)
+        print(
+            f"the place of a client that goes away is free after {share:.3f} of its request's time"
+        )
         status = Path(f"/proc/{process}/status").read_text()
         print(
             "; ".join(

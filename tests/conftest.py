@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from hypothesis import HealthCheck, settings
 
@@ -19,6 +20,7 @@ from loopwright.serving.active_run import ActiveRun
 from loopwright.serving.scheduler import Scheduler
 from loopwright.system.logs import configure_logs
 from tests.hub_server import HubServer
+from tests.server import serving
 
 configure_logs("warning", "console")
 # an example takes as long as the machine lets it
@@ -62,6 +64,13 @@ def runs(monkeypatch: pytest.MonkeyPatch) -> list[ActiveRun]:
 
     monkeypatch.setattr(Scheduler, "submit", noting)
     return found
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[httpx.Client]:
+    """A client of a server; its tests are in the xdist group ``server``, so that one is started."""
+    with serving() as client:
+        yield client
 
 
 def pytest_unconfigure() -> None:

@@ -20,7 +20,6 @@ from loopwright.generation.assemble import assemble
 from loopwright.http.app import create_app
 from loopwright.music.tempo import loop_samples
 from loopwright.settings import Settings
-from tests.test_end_to_end import server  # noqa: F401 - a fixture
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -35,10 +34,11 @@ def blocks(page: str, language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", PAGES[page], re.DOTALL)
 
 
+@pytest.mark.xdist_group("server")
 @pytest.mark.skipif(shutil.which("curl") is None, reason="needs curl")
 @pytest.mark.parametrize(("page", "count"), [("README.md", 1), ("docs/http.md", 10)])
 def test_every_curl_of_a_page_in_its_order(
-    server: httpx.Client,  # noqa: F811
+    server: httpx.Client,
     tmp_path: Path,
     page: str,
     count: int,

@@ -1,0 +1,56 @@
+"""The server as a user runs it: a process, a socket, the embedded model."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import httpx
+
+from tests.waiting import PATIENCE, until
+
+
+@contextmanager
+def serving(*flags: str) -> Iterator[httpx.Client]:
+    """Start a server on a free port, yield a client of it, and check that it stops cleanly."""
+    folder = tempfile.mkdtemp(prefix="loopwright-")
+    command = [sys.executable, "-m", "loopwright", "serve", "--port", "0", "--model", "pocket"]
+    command += ["--cache-dir", f"{folder}/cache", *flags]
+    process = subprocess.Popen(command, cwd=folder, stderr=subprocess.PIPE, text=True)
+    log: list[str] = []
+    assert process.stderr is not None
+    reading = threading.Thread(target=log.extend, args=(process.stderr,))
+    reading.start()
+    try:
+        with httpx.Client(base_url=_address(process, log), timeout=PATIENCE) as client:
+            until(lambda: client.get("/health/ready").status_code == httpx.codes.OK)
+            yield client
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait(PATIENCE)
+        reading.join()
+        shutil.rmtree(folder)
+    said = "".join(log)
+    assert process.returncode == 0, said
+    assert "model=pocket" in said
+    assert "Traceback" not in said
+
+
+def _address(process: subprocess.Popen[str], log: list[str]) -> str:
+    """Wait until the server says where it listens."""
+    found: list[str] = []
+
+    def says_where() -> bool:
+        assert process.poll() is None, "".join(log)
+        found.extend(re.findall(r"url=(http://\S+)", "".join(log)))
+        return bool(found)
+
+    until(says_where)
+    return found[0]
