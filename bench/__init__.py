@@ -1,1 +1,1 @@
-"""Measures Loopwright against the package it takes its models from, on one machine and in one run."""
+"""Measures Loopwright against the package whose models it runs, on one machine, in one run."""

@@ -1,4 +1,7 @@
-"""``python -m bench``: measures the reference and us in one run and writes ``RESULTS.md``. See ``--help``."""
+"""``python -m bench``: measures the reference and Loopwright; writes ``RESULTS.md``.
+
+See ``--help``.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,8 @@ from tools.model_configs import stable_audio_open_small_config
 
 from bench import machine
 from bench.checkpoint import CACHE, cached_folder
-from bench.duel import fight
+from bench.compare import compare
+from bench.contenders import Contender, OurContender, ReferenceContender, Setting
 from bench.embedded import embedded
 from bench.flops import by_stage
 from bench.reference.process import versions
@@ -22,7 +26,6 @@ from bench.report import About, report
 from bench.results import Results
 from bench.scenarios import SCENARIOS, STEPS, TEXT_LOOP, WHOLE_WINDOW, Scenario
 from bench.server import known_variants
-from bench.sides import OurSide, ReferenceSide, Setting, Side
 from loopwright.model.config import parse_config
 
 HERE = Path(__file__).parent
@@ -32,14 +35,13 @@ SHOWN_BY_STAGE = (WHOLE_WINDOW, TEXT_LOOP)
 
 
 def main() -> None:
-    """Measure what is asked for, and write it down."""
+    """Measure the chosen parts, and write the page."""
     given = _arguments()
-    signal.signal(
-        signal.SIGTERM, lambda *_: sys.exit(1)
-    )  # so that the sides' processes are ended with this one
+    # so that the contenders' processes are ended with this one
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     matmul = [machine.matmul_gflops(given.threads)]
     scenarios = [scenario for scenario in SCENARIOS if scenario.name in given.only]
-    results = _fight(given, scenarios) if scenarios else Results()
+    results = _compare(given, scenarios) if scenarios else Results()
     if EMBEDDED in given.only:
         results.embedded = embedded(CACHE, given.threads, given.repeats, _say)
     matmul += [one.gflops for one in results.samples]
@@ -66,10 +68,13 @@ def _arguments() -> argparse.Namespace:
         "--variants", nargs="*", choices=variants, default=variants, help="ways to run the server"
     )
     parser.add_argument(
-        "--without-reference", action="store_true", help="measure us alone; no ratios then"
+        "--without-reference", action="store_true", help="measure Loopwright alone; no ratios then"
     )
     parser.add_argument(
-        "--threads", type=int, default=machine.cores(), help="of each side (default: one a core)"
+        "--threads",
+        type=int,
+        default=machine.cores(),
+        help="of each contender (default: one per core)",
     )
     parser.add_argument(
         "--output", type=Path, default=HERE / "RESULTS.md", help="default: bench/RESULTS.md"
@@ -77,14 +82,18 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _fight(given: argparse.Namespace, scenarios: Sequence[Scenario]) -> Results:
+def _compare(given: argparse.Namespace, scenarios: Sequence[Scenario]) -> Results:
     setting = Setting(cached_folder(), CACHE, given.threads)
     machine.read_once(setting.model)
-    sides: list[Side] = [] if given.without_reference else [ReferenceSide(setting)]
-    sides += [
-        OurSide(setting, variant) for variant in known_variants() if variant.name in given.variants
+    contenders: list[Contender] = []
+    if not given.without_reference:
+        contenders.append(ReferenceContender(setting))
+    contenders += [
+        OurContender(setting, variant)
+        for variant in known_variants()
+        if variant.name in given.variants
     ]
-    return fight(setting, sides, scenarios, given.repeats, _say)
+    return compare(setting, contenders, scenarios, given.repeats, _say)
 
 
 def _flops(scenarios: Sequence[Scenario]) -> dict[str, dict[str, int]]:

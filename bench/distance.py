@@ -1,4 +1,4 @@
-"""How far one result lies from another: latents by their error, audio by its noise and by its spectrum.
+"""How far one result is from another: error of latents, noise and spectrum of audio.
 
 Knows: tensors and audio, [channels, …]. Does not know: what made them.
 """
@@ -14,23 +14,23 @@ from loopwright.audio.types import Audio
 
 BANDS, WINDOW, HOP = 64, 2048, 512
 RANGE_DB = 80.0
-"""What lies further below the reference's loudest band is nothing: a difference of silences is none."""
+"""Bands further below the reference's loudest do not count: silences do not differ."""
 
 
 def relative_error(made: Tensor, reference: Tensor) -> float:
-    """The length of the difference, as a share of the reference's."""
+    """Return the norm of the difference, as a share of the reference's norm."""
     return float((made - reference).norm() / reference.norm())
 
 
 def snr(made: Audio, reference: Audio) -> float:
-    """The reference's energy over that of the difference, in dB."""
+    """Return the signal-to-noise ratio: the reference's energy over the difference's, in dB."""
     return float(
         10 * np.log10(np.square(reference).sum() / max(np.square(made - reference).sum(), 1e-20))
     )
 
 
 def mel_distance(made: Audio, reference: Audio, sample_rate: int) -> float:
-    """The root mean square difference of two mel spectrograms, in dB, over bands and time."""
+    """Return the root mean square difference of two mel spectrograms over bands and time, in dB."""
     one, other = (_mel(audio, sample_rate) for audio in (made, reference))
     floor = other.max() * 10 ** (-RANGE_DB / 10)
     difference = 10 * np.log10(np.maximum(one, floor) / np.maximum(other, floor))
@@ -38,7 +38,7 @@ def mel_distance(made: Audio, reference: Audio, sample_rate: int) -> float:
 
 
 def _mel(audio: Audio, sample_rate: int) -> NDArray[np.float32]:
-    """Power by band, [channels, bands, frames]."""
+    """Return the power by band, [channels, bands, frames]."""
     spectrum: NDArray[np.float32] = librosa.feature.melspectrogram(
         y=audio, sr=sample_rate, n_fft=WINDOW, hop_length=HOP, n_mels=BANDS
     )

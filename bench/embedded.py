@@ -1,6 +1,7 @@
-"""The embedded model over HTTP: loops a minute by clients, what the service costs over the bare engine, the first byte.
+"""The embedded model over HTTP: loops per minute, the first byte, the cost of the service.
 
-Knows: how to be many clients, how to drive an engine with no service around it. Does not know: how results are shown.
+Knows: how to be many clients, how to run an engine without a service. Does not know: how results
+are shown.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ Say = Callable[[str], None]
 CLIENTS = (1, 4, 16)
 LOAD_SECONDS = 10.0
 PAIRS = 15
-"""Loops a round, made both over HTTP and by the engine alone."""
+"""Loops per round, generated both over HTTP and by the engine alone."""
 
 WARM_UPS = 2
 ENDPOINT = "/generate/loop"
@@ -41,13 +42,13 @@ ENDPOINT = "/generate/loop"
 
 @dataclass(frozen=True)
 class Alone:
-    """An engine with nothing around it but a thread of its own, as it has in the server: memory costs less there."""
+    """An engine in a thread of its own, as in the server, since memory costs less there."""
 
     engine: Engine
     thread: ThreadPoolExecutor
 
     def seconds(self, seed: int) -> float:
-        """How long it takes for one loop, planning not counted."""
+        """Generate a loop and return the seconds it took, without planning."""
         plan = plan_loop(LoopRequest.model_validate(_fields(seed)), self.engine.info.limits)
         began = time.perf_counter()
         self.thread.submit(carry_out, self.engine, plan).result()
@@ -55,7 +56,7 @@ class Alone:
 
 
 def embedded(folder: Path, threads: int, rounds: int, say: Say) -> Embedded:
-    """Measure it all; in each round the numbers of clients, then pairs."""
+    """Measure in each round every number of clients, then pairs."""
     loads, pairs = list[Load](), list[Pair]()
     alone = Alone(bare_engine(threads), ThreadPoolExecutor(1))
     with alone.thread, serving(POCKET.name, (), threads, folder / POCKET.name) as server:
@@ -64,9 +65,8 @@ def embedded(folder: Path, threads: int, rounds: int, say: Say) -> Embedded:
         for number in range(1, rounds + 1):
             for clients in CLIENTS:
                 loads.append(_load(server.url, clients, number, threads))
-                say(
-                    f"round {number}, embedded: {clients} clients {loads[-1].per_minute:.0f} loops/min"
-                )
+                per_minute = loads[-1].per_minute
+                say(f"round {number}, embedded: {clients} clients {per_minute:.0f} loops/min")
             pairs += [
                 _pair(server, alone, seed, engine_first=seed % 2 == 0) for seed in range(PAIRS)
             ]
@@ -74,13 +74,13 @@ def embedded(folder: Path, threads: int, rounds: int, say: Say) -> Embedded:
 
 
 def bare_engine(threads: int) -> Engine:
-    """The engine the server has, in this process, with nothing around it."""
+    """Load the engine that the server has, in this process."""
     key = ModelKey(POCKET.name)
     return Loader(Hub(()), BackendOptions(), threads, key).load(key)
 
 
 def carry_out(engine: Engine, plan: GenerationPlan) -> Audio:
-    """A plan by the engine alone: no queue, no turns, nothing done to the audio."""
+    """Carry out a plan by the engine alone: no queue, no turns, no postprocessing."""
     steps = engine.start(plan)
     pending = next(steps)
     while True:
@@ -97,14 +97,17 @@ def _fields(seed: int) -> dict[str, object]:
 
 
 def _pair(server: Server, alone: Alone, seed: int, *, engine_first: bool) -> Pair:
-    """The same plan both ways; which comes first changes, so that neither always finds the other's leftovers in the cache."""
+    """Carry out a plan both ways.
+
+    Callers vary the order, so that neither way always finds the caches that the other filled.
+    """
     seconds = alone.seconds(seed) if engine_first else 0.0
     reply = server.ask(ENDPOINT, _fields(seed))
     return Pair(reply.seconds, seconds or alone.seconds(seed), reply.first_byte, reply.stages)
 
 
 def _load(url: str, clients: int, number: int, threads: int) -> Load:
-    """Clients that ask again as soon as they are answered, until the time is up; what is then under way still counts."""
+    """Let clients send a request after each reply for LOAD_SECONDS; the last replies count too."""
     gflops = matmul_gflops(threads)
     seconds, first_byte = list[float](), list[float]()
     lock, began = threading.Lock(), time.perf_counter()
@@ -128,7 +131,7 @@ def _load(url: str, clients: int, number: int, threads: int) -> Load:
 
 
 def _ask(client: httpx.Client, seed: int) -> tuple[float, float]:
-    """Seconds to the first byte of the audio, and to the last."""
+    """Request a loop; return the seconds to the first byte of its audio, and to the last."""
     began, first = time.perf_counter(), 0.0
     with client.stream("POST", ENDPOINT, json=_fields(seed)) as response:
         response.raise_for_status()

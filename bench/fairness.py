@@ -1,4 +1,4 @@
-"""``python -m bench.fairness``: clients that ask at the same time; writes ``FAIRNESS.md``. See ``--help``.
+"""``python -m bench.fairness``: clients at the same time; writes ``FAIRNESS.md``. See ``--help``.
 
 Knows: the real server with ``pocket``, asked over HTTP by several clients at once. Does not know:
 the policy it is served by, so any commit's server can be measured.
@@ -86,7 +86,7 @@ def _arguments() -> argparse.Namespace:
 
 def _round(connection: httpx.Client, number: int) -> Round:
     def ask(client: str, fields: dict[str, object], seed: int) -> float:
-        """Ask as one client; the seconds until the last byte."""
+        """Ask as one client; return the seconds until the last byte."""
         began = time.perf_counter()
         asked = {**fields, "seed": seed}
         connection.post(ENDPOINT, json=asked, headers={"X-Client-Id": client}).raise_for_status()
@@ -104,7 +104,11 @@ def _round(connection: httpx.Client, number: int) -> Round:
 
 
 def _equal(ask: Callable[[str, dict[str, object], int], float]) -> list[float]:
-    """When requests of a client each end, from the first's arrival on, in the order of arrival."""
+    """Send one request per client; return when each ended, in the order of arrival.
+
+    Returns:
+        Seconds since the first request.
+    """
     came, answered = list[float](), list[Future[float]]()
     with ThreadPoolExecutor(CLIENTS) as pool:
         for which in range(CLIENTS):
@@ -117,6 +121,7 @@ def _equal(ask: Callable[[str, dict[str, object], int], float]) -> list[float]:
 def page(rounds: Sequence[Round], threads: int) -> str:
     """Return the whole page."""
     about = machine.describe()
+    today = f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d}"
     beside = [one / statistics.median(each.alone) for each in rounds for one in each.beside]
     rows = [
         ["8 steps, alone", cell(figure(one for each in rounds for one in each.alone)), ""],
@@ -140,23 +145,24 @@ def page(rounds: Sequence[Round], threads: int) -> str:
     means = figure(CLIENTS * statistics.mean(each.ends) / max(each.ends) for each in rounds)
     return f"""# How clients share the server
 
-Written by `python -m bench.fairness` on {datetime.datetime.now(datetime.UTC):%Y-%m-%d}: `pocket`, over HTTP, {threads}
-threads on {about.processor}, {about.cores} cores used; rounds measured: {len(rounds)}, medians (minimum–maximum), seconds by
-the clients' clocks, from the request to the last byte.
+Written by `python -m bench.fairness` on {today}: `pocket`, over HTTP, {threads} threads on
+{about.processor}, {about.cores} cores used; rounds measured: {len(rounds)}, medians
+(minimum–maximum), seconds by the clients' clocks, from the request to the last byte.
 
 ## A short request beside a long one
 
-One client asks for `n=8` loops of 200 steps. {HEAD_START:.0f} s later another asks for {BESIDE} loops of
-8 steps, one after the other (fewer if the long one ends before).
+One client asks for `n=8` loops of 200 steps. {HEAD_START:.0f} s later another asks for {BESIDE}
+loops of 8 steps, one after the other (fewer if the long one ends before).
 
 {table(("", "seconds", "compared with alone"), rows)}
 
 ## {CLIENTS} clients with one request each
 
-Loops of {EQUAL["steps"]} steps with cfg_scale 2, requested {1000 * APART:.0f} ms apart; one alone takes {alone} s.
-They ended in the order in which they came in {in_order} of {len(rounds)} rounds. The last column counts time in
-tenths of the last end, which a busy machine does not change; their mean is {cell(means, 1)}. Served strictly one
-after another, requests would end at 1, 2, … 10, with a mean of 5.5; served in equal turns, all would end at about 10.
+Loops of {EQUAL["steps"]} steps with cfg_scale 2, requested {1000 * APART:.0f} ms apart; one alone
+takes {alone} s. They ended in the order in which they came in {in_order} of {len(rounds)} rounds.
+The last column counts time in tenths of the last end, which a busy machine does not change; their
+mean is {cell(means, 1)}. Served strictly one after another, requests would end at 1, 2, … 10, with
+a mean of 5.5; served in equal turns, all would end at about 10.
 
 {table(("order of arrival", "seconds until the end", "in tenths of the last end"), ends)}
 """

@@ -1,7 +1,7 @@
-"""Many measurements to a few numbers: medians with their spread, ratios of pairs, how alike two sounds are.
+"""Many measurements to a few numbers: medians with their spread, ratios of pairs, similarity.
 
-Pure. A ratio is taken pair by pair (both measured in one round), then the median of those: a machine that gets slower from
-round to round slows both sides of each pair.
+A ratio is taken within each pair (both measured in one round); then the median of the ratios is
+taken. A machine that gets slower from round to round slows both parts of each pair.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class Figure:
-    """What is said of many measurements of one thing."""
+    """A summary of several measurements of one thing."""
 
     median: float
     least: float
@@ -26,7 +26,7 @@ class Figure:
 
 
 def figure(values: Iterable[float]) -> Figure | None:
-    """The figure of some measurements; None of none."""
+    """Summarise measurements; return None where there are none."""
     found = sorted(values)
     return Figure(statistics.median(found), found[0], found[-1], len(found)) if found else None
 
@@ -34,21 +34,34 @@ def figure(values: Iterable[float]) -> Figure | None:
 def paired(
     first: Mapping[int, float], second: Mapping[int, float], of: Callable[[float, float], float]
 ) -> Figure | None:
-    """The figure of something said of each pair. first, second: measurements by round; rounds with one only don't count."""
+    """Summarise a function of each pair of measurements.
+
+    Args:
+        first: Measurements by round.
+        second: Others; rounds that only one of the two has do not count.
+        of: Computes a number from a pair.
+    """
     return figure(
         of(first[number], second[number]) for number in sorted(first.keys() & second.keys())
     )
 
 
 def times_faster(reference: Mapping[int, float], ours: Mapping[int, float]) -> Figure | None:
-    """How many times as fast ours is, pair by pair."""
+    """Return how many times as fast ours is, compared within each pair."""
     return paired(reference, ours, lambda theirs, own: theirs / own)
 
 
 def snr_db(wanted: NDArray[np.float32], got: NDArray[np.float32]) -> float:
-    """How far below the wanted sound the difference lies, in dB, with got at the level that fits best: more is more alike.
+    """Return how far below the wanted sound the difference lies, in dB: higher is more alike.
 
-    wanted, got: [2, samples]. A level alone is no difference; minus infinity where either is silent.
+    A difference in level alone does not count: ``got`` is compared at the level that fits best.
+
+    Args:
+        wanted: [2, samples].
+        got: [2, samples].
+
+    Returns:
+        Minus infinity where either is silent.
     """
     if wanted.shape != got.shape:
         raise ValueError(f"sounds of one shape are compared, got {wanted.shape} and {got.shape}")

@@ -1,7 +1,8 @@
-"""Floating point operations of each stage, counted from the configuration: two for every multiplication of a product.
+"""Floating point operations of each stage, counted from the configuration.
 
-Counted are the products a result needs: linear layers, attention, convolutions. Norms, activations and padding are not, nor
-what an implementation computes twice or computes and throws away.
+Every multiply-add of a product counts as two. Counted are the products that a result needs: linear
+layers, attention, convolutions. Norms, activations and padding are not counted, nor what an
+implementation computes twice or discards.
 """
 
 from __future__ import annotations
@@ -9,42 +10,50 @@ from __future__ import annotations
 from loopwright.model.config import AutoencoderConfig, DenoiserConfig, ModelConfig, OobleckConfig
 
 T5_LAYERS, T5_WIDTH, T5_FEED_FORWARD = 12, 768, 3072
-"""Of t5-base."""
+"""Dimensions of t5-base."""
 
 FEED_FORWARD_MULTIPLE = 4
 TIME_FEATURES = 256
 UNITS, UNIT_KERNEL = 3, 7
-"""Residual units of a level of the autoencoder, and the width of their first convolution; the second is one wide."""
+"""Residual units per level of the autoencoder, and the width of their first convolution.
+
+Their second convolution is one wide.
+"""
 
 EDGE_KERNEL, LATENT_KERNEL = 7, 3
-"""Of the autoencoder's outermost convolution, and of the encoder's last."""
+"""Widths of the autoencoder's outermost convolution, and of the encoder's last."""
 
 
 def linear(rows: int, inputs: int, outputs: int) -> int:
-    """A matrix product."""
+    """Count a matrix product."""
     return 2 * rows * inputs * outputs
 
 
 def attention(queries: int, keys: int, width: int) -> int:
-    """Scores, and the values they weigh."""
+    """Count attention: the scores, and the values that they weigh."""
     return 2 * linear(queries, keys, width)
 
 
 def text_encoder(tokens: int) -> int:
-    """A prompt's way through t5-base."""
+    """Count the encoding of a prompt by t5-base."""
     layer = linear(tokens, T5_WIDTH, 4 * T5_WIDTH) + attention(tokens, tokens, T5_WIDTH)
     return T5_LAYERS * (layer + linear(tokens, T5_WIDTH, 2 * T5_FEED_FORWARD))
 
 
 def keys_values(config: DenoiserConfig, context: int) -> int:
-    """What cross-attention needs of a prompt, once for all steps. context: tokens."""
+    """Count cross-attention's keys and values, computed once for all steps.
+
+    Args:
+        config: The denoiser's configuration.
+        context: Tokens.
+    """
     inner = config.inner_context_width
     embed = linear(context, config.context_width, inner) + linear(context, inner, inner)
     return embed + config.depth * linear(context, inner, 2 * inner)
 
 
 def denoiser_step(config: DenoiserConfig, frames: int, context: int) -> int:
-    """One row through the denoiser once, with cross-attention's keys and values at hand."""
+    """Count one evaluation of one row, with cross-attention's keys and values given."""
     width, tokens = config.width, frames + 1
     around = 2 * linear(frames, config.channels, config.channels) + 2 * linear(
         frames, config.channels, width
@@ -58,7 +67,7 @@ def denoiser_step(config: DenoiserConfig, frames: int, context: int) -> int:
 
 
 def decoder(config: AutoencoderConfig, frames: int) -> int:
-    """Latent frames to audio."""
+    """Count the decoding of latent frames."""
     half = config.decoder
     widths = [half.channels * multiple for multiple in (1, *half.multiples)]
     return _levels(half, frames, config.hop) + (
@@ -68,7 +77,7 @@ def decoder(config: AutoencoderConfig, frames: int) -> int:
 
 
 def encoder(config: AutoencoderConfig, frames: int) -> int:
-    """Audio of so many latent frames to latents."""
+    """Count the encoding of audio as this many latent frames."""
     half = config.encoder
     widths = [half.channels * multiple for multiple in (1, *half.multiples)]
     return _levels(half, frames, config.hop) + (
@@ -78,7 +87,14 @@ def encoder(config: AutoencoderConfig, frames: int) -> int:
 
 
 def by_stage(config: ModelConfig, *, rows: int, steps: int, samples: int) -> dict[str, int]:
-    """What text to audio needs. rows: of the denoiser in a step; samples: how much audio comes back."""
+    """Count what text to audio needs, by stage.
+
+    Args:
+        config: The model's configuration.
+        rows: Rows that the denoiser evaluates per step.
+        steps: Steps of the sampler.
+        samples: Length of the audio.
+    """
     context = config.conditioning.text.tokens + len(config.conditioning.context_names) - 1
     denoiser = config.denoiser
     return {
@@ -90,9 +106,10 @@ def by_stage(config: ModelConfig, *, rows: int, steps: int, samples: int) -> dic
 
 
 def _levels(half: OobleckConfig, frames: int, hop: int) -> int:
-    """The levels of either half: at each, units at the finer rate, and one strided convolution two strides wide.
+    """Count the levels of the encoder or the decoder.
 
-    Encoder units have the level's finer width, decoder units too: both are the width on the audio's side.
+    Each has residual units at the finer rate, and a strided convolution two strides wide. The
+    units have the width of the side nearer to the audio in both halves.
     """
     widths = [half.channels * multiple for multiple in (1, *half.multiples)]
     total, samples = 0, frames * hop

@@ -105,9 +105,8 @@ def waits_during(client: httpx.Client, body: bytes) -> list[float]:
     def run() -> None:
         with httpx.Client(base_url=client.base_url, timeout=120) as other:
             reply = other.post("/generate/loop", content=body)
-            print(
-                f"  {len(body) / 1e6:.0f} MB sent, {len(reply.content) / 1e6:.0f} MB received ({reply.status_code})"
-            )
+            sent, received = (len(content) / 1e6 for content in (body, reply.content))
+            print(f"  {sent:.0f} MB sent, {received:.0f} MB received ({reply.status_code})")
 
     thread = threading.Thread(target=run)
     thread.start()

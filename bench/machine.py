@@ -1,6 +1,7 @@
 """The machine: what it is, how fast it multiplies right now, how much memory a process took.
 
-Knows: Linux's /proc. Does not know: what is measured. Nothing here names the machine's owner, host or folders.
+Knows: Linux's /proc. Does not know: what is measured. Nothing here names the machine's owner, host
+or folders.
 """
 
 from __future__ import annotations
@@ -20,12 +21,12 @@ MATRIX = 2048
 PRODUCTS = 5
 
 PACKAGES = ("torch", "openvino", "nncf", "transformers", "numpy")
-"""Whose versions matter to speed; those that are installed are named."""
+"""Packages whose versions matter to speed; those that are installed are named."""
 
 
 @dataclass(frozen=True)
 class Machine:
-    """What a result needs to be read. memory: bytes."""
+    """The facts about a machine that a result needs. memory: bytes."""
 
     processor: str
     cores: int
@@ -36,26 +37,28 @@ class Machine:
 
 
 def describe() -> Machine:
-    """This machine."""
+    """Describe this machine."""
     cpu = (PROC / "cpuinfo").read_text()
     memory = (PROC / "meminfo").read_text()
+    name, family, model = (_field(cpu, name) for name in ("model name", "cpu family", "model"))
+    distribution = platform.freedesktop_os_release()["PRETTY_NAME"]
     return Machine(
-        processor=f"{_field(cpu, 'model name')} (family {_field(cpu, 'cpu family')}, model {_field(cpu, 'model')})",
+        processor=f"{name} (family {family}, model {model})",
         cores=cores(),
         memory=int(_field(memory, "MemTotal").split()[0]) * 1024,
-        system=f"{platform.freedesktop_os_release()['PRETTY_NAME']}, Linux {platform.release().split('-')[0]}",
+        system=f"{distribution}, Linux {platform.release().split('-')[0]}",
         python=platform.python_version(),
         packages=tuple(_versions()),
     )
 
 
 def cores() -> int:
-    """How many processors this process may use."""
+    """Return how many processors this process may use."""
     return len(os.sched_getaffinity(0))
 
 
 def matmul_gflops(threads: int) -> float:
-    """What a plain float32 matrix product reaches now, in GFLOP/s: the median of a few."""
+    """Measure what a plain float32 matrix product reaches now, in GFLOP/s: the median of a few."""
     import torch
 
     torch.set_num_threads(threads)
@@ -70,18 +73,21 @@ def matmul_gflops(threads: int) -> float:
 
 
 def forget_peak(pid: int) -> None:
-    """Let the peak memory of a process and its children begin anew."""
+    """Reset the peak memory of a process and its children."""
     for process in _tree(pid):
         (PROC / str(process) / "clear_refs").write_text("5")
 
 
 def peak_memory(pid: int) -> int:
-    """The most memory a process and its present children took since then, in bytes: the sum of each one's own peak."""
+    """Return the peak memory of a process and its children since then, in bytes.
+
+    This is the sum of the processes' own peaks.
+    """
     return sum(int(_field(_status(process), "VmHWM").split()[0]) * 1024 for process in _tree(pid))
 
 
 def read_once(folder: Path) -> None:
-    """Read all files in a folder, so that they lie in the system's cache for whoever comes first, too."""
+    """Read all files in a folder, so that the first contender finds them in the system's cache."""
     for path in folder.rglob("*"):
         if path.is_file():
             with path.open("rb") as file:

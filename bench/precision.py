@@ -1,6 +1,7 @@
 """``python -m bench.precision``: what int8 costs in sound; writes ``PRECISION.md``. See ``--help``.
 
-Parts can be measured one at a time: what was found is kept in the cache folder, and the page is made of all of it.
+Parts can be measured one at a time: results are kept in the cache folder, and the page is made of
+all of them.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ KEPT = "precision"
 
 
 def main() -> None:
-    """Measure what is asked for, and write the page."""
+    """Measure the chosen parts, and write the page."""
     given = _arguments()
     kept: Path = given.cache / KEPT
     kept.mkdir(parents=True, exist_ok=True)
@@ -66,7 +67,9 @@ def _arguments() -> argparse.Namespace:
         default=2,
         help="prompts the parts alone are measured with (default: 2)",
     )
-    parser.add_argument("--threads", type=int, default=machine.cores(), help="default: one a core")
+    parser.add_argument(
+        "--threads", type=int, default=machine.cores(), help="default: one per core"
+    )
     parser.add_argument(
         "--output", type=Path, default=HERE / "PRECISION.md", help="default: bench/PRECISION.md"
     )
@@ -74,7 +77,7 @@ def _arguments() -> argparse.Namespace:
 
 
 def _measures(given: argparse.Namespace, kept: Path) -> dict[str, Callable[[], Iterable[Any]]]:
-    """The parts; the model is loaded by the first that wants it."""
+    """Return the measurement of each part; the first that needs the model loads it."""
     loaded: list[Models] = []
 
     def models() -> Models:
@@ -95,7 +98,7 @@ def _measures(given: argparse.Namespace, kept: Path) -> dict[str, Callable[[], I
 
 
 def _measure(measure: Callable[[], Iterable[Any]], file: Path, about: dict[str, str]) -> None:
-    """A part into its file: one by one, so that a run that is stopped was not for nothing."""
+    """Measure a part, and write each result at once, so that a stopped run keeps its results."""
     found = list[dict[str, Any]]()
     for one in measure():
         found.append(asdict(one))
@@ -113,7 +116,7 @@ def _about(given: argparse.Namespace) -> dict[str, str]:
 
 
 def _known(file: Path) -> dict[str, Any] | None:
-    """What was found of a part, now or earlier; None if it never was measured."""
+    """Return the results of a part, from now or earlier; None if it never was measured."""
     known: dict[str, Any] | None = json.loads(file.read_text()) if file.is_file() else None
     return known
 

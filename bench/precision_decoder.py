@@ -1,6 +1,7 @@
 """A trial: the fine part of the decoder in int8, quantised after training by NNCF.
 
-Knows: how it is calibrated, how long a tile takes each way, what it does to the audio. Does not know: how results are shown.
+Knows: how it is calibrated, how long a tile takes each way, what it does to the audio.
+Does not know: how results are shown.
 """
 
 from __future__ import annotations
@@ -29,10 +30,13 @@ from loopwright.model.tile_pool import TilePool
 FINE = "decode_fine"
 QUANTISED_FILE = "decode_fine-int8.xml"
 CALIBRATED_ON, HEARD_ON = 2, 2
-"""Latents of one step, each of a prompt of its own: those that scales are taken from, and those that are listened to."""
+"""Latents of one step that scales are taken from, and others whose audio is compared.
+
+Each comes from a prompt of its own.
+"""
 
 CALIBRATION_FRAMES, CALIBRATION_TILES = 4, 6
-"""Latent frames in a tile that is looked at, and tiles of each latents."""
+"""Latent frames per tile in calibration, and tiles per latents."""
 
 TILE_FRAMES = (4, 8)
 ROUNDS = 3
@@ -50,7 +54,7 @@ class Heard:
 
 @dataclass(frozen=True)
 class Tile:
-    """Seconds a tile of so many latent frames takes, by who computes it."""
+    """Seconds that a tile of this many latent frames takes, by implementation."""
 
     frames: int
     seconds: dict[str, float]
@@ -90,7 +94,7 @@ def quantise(models: Models, file: Path) -> list[Heard]:
 
 
 def tile_times(models: Models, file: Path) -> list[Tile]:
-    """How long tiles take each way: turn by turn, the median of some."""
+    """Time tiles in each implementation in turn; return medians."""
     networks = {F32: graph_file(models.folder, FINE, "f32"), INT8: file}
     compiled = {name: _compiled(one, models.threads) for name, one in networks.items()}
     model, tile_pool = models.with_int8(QUANTISED), TilePool(models.threads)
@@ -117,7 +121,7 @@ def _tiles(model: OpenVinoModel, models: Models, latents: Tensor) -> list[Tensor
 
 @torch.inference_mode()
 def _tile(model: OpenVinoModel, models: Models, latents: Tensor, first: int, frames: int) -> Tensor:
-    """What the fine part takes for some latent frames, its margins with it: [1, c, p]."""
+    """Return the fine part's input for some latent frames, with its margins: [1, c, p]."""
     cut = decoder_split(models.config.autoencoder.decoder)
     length = frames * cut.positions + 2 * cut.fine_reach
     reach = -(-length // cut.positions) + 2 * cut.coarse_reach
@@ -144,12 +148,12 @@ def _once(network: Network, tile: Tensor) -> Callable[[], object]:
 
 
 def _by_tile_pool(pool: TilePool, model: OpenVinoModel, tile: Tensor) -> Callable[[], object]:
-    """A tile for each thread of the pool, at the same time."""
+    """Return a function that decodes a tile in each thread of the pool, at the same time."""
     return lambda: list(pool.each(model.autoencoder.decode_fine, [tile] * pool.size))
 
 
 def _medians(work: dict[str, Callable[[], object]]) -> dict[str, float]:
-    """Seconds each takes. The first round warms up."""
+    """Return the median seconds of each function; a first round warms up."""
     seconds: dict[str, list[float]] = {name: [] for name in work}
     for number in range(ROUNDS + 1):
         for name, do in work.items():
@@ -157,4 +161,4 @@ def _medians(work: dict[str, Callable[[], object]]) -> dict[str, float]:
             do()
             if number > 0:
                 seconds[name].append(time.perf_counter() - began)
-    return {name: statistics.median(some) for name, some in seconds.items()}
+    return {name: statistics.median(times) for name, times in seconds.items()}

@@ -20,7 +20,7 @@ PERCENT, MILLISECONDS = 100.0, 1000.0
 
 
 def page(parts: Mapping[str, Part | None], machine: Machine) -> str:
-    """The whole page, of the parts that were measured."""
+    """Return the whole page, with the parts that were measured."""
     shown: dict[str, Show] = {
         "runs": _runs,
         "decoder": _decoder,
@@ -31,13 +31,10 @@ def page(parts: Mapping[str, Part | None], machine: Machine) -> str:
     for name, show in shown.items():
         part = parts.get(name)
         if part is not None:
-            about, stopped = (
-                part["about"],
-                "" if part.get("finished") else ", stopped before it was through",
-            )
-            sections.append(
-                f"{show(part['found'])}\n\nMeasured {about['date']} by `{about['command']}`{stopped}."
-            )
+            about = part["about"]
+            stopped = "" if part.get("finished") else ", stopped before it was through"
+            measured = f"Measured {about['date']} by `{about['command']}`{stopped}."
+            sections.append(f"{show(part['found'])}\n\n{measured}")
     return "\n\n".join(sections) + "\n"
 
 
@@ -45,14 +42,16 @@ def _head(machine: Machine) -> str:
     packages = ", ".join(f"{name} {version}" for name, version in machine.packages)
     return f"""# What int8 costs in sound
 
-Written by `python -m bench.precision`. Numbers are medians (minimum–maximum); n is the number of runs.
+Written by `python -m bench.precision`. Numbers are medians (minimum–maximum); n is the number of
+runs.
 
 - processor: {machine.processor}, {machine.cores} cores used
 - system: {machine.system}, Python {machine.python}, {packages}
 
-The weights of the full-size model are random. So its numbers show what the arithmetic loses, not what can be heard: trained
-weights have some channels that are far larger than others and harder to round, and their audio is music. The last section
-shows what trained weights lose, on a smaller model."""
+The weights of the full-size model are random. So its numbers show what the arithmetic loses, not
+what can be heard: trained weights have some channels that are far larger than others and harder
+to round, and their audio is music. The last section shows what trained weights lose, on a
+smaller model."""
 
 
 def _runs(found: list[Row]) -> str:
@@ -67,10 +66,11 @@ def _runs(found: list[Row]) -> str:
     )
     return f"""## The full-size model
 
-Each run is compared with the same run in float32: same prompt, same noise, 8 steps of pingpong, cfg_scale 1 if nothing else is
-said, both by OpenVINO, with the same decoder in torch. Latents: the relative error (of the vector's length) of the estimate of
-the clean latents after a step. Mel distance: the root mean square difference of two spectrograms in dB, over 64 bands and the
-first 2 s of a loop. The row of another seed shows how far apart two takes are.
+Each run is compared with the same run in float32: same prompt, same noise, 8 steps of pingpong,
+cfg_scale 1 if nothing else is said, both by OpenVINO, with the same decoder in torch. Latents: the
+relative error (of the vector's length) of the estimate of the clean latents after a step. Mel
+distance: the root mean square difference of two spectrograms in dB, over 64 bands and the first 2 s
+of a loop. The row of another seed shows how far apart two takes are.
 
 {table(head, _rows(found, columns))}"""
 
@@ -79,8 +79,9 @@ def _decoder(found: list[Row]) -> str:
     snr, mel = (cell(figure(one[name] for one in found), 1) for name in ("snr", "mel"))
     return f"""## A trial: the decoder's fine part in int8
 
-Quantised after training by NNCF, weights and activations, calibrated on other latents than these. Compared
-with float32, decoded from the same latents: SNR {snr} dB, mel distance {mel} dB, n = {len(found)}."""
+Quantised after training by NNCF, weights and activations, calibrated on other latents than
+these. Compared with float32, decoded from the same latents: SNR {snr} dB, mel distance {mel} dB,
+n = {len(found)}."""
 
 
 def _tiles(found: list[Row]) -> str:
@@ -94,8 +95,9 @@ def _tiles(found: list[Row]) -> str:
     ]
     return f"""### How long it takes
 
-Milliseconds per latent frame (46 ms of audio), by the number of frames in a tile; each tile is computed with its margin. Other
-programs on the machine delay most what splits a tile over all cores, so compare int8 with float32 in OpenVINO first.
+Milliseconds per latent frame (46 ms of audio), by the number of frames in a tile; each tile is
+computed with its margin. Other programs on the machine delay most what splits a tile over all
+cores, so compare int8 with float32 in OpenVINO first.
 
 {table(("frames in a tile", *names), rows)}"""
 
@@ -121,15 +123,21 @@ def _pocket(found: list[Row]) -> str:
     exact = [row["grid"] * PERCENT for row in found if row["name"] == "f32"]
     return f"""## Trained weights
 
-Loops of the embedded model, 12 steps, cfg_scale 2, the matrix products of its denoiser rounded as in int8: weights with one
-scale per row, activations with one per token and 128 channels. They are compared with the same loops in float32, whose share of
-onsets on sixteenths is {cell(figure(exact), 0)} %:
+Loops of the embedded model, 12 steps, cfg_scale 2, the matrix products of its denoiser rounded as
+in int8: weights with one scale per row, activations with one per token and 128 channels. They are
+compared with the same loops in float32, whose share of onsets on sixteenths is
+{cell(figure(exact), 0)} %:
 
 {table(head, _rows(others, columns))}"""
 
 
 def _rows(found: list[Row], columns: Iterable[tuple[str, float, str]]) -> list[tuple[str, ...]]:
-    """A line for each name: of each column, its measurements times a factor."""
+    """Return a line for each name.
+
+    Args:
+        found: Measurements, each with its name.
+        columns: Of each: the measurement, a factor, the unit.
+    """
     lines = list[tuple[str, ...]]()
     columns = tuple(columns)
     for name in dict.fromkeys(row["name"] for row in found):

@@ -1,7 +1,8 @@
-"""The same arithmetic on trained weights: the embedded model, its matrix products rounded as int8 would round them.
+"""Trained weights in int8 arithmetic: the embedded model with rounded matrix products.
 
-Weights a scale a row, what comes in a scale for each token and 128 channels of it, both symmetric: as OpenVINO has it, but
-computed in float32. Knows: how that is done in torch. Does not know: how results are shown.
+Weights have a scale per row, activations a scale per token and 128 channels, both symmetric: as in
+OpenVINO, but computed in float32.
+Knows: how to do that in torch. Does not know: how results are shown.
 """
 
 from __future__ import annotations
@@ -30,14 +31,23 @@ from loopwright.model.sampling import start_sampler
 LOOPS, BARS, BEATS_A_BAR = 8, 4, 4
 MOST = 127
 TOLERANCE = 0.025
-"""Seconds an onset may be off a sixteenth, or off its twin."""
+"""Seconds that an onset may be off a sixteenth, or off the same onset in float32."""
 
 ANOTHER_SEED = 1000
 
 
 @dataclass(frozen=True)
 class Listened:
-    """latents: relative error; snr, mel: dB; kept: share of onsets found again; grid: share on sixteenths."""
+    """A loop compared with the same loop in float32.
+
+    Args:
+        name: How it was generated.
+        latents: Relative error.
+        snr: In dB.
+        mel: Mel distance in dB.
+        kept: Share of onsets found again.
+        grid: Share of onsets on sixteenths.
+    """
 
     name: str
     latents: float
@@ -48,13 +58,13 @@ class Listened:
 
 
 def rounded(x: Tensor) -> Tensor:
-    """Each row of the last dimension as int8 would have it."""
+    """Round each row of the last dimension as int8 does."""
     scale = x.abs().amax(-1, keepdim=True).clamp_min(1e-12) / MOST
     return (x / scale).round() * scale
 
 
 def rounded_by_groups(x: Tensor) -> Tensor:
-    """The same with a scale for some channels at a time; x: [..., channels]."""
+    """Round x, [..., channels], with a scale per group of channels."""
     channels = x.shape[-1]
     padded = F.pad(x, (0, -channels % CHANNELS_PER_SCALE))
     groups = rounded(padded.reshape(*padded.shape[:-1], -1, CHANNELS_PER_SCALE))
@@ -62,7 +72,7 @@ def rounded_by_groups(x: Tensor) -> Tensor:
 
 
 def in_int8(model: PocketModel) -> PocketModel:
-    """A copy whose denoiser's matrix products are rounded."""
+    """Return a copy whose denoiser's matrix products are rounded."""
     copied = copy.deepcopy(model)
     for module in copied.denoiser.modules():
         if isinstance(module, nn.Linear):
@@ -77,7 +87,11 @@ def _round_input(_: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
 
 @torch.inference_mode()
 def make(model: PocketModel, prompt: str, seed: int, bpm: int) -> tuple[Tensor, Audio]:
-    """Latents [channels, frames] of a whole window, and the loop's audio, [2, samples]."""
+    """Generate a loop.
+
+    Returns:
+        Latents [channels, frames] of the whole window, and the loop's audio, [2, samples].
+    """
     generator = torch.Generator().manual_seed(seed)
 
     def noise() -> Tensor:
@@ -93,7 +107,7 @@ def make(model: PocketModel, prompt: str, seed: int, bpm: int) -> tuple[Tensor, 
 
 
 def listen() -> Iterator[Listened]:
-    """Loops in int8, and with another seed, against float32, as they are made."""
+    """Compare loops in int8, and with another seed, with float32."""
     model = load_pocket()
     with torch.inference_mode():
         quantised = in_int8(model)

@@ -1,6 +1,7 @@
 """Runs of the full-size model in int8 and in float32, from the same noise: how far apart they end.
 
-Knows: which graphs are in which precision, how a run is driven with no server around it. Does not know: how results are shown.
+Knows: which graphs are in which precision, how to run a model without a server.
+Does not know: how results are shown.
 """
 
 from __future__ import annotations
@@ -38,10 +39,10 @@ PROMPTS = (
     "drums and bass loop, fast 140bpm",
 )
 HEARD_SAMPLES = 2 * SAMPLE_RATE
-"""Of the loop's beginning; the rest is made of the same latents by the same decoder, and would only take longer."""
+"""Length of the loop's beginning that is compared: the rest would only take longer."""
 
 SECONDS_TOTAL = 7
-"""What the model is told of the length: four bars at 140 bpm."""
+"""Length that the model is told: four bars at 140 bpm."""
 
 CFG_SCALE = 6.0
 
@@ -52,7 +53,7 @@ VARIANTS: Mapping[str, frozenset[str]] = {
     "denoiser in int8, the rest in f32": frozenset({DENOISER}),
     "text and its keys and values in int8, the rest in f32": READING,
 }
-"""Which graphs are in int8."""
+"""The graphs that are in int8."""
 
 ALL, GUIDED, OTHER_SEED = (
     "all in int8",
@@ -63,7 +64,7 @@ ALL, GUIDED, OTHER_SEED = (
 
 @dataclass(frozen=True)
 class Made:
-    """estimates: of the clean latents after each step, [channels, frames]; audio: [2, samples]."""
+    """A run. estimates: of the clean latents after each step; audio: [2, samples]."""
 
     estimates: Sequence[Tensor]
     audio: Audio
@@ -71,7 +72,15 @@ class Made:
 
 @dataclass(frozen=True)
 class Difference:
-    """first, last: relative errors of the latents after one step and after all; snr, mel: dB."""
+    """The difference of two runs.
+
+    Args:
+        name: What differs.
+        first: Relative error of the latents after one step.
+        last: The same after all steps.
+        snr: In dB.
+        mel: Mel distance in dB.
+    """
 
     name: str
     first: float
@@ -105,7 +114,7 @@ class MixedGraphs(Graphs):
 
 
 class Models:
-    """The model with any graphs in int8, its autoencoder always the same one, in torch."""
+    """The model with any graphs in int8; its autoencoder is always the same one, in torch."""
 
     def __init__(self, source: ModelSource, cache: Path, threads: int) -> None:
         self.folder = convert(source, cache, "f32")
@@ -115,7 +124,7 @@ class Models:
         self._tile_pool, self._known = TilePool(threads), dict[tuple[str, bool], Network]()
 
     def with_int8(self, names: frozenset[str]) -> OpenVinoModel:
-        """The one whose graphs of these names are in int8."""
+        """Return the model whose graphs of these names are in int8."""
         graphs = MixedGraphs(self.folder, self.threads, names, self._known)
         model = OpenVinoModel(self.config, self.folder, graphs, self._autoencoder)
         model.tile_pool = self._tile_pool
@@ -123,7 +132,7 @@ class Models:
 
 
 def watched(sampler: Sampler, estimates: list[Tensor]) -> Sampler:
-    """A sampler of a flow, with what it believes the clean latents to be after each step."""
+    """Run a flow's sampler, and append its estimate of the clean latents at each step."""
     x, t = next(sampler)
     while True:
         output = yield x, t
@@ -139,7 +148,7 @@ def watched(sampler: Sampler, estimates: list[Tensor]) -> Sampler:
 def estimated(
     model: StableAudio, text: TextPrompt, seed: int, cfg_scale: float, steps: int = STEPS
 ) -> list[Tensor]:
-    """The estimates of a whole run; the last is its result."""
+    """Return the estimates of a whole run; the last is its result."""
     generator, shape = torch.Generator().manual_seed(seed), (model.spec.channels, model.spec.frames)
 
     def noise() -> Tensor:
@@ -159,21 +168,21 @@ def estimated(
 
 @torch.inference_mode()
 def decoded(model: StableAudio, latents: Tensor) -> Audio:
-    """The beginning of the audio, [2, samples]."""
+    """Decode the beginning of the audio, [2, samples]."""
     pieces = [piece.numpy() for piece in model.decode(latents, HEARD_SAMPLES, torch.Generator())]
     audio: Audio = np.concatenate(pieces, axis=1)
     return audio
 
 
 def made(model: StableAudio, prompt: str, seed: int, cfg_scale: float = CFG_OFF) -> Made:
-    """A run and its audio; with CFG there is a negative prompt, too."""
+    """Generate audio; with classifier-free guidance there is a negative prompt, too."""
     negative = None if cfg_scale == CFG_OFF else NEGATIVE_PROMPT
     estimates = estimated(model, TextPrompt(prompt, negative, SECONDS_TOTAL), seed, cfg_scale)
     return Made(estimates, decoded(model, estimates[-1]))
 
 
 def difference(name: str, one: Made, reference: Made) -> Difference:
-    """How far a run is from another."""
+    """Compare a run with a reference."""
     return Difference(
         name,
         relative_error(one.estimates[0], reference.estimates[0]),
@@ -184,7 +193,14 @@ def difference(name: str, one: Made, reference: Made) -> Difference:
 
 
 def differences(models: Models, prompts: int, seeds: int, parts: int) -> Iterator[Difference]:
-    """All runs, as they end. parts: of how many prompts the parts alone, and guidance, are measured; they take one seed."""
+    """Compare all runs, as they end.
+
+    Args:
+        models: The model in every precision.
+        prompts: How many prompts to measure.
+        seeds: Seeds per prompt.
+        parts: Of how many prompts to measure single parts and guidance, with one seed.
+    """
     exact, int8 = models.with_int8(NOTHING), models.with_int8(QUANTISED)
     for number, prompt in enumerate(PROMPTS[:prompts]):
         first = made(exact, prompt, 0)

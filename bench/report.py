@@ -1,4 +1,4 @@
-"""Results to the text of ``RESULTS.md``. Pure: nothing is measured here, nothing decided but how it reads."""
+"""Results to the text of ``RESULTS.md``; nothing is measured here."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ NOTHING = "–"
 GIGABYTE = 1e9
 
 ENGINE_STAGES = ("conditioning", "denoising", "decoding")
-"""Of the server's log, those the engine has without a service too."""
+"""Stages in the server's log that an engine without a service has, too."""
 
 
 @dataclass(frozen=True)
 class About:
-    """What the report says of the run itself. matmul: GFLOP/s of all its matrix products; threads: of each side."""
+    """The run itself. matmul: GFLOP/s of its matrix products; threads: of each contender."""
 
     machine: Machine
     date: str
@@ -37,7 +37,14 @@ def report(
     flops: Mapping[str, Mapping[str, int]],
     about: About,
 ) -> str:
-    """The whole page. flops: by scenario and stage, of those whose stages are shown."""
+    """Return the whole page.
+
+    Args:
+        results: What was measured.
+        scenarios: Those measured.
+        flops: By scenario and stage, of the scenarios whose stages are shown.
+        about: The run itself.
+    """
     parts = [_head(about)]
     if results.samples:
         parts += [
@@ -56,13 +63,13 @@ def report(
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table of Markdown: the first column to the left, numbers to the right."""
+    """Return a table of Markdown: the first column to the left, numbers to the right."""
     lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def cell(found: Figure | None, digits: int = 2, unit: str = "") -> str:
-    """``median (least–most)``; the spread is left out where there is one measurement."""
+    """Return ``median (least–most)``, without the spread where there is one measurement."""
     if found is None:
         return NOTHING
     spread = f" ({found.least:.{digits}f}–{found.most:.{digits}f})" if found.count > 1 else ""
@@ -78,7 +85,7 @@ def _head(about: About) -> str:
         ("system", machine.system),
         ("Loopwright runs on", f"Python {machine.python}, {packages}"),
         ("the reference", about.reference),
-        ("threads", f"{about.threads} on each side"),
+        ("threads", f"{about.threads} for each contender"),
         (
             "plain float32 matrix product (2048 × 2048)",
             f"{cell(figure(about.matmul), 0)} GFLOP/s, {len(about.matmul)} times over the run",
@@ -94,54 +101,55 @@ Written by the benchmark, in one run of
 {about.command}
 ```
 
-Numbers are medians (minimum–maximum). On a machine that others use too, times drift from hour to hour, so compare within this
-page only. Ratios are taken round by round; the matrix product shows how fast the machine was at the time.
+Numbers are medians (minimum–maximum). On a machine that others use too, times drift from hour to
+hour, so compare within this page only. Ratios are taken round by round; the matrix product shows
+how fast the machine was at the time.
 
 {listed}"""
 
 
 def _times(results: Results, scenarios: Sequence[Scenario]) -> str:
-    """Seconds by scenario and side."""
+    """Return the section of seconds by scenario and contender."""
 
     def row(scenario: Scenario) -> list[str]:
         gflops = figure(one.gflops for one in results.samples if one.scenario == scenario.name)
-        cells = [
-            cell(figure(results.of(side, scenario.name, lambda one: one.seconds).values()))
-            for side in results.sides
+        found = [
+            results.of(contender, scenario.name, lambda one: one.seconds)
+            for contender in results.contenders
         ]
-        count = max(
-            len(results.of(side, scenario.name, lambda one: one.seconds)) for side in results.sides
-        )
-        return [scenario.title, *cells, str(count), cell(gflops, 0)]
+        cells = [cell(figure(seconds.values())) for seconds in found]
+        return [scenario.title, *cells, str(max(map(len, found))), cell(gflops, 0)]
 
     return f"""## Against the reference
 
-Both sides run the same files: a model of the exact size of stable-audio-open-small, text encoder included, with random weights
-in float32. In each round, the reference and each variant of the server are started in turn, warmed up, sent each request once,
-and stopped; no two of them run at the same time. The server's seconds are measured by a client over HTTP, from the request to
-the last byte, and include everything that the server does to audio (joining the seam, moving to the grid, normalising,
-encoding). The reference's are those of its function call, with the audio cut and scaled to 16 bits as in its documentation.
+All contenders run the same files: a model of the exact size of stable-audio-open-small, text
+encoder included, with random weights in float32. In each round, the reference and each variant of
+the server are started in turn, warmed up, sent each request once, and stopped; no two of them run
+at the same time. The server's seconds are measured by a client over HTTP, from the request to the
+last byte, and include everything that the server does to audio (joining the seam, moving to the
+grid, normalising, encoding). The reference's are those of its function call, with the audio cut and
+scaled to 16 bits as in its documentation.
 
 Seconds:
 
-{table(("", *results.sides, "n", "matrix product, GFLOP/s"), map(row, scenarios))}"""
+{table(("", *results.contenders, "n", "matrix product, GFLOP/s"), map(row, scenarios))}"""
 
 
 def _ratios(results: Results, scenarios: Sequence[Scenario]) -> str:
-    """How many times as fast each way of ours is."""
-    ours = [side for side in results.sides if side != REFERENCE]
-    if REFERENCE not in results.sides or not ours:
+    """Return the table of how many times as fast each of our contenders is."""
+    ours = [contender for contender in results.contenders if contender != REFERENCE]
+    if REFERENCE not in results.contenders or not ours:
         return ""
 
-    def seconds(side: str, scenario: Scenario) -> dict[int, float]:
-        return results.of(side, scenario.name, lambda one: one.seconds)
+    def seconds(contender: str, scenario: Scenario) -> dict[int, float]:
+        return results.of(contender, scenario.name, lambda one: one.seconds)
 
     rows = [
         [
             one.title,
             *(
-                cell(times_faster(seconds(REFERENCE, one), seconds(side, one)), 2, "×")
-                for side in ours
+                cell(times_faster(seconds(REFERENCE, one), seconds(contender, one)), 2, "×")
+                for contender in ours
             ),
         ]
         for one in scenarios
@@ -152,14 +160,14 @@ def _ratios(results: Results, scenarios: Sequence[Scenario]) -> str:
 
 
 def _starts(results: Results) -> str:
-    """Cold starts."""
+    """Return the section of cold starts."""
 
     def row(title: str, *, first: bool) -> list[str]:
         return [
             title,
             *(
-                cell(figure(results.started(side, first=first).values()), 1)
-                for side in results.sides
+                cell(figure(results.started(contender, first=first).values()), 1)
+                for contender in results.contenders
             ),
         ]
 
@@ -169,74 +177,80 @@ def _starts(results: Results) -> str:
     ]
     return f"""## Cold start
 
-Seconds from the start of the process until it can serve: the server until `/health/ready` says so, the reference until its
-model is loaded. The files had been read before, so they were in the system's cache.
+Seconds from the start of the process until it can serve: the server until `/health/ready` says so,
+the reference until its model is loaded. The files had been read before, so they were in the
+system's cache.
 
-{table(("", *results.sides), rows)}"""
+{table(("", *results.contenders), rows)}"""
 
 
 def _memory(results: Results, scenarios: Sequence[Scenario]) -> str:
-    """Peak memory by scenario and side."""
+    """Return the section of peak memory by scenario and contender."""
 
     def row(scenario: Scenario) -> list[str]:
         peaks = [
-            results.of(side, scenario.name, lambda one: one.peak_bytes / GIGABYTE)
-            for side in results.sides
+            results.of(contender, scenario.name, lambda one: one.peak_bytes / GIGABYTE)
+            for contender in results.contenders
         ]
         return [scenario.title, *(cell(figure(one.values())) for one in peaks)]
 
     return f"""## Peak memory
 
-The most memory in use during a request, by the process and its workers together, in GB (including weights mapped from files).
+The most memory in use during a request, by the process and its workers together, in GB (including
+weights mapped from files).
 
-{table(("", *results.sides), map(row, scenarios))}"""
+{table(("", *results.contenders), map(row, scenarios))}"""
 
 
 def _agreement(results: Results, scenarios: Sequence[Scenario]) -> str:
-    """How alike the audio is."""
-    found = {(one.side, one.scenario): one.snr_db for one in results.agreements}
-    ours = [side for side in results.sides if side != REFERENCE]
+    """Return the section of how alike the audio is."""
+    found = {(one.contender, one.scenario): one.snr_db for one in results.agreements}
+    ours = [contender for contender in results.contenders if contender != REFERENCE]
     if not found:
         return ""
 
-    def shown(side: str, scenario: Scenario) -> str:
-        return f"{found[side, scenario.name]:.1f}" if (side, scenario.name) in found else NOTHING
+    def shown(contender: str, scenario: Scenario) -> str:
+        key = contender, scenario.name
+        return f"{found[key]:.1f}" if key in found else NOTHING
 
-    rows = [[one.title, *(shown(side, one) for side in ours)] for one in scenarios]
+    rows = [[one.title, *(shown(contender, one) for contender in ours)] for one in scenarios]
     return f"""## Is the audio the same?
 
-How far the difference between the two lies below the reference's audio, in dB: higher is closer. Same seed, audio as the model
-made it. The reference rounds its text encoder to half precision and Loopwright does not, which limits this.
+How far the difference between the two lies below the reference's audio, in dB: higher is closer.
+Same seed, audio as the model made it. The reference rounds its text encoder to half precision and
+Loopwright does not, which limits this.
 
 {table(("", *ours), rows)}"""
 
 
 def _roofline(results: Results, scenario: Scenario, flops: Mapping[str, Mapping[str, int]]) -> str:
-    """What each stage needs, and how near it comes to the matrix product of the same moment."""
+    """Return the section of a scenario's stages: what each needs, and what it reaches."""
     if scenario.name not in flops:
         return ""
-    head = ["", "TFLOP", *results.sides]
     rows = [
         [
             stage,
             f"{needed / 1e12:.3g}",
-            *(_share(results, side, scenario, stage, needed) for side in results.sides),
+            *(
+                _share(results, contender, scenario, stage, needed)
+                for contender in results.contenders
+            ),
         ]
         for stage, needed in flops[scenario.name].items()
     ]
     return f"""## Where the time goes: {scenario.title}
 
-Seconds of each stage (by each side's own clock), the TFLOP/s this means, and their share of those of the plain float32 matrix
-product measured just before. TFLOP are those that the result needs: what is computed and discarded counts as time only. int8
-can exceed 100 %.
+Seconds of each stage (by each contender's own clock), the TFLOP/s this means, and their share of
+those of the plain float32 matrix product measured just before. TFLOP are those that the result
+needs: what is computed and discarded counts as time only. int8 can exceed 100 %.
 
-{table(head, rows)}"""
+{table(("", "TFLOP", *results.contenders), rows)}"""
 
 
-def _share(results: Results, side: str, scenario: Scenario, stage: str, needed: int) -> str:
+def _share(results: Results, contender: str, scenario: Scenario, stage: str, needed: int) -> str:
     seconds, peak = (
-        results.stage(side, scenario.name, stage),
-        results.of(side, scenario.name, lambda one: one.gflops),
+        results.stage(contender, scenario.name, stage),
+        results.of(contender, scenario.name, lambda one: one.gflops),
     )
     median = figure(seconds.values())
     if median is None:
@@ -246,16 +260,11 @@ def _share(results: Results, side: str, scenario: Scenario, stage: str, needed: 
 
 
 def _embedded(found: Embedded) -> str:
-    return "\n\n".join(
-        (
-            f"""## The embedded model over HTTP
+    head = f"""## The embedded model over HTTP
 
-`pocket`: loops of 4 bars at 140 bpm ({found.loop_seconds:.2f} s of sound), 12 steps, cfg_scale 2, as WAV files. Each
-client sends its next request as soon as it has its reply.""",
-            _clients(found),
-            _overhead(found),
-        )
-    )
+`pocket`: loops of 4 bars at 140 bpm ({found.loop_seconds:.2f} s of sound), 12 steps, cfg_scale 2,
+as WAV files. Each client sends its next request as soon as it has its reply."""
+    return "\n\n".join((head, _clients(found), _overhead(found)))
 
 
 def _clients(found: Embedded) -> str:
@@ -289,7 +298,7 @@ def _clients(found: Embedded) -> str:
 
 
 def _overhead(found: Embedded) -> str:
-    """What the service costs over the bare engine."""
+    """Return the table of what the service costs beyond the bare engine."""
 
     def milliseconds(of: Callable[[Pair], float]) -> str:
         return cell(figure(1000 * of(pair) for pair in found.pairs), 1)
@@ -312,9 +321,11 @@ def _overhead(found: Embedded) -> str:
         ],
         *([f"of which `{name}`", milliseconds(_seconds_of(name))] for name in besides),
     ]
-    return f"""What serving costs beyond the engine: the same plan over HTTP (one client, one connection) and by the engine
-alone in a process, in turn; {len(found.pairs)} pairs, milliseconds. The service does more
-than the engine: it joins the seam, moves to the grid, measures, normalises (`post`) and writes the file (`encoding`).
+    return f"""\
+What serving costs beyond the engine: the same plan over HTTP (one client, one connection) and by
+the engine alone in a process, in turn; {len(found.pairs)} pairs, milliseconds. The service does
+more than the engine: it joins the seam, moves to the grid, measures, normalises (`post`) and writes
+the file (`encoding`).
 
 {table(("", "milliseconds"), rows)}"""
 

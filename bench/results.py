@@ -10,12 +10,19 @@ REFERENCE = "reference"
 
 @dataclass(frozen=True)
 class Sample:
-    """One request, timed by whoever asked. seconds: until the last byte; stages: seconds by the side's own clock.
+    """One request.
 
-    peak_bytes: memory. gflops: what the matrix product reached just before.
+    Args:
+        contender: Its name.
+        scenario: Its name.
+        round: From 1 on.
+        seconds: Until the last byte, by the client's clock.
+        stages: Seconds by stage, by the contender's own clock.
+        peak_bytes: Memory.
+        gflops: Speed of the matrix product just before.
     """
 
-    side: str
+    contender: str
     scenario: str
     round: int
     seconds: float
@@ -26,9 +33,9 @@ class Sample:
 
 @dataclass(frozen=True)
 class Start:
-    """One cold start. first: the first ever, with nothing kept from earlier ones."""
+    """A cold start. first: the first ever, with nothing kept from earlier ones."""
 
-    side: str
+    contender: str
     round: int
     seconds: float
     first: bool = False
@@ -38,14 +45,23 @@ class Start:
 class Agreement:
     """How alike our audio is to the reference's of the same seed."""
 
-    side: str
+    contender: str
     scenario: str
     snr_db: float
 
 
 @dataclass(frozen=True)
 class Load:
-    """Some clients asking at once for a while. seconds, first_byte: of each request, by the client's clock."""
+    """Clients that ask at once for a while.
+
+    Args:
+        clients: How many.
+        round: From 1 on.
+        elapsed: Seconds of it all.
+        seconds: Of each request, to the last byte, by the client's clock.
+        first_byte: Of each request, to the first byte.
+        gflops: Speed of the matrix product just before.
+    """
 
     clients: int
     round: int
@@ -56,13 +72,20 @@ class Load:
 
     @property
     def per_minute(self) -> float:
-        """Loops a minute."""
+        """Loops per minute."""
         return 60 * len(self.seconds) / self.elapsed
 
 
 @dataclass(frozen=True)
 class Pair:
-    """One loop made over HTTP and, right before or after, by the engine alone. stages: of the former, by the server's clock."""
+    """A loop generated over HTTP and, right before or after, by the engine alone.
+
+    Args:
+        http: Seconds over HTTP, to the last byte.
+        engine: Seconds by the engine alone.
+        first_byte: Seconds over HTTP, to the first byte.
+        stages: Seconds of the former by stage, by the server's clock.
+    """
 
     http: float
     engine: float
@@ -81,33 +104,37 @@ class Embedded:
 
 @dataclass
 class Results:
-    """All of a run, filled as it goes. sides: in the order of the report's columns."""
+    """The results of a run, filled as it goes. contenders: in the order of the columns."""
 
-    sides: list[str] = field(default_factory=list)
+    contenders: list[str] = field(default_factory=list)
     samples: list[Sample] = field(default_factory=list)
     starts: list[Start] = field(default_factory=list)
     agreements: list[Agreement] = field(default_factory=list)
     embedded: Embedded | None = None
 
-    def of(self, side: str, scenario: str, what: Callable[[Sample], float]) -> dict[int, float]:
-        """Something of each sample, by round."""
+    def of(
+        self, contender: str, scenario: str, what: Callable[[Sample], float]
+    ) -> dict[int, float]:
+        """Return a number of each sample, by round."""
         return {
             one.round: what(one)
             for one in self.samples
-            if (one.side, one.scenario) == (side, scenario)
+            if (one.contender, one.scenario) == (contender, scenario)
         }
 
-    def stage(self, side: str, scenario: str, name: str) -> dict[int, float]:
-        """Seconds of a stage by round; empty where the side does not tell it."""
-        some = [
+    def stage(self, contender: str, scenario: str, name: str) -> dict[int, float]:
+        """Return a stage's seconds by round; empty where the contender does not tell."""
+        samples = [
             one
             for one in self.samples
-            if (one.side, one.scenario) == (side, scenario) and name in one.stages
+            if (one.contender, one.scenario) == (contender, scenario) and name in one.stages
         ]
-        return {one.round: one.stages[name] for one in some}
+        return {one.round: one.stages[name] for one in samples}
 
-    def started(self, side: str, *, first: bool) -> dict[int, float]:
-        """Seconds of the starts by round."""
+    def started(self, contender: str, *, first: bool) -> dict[int, float]:
+        """Return the seconds of the starts, by round."""
         return {
-            one.round: one.seconds for one in self.starts if one.side == side and one.first is first
+            one.round: one.seconds
+            for one in self.starts
+            if one.contender == contender and one.first is first
         }

@@ -1,6 +1,7 @@
-"""What is asked of both sides: the same music, in the words of each.
+"""What every contender is asked: the same music, in the words of each.
 
-Knows: the server's endpoints and fields, the reference driver's request. Does not know: how either is run.
+Knows: the server's endpoints and fields, the reference driver's request.
+Does not know: how either is run.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ STYLE_STRENGTH = 0.8
 
 @dataclass(frozen=True)
 class Scenario:
-    """Something both sides are timed at. samples: how much audio comes back."""
+    """A request that contenders are timed at. samples: length of its audio."""
 
     name: str
     title: str
@@ -41,11 +42,17 @@ class Scenario:
 
     @property
     def rows(self) -> int:
-        """Rows the denoiser evaluates in a step: two with classifier-free guidance."""
+        """Rows that the denoiser evaluates per step: two with classifier-free guidance."""
         return 1 if self.cfg_scale == 1 else 2
 
     def fields(self, *, steps: int = STEPS, as_made: bool = False) -> dict[str, object]:
-        """What the server is asked. as_made: without what it does to audio beyond the reference; never where it is timed."""
+        """Return the server's request.
+
+        Args:
+            steps: Of the sampler.
+            as_made: Whether to leave out the postprocessing that the reference does not have;
+                never where the request is timed.
+        """
         said: dict[str, object] = {
             "prompt": PROMPT,
             "steps": steps,
@@ -67,7 +74,13 @@ class Scenario:
     def for_reference(
         self, source: Path, save: Path | None, *, steps: int = STEPS
     ) -> dict[str, object]:
-        """What the reference's driver is asked. source: the audio of a style transfer; save: where the audio is put."""
+        """Return the request to the reference's driver.
+
+        Args:
+            source: The audio of a style transfer.
+            save: A file for the audio.
+            steps: Of the sampler.
+        """
         return {
             "prompt": PROMPT,
             "negative_prompt": self.negative_prompt,
@@ -112,7 +125,7 @@ SCENARIOS = (TEXT_LOOP, NEGATIVE, WHOLE_WINDOW, STYLE_TRANSFER)
 
 
 def write_source(path: Path) -> Path:
-    """The audio style transfers start from: four bars of noise bursts and falling tones on the beat, as a WAV file."""
+    """Write the source of style transfers: noise bursts and falling tones on every beat."""
     beat = np.arange(LOOP_SAMPLES // 16) / SAMPLE_RATE
     noise = np.random.default_rng(SEED).standard_normal((2, len(beat)))
     kick = np.sin(2 * np.pi * (50 * beat + 6 * (1 - np.exp(-30 * beat)))) * np.exp(-8 * beat)

@@ -1,8 +1,9 @@
-"""Plain cut, crossfade with the continuation, circular denoising: forty loops of the embedded model, one run.
+"""Seams compared: plain cut, crossfade with the continuation, circular denoising.
 
-`python -m bench.seams` prints flux at the seam in medians of that at the loop's own bar lines, and the step between the last
-sample and the first in medians of the steps around it. Circular: after each step the latents after the loop's end are set to
-the loop's beginning, to the nearest latent frame.
+`python -m bench.seams` generates forty loops of the embedded model. It prints the flux at the seam,
+in medians of the flux at the loop's own bar lines, and the step between the last sample and the
+first, in medians of the steps around it. Circular: after each step the latents after the loop's end
+are set to the loop's beginning, to the nearest latent frame.
 """
 
 from __future__ import annotations
@@ -37,14 +38,14 @@ BARS, LOOPS, STEPS, CFG_SCALE = 4, 40, 12, 2.0
 
 
 def euler(x: Tensor, wrap: Callable[[Tensor], Tensor]) -> Sampler:
-    """Euler steps, with something done to the latents after each."""
+    """Take Euler steps, and wrap the latents after each."""
     for t, t_next in pairwise(log_snr_times(STEPS, 1.0)):
         x = wrap(x + (t_next - t) * (yield x, t))
     return x
 
 
 def lapped(frames: int) -> Callable[[Tensor], Tensor]:
-    """What comes after so many frames is their beginning again."""
+    """Return a function that repeats the first frames over the rest."""
     return lambda x: x[:, torch.arange(x.shape[1]) % frames]
 
 
@@ -52,7 +53,7 @@ def lapped(frames: int) -> Callable[[Tensor], Tensor]:
 def make(
     model: PocketModel, prompt: str, bpm: float, seed: int, wrap: Callable[[Tensor], Tensor]
 ) -> Audio:
-    """A whole window of audio."""
+    """Generate a whole window of audio."""
     generator = torch.Generator().manual_seed(seed)
     noise = wrap(torch.randn(model.spec.channels, model.spec.frames, generator=generator))
     run = apply_cfg(
@@ -63,7 +64,7 @@ def make(
 
 
 def against_bar_lines(loop: Audio) -> float:
-    """Flux at the seam, in medians of that at the loop's own bar lines."""
+    """Return the flux at the seam, in medians of the flux at the loop's own bar lines."""
     flux, bar = spectral_flux(loop), loop.shape[1] / BARS
     inside = np.median([flux_at(flux, round(number * bar)) for number in range(1, BARS)])
     middle = loop.shape[1] // 2
@@ -88,9 +89,8 @@ def main() -> None:
     print("| | flux, median | worst | jump, median | worst |\n|---|---|---|---|---|")
     for name, rows in found.items():
         flux, jump = np.array(rows).T
-        print(
-            f"| {name} | {np.median(flux):.3f} | {flux.max():.2f} | {np.median(jump):.1f} | {jump.max():.1f} |"
-        )
+        row = f"| {name} | {np.median(flux):.3f} | {flux.max():.2f} | "
+        print(f"{row}{np.median(jump):.1f} | {jump.max():.1f} |")
 
 
 if __name__ == "__main__":

@@ -44,7 +44,7 @@ DEFAULT = VARIANTS[0]
 
 @cache
 def known_variants() -> tuple[Variant, ...]:
-    """Those whose flags this server has."""
+    """Return the variants whose flags this server has."""
     command = [sys.executable, "-m", "loopwright", "serve", "--help"]
     environment = {**os.environ, "COLUMNS": "200", "NO_COLOR": "1"}
     said = subprocess.run(
@@ -56,7 +56,7 @@ def known_variants() -> tuple[Variant, ...]:
 
 @dataclass(frozen=True)
 class Reply:
-    """An answer. seconds, first_byte: since it was asked for; stages: seconds by the server's clock."""
+    """A reply. seconds, first_byte: since the request; stages: seconds by the server's clock."""
 
     content: bytes
     seconds: float
@@ -65,7 +65,7 @@ class Reply:
 
 
 class Server:
-    """A running server. seconds_to_ready: from the start of the process until it said that its model is loaded."""
+    """A running server. seconds_to_ready: from its start until its model is loaded."""
 
     def __init__(
         self, process: subprocess.Popen[bytes], log: Path, url: str, seconds_to_ready: float
@@ -77,7 +77,7 @@ class Server:
         self._client = httpx.Client(base_url=url, timeout=REPLY_SECONDS)
 
     def ask(self, endpoint: str, fields: Mapping[str, object], audio: Path | None = None) -> Reply:
-        """One request, on a connection that is kept. audio: a file sent along, as a form."""
+        """Send a request, on a connection that is kept. audio: a file to send along, as a form."""
         began = time.perf_counter()
         with self._client.stream("POST", endpoint, **_body(fields, audio)) as response:
             content, first = bytearray(), 0.0
@@ -96,7 +96,7 @@ class Server:
         self._client.close()
 
     def _stages(self, request_id: str) -> dict[str, float]:
-        """What the log says of a request; its line comes after the reply."""
+        """Return a request's seconds by stage from the log, whose line comes after the reply."""
         until = time.monotonic() + LOG_SECONDS
         while time.monotonic() < until:
             for line in _lines(self._log):
@@ -112,7 +112,14 @@ class Server:
 
 @contextmanager
 def serving(model: str, flags: tuple[str, ...], threads: int, folder: Path) -> Iterator[Server]:
-    """A server until the block ends. folder: for its log, and for what it keeps from start to start."""
+    """Run a server until the block ends.
+
+    Args:
+        model: A model's name or folder.
+        flags: Further flags of ``loopwright serve``.
+        threads: Of the process.
+        folder: For its log and its cache.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     log = folder / "server.log"
     command = [
@@ -148,13 +155,17 @@ def serving(model: str, flags: tuple[str, ...], threads: int, folder: Path) -> I
 
 
 def _environment() -> dict[str, str]:
-    """Ours, without settings of a server and with nothing to be fetched."""
+    """Return our environment without settings of a server, and with the hub offline."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("LOOPWRIGHT_")}
     return {**kept, "HF_HUB_OFFLINE": "1"}
 
 
 def _wait_until_ready(process: subprocess.Popen[bytes], log: Path) -> str:
-    """Where it listens. Raises RuntimeError with the end of its log if it does not come up."""
+    """Return the URL of the server once it is ready.
+
+    Raises:
+        RuntimeError: It does not become ready; the error has the end of its log.
+    """
     until, url = time.monotonic() + START_SECONDS, ""
     with httpx.Client() as client:
         while time.monotonic() < until and process.poll() is None:
@@ -169,7 +180,7 @@ def _wait_until_ready(process: subprocess.Popen[bytes], log: Path) -> str:
 
 
 def _is_ready(client: httpx.Client, url: str) -> bool:
-    """Return whether the model is loaded, and computed by what it will be computed by from now on."""
+    """Return whether the model is loaded, by the engine that will serve it from now on."""
     try:
         is_loaded = client.get(f"{url}/health/ready").status_code == httpx.codes.OK
         return is_loaded and not client.get(f"{url}/health").json()["converting"]
@@ -188,7 +199,7 @@ def _body(fields: Mapping[str, object], audio: Path | None) -> dict[str, Any]:
 
 
 def _lines(log: Path) -> Iterator[dict[str, Any]]:
-    """The lines of a log, the last first; those that are no JSON (warnings of libraries) are passed over."""
+    """Yield the lines of a log, the last first, without those that are not JSON."""
     for line in reversed(log.read_text(errors="replace").splitlines()):
         if line.startswith("{") and line.endswith("}"):
             yield json.loads(line)

@@ -75,7 +75,7 @@ CONVOLUTION = re.compile(r"^pretransform\.model\..*\.weight$")
 
 
 def make_folder(folder: Path) -> Path:
-    """Write a folder with stable-audio-open-small's architecture and random weights, always the same."""
+    """Write a folder with stable-audio-open-small's architecture and fixed random weights."""
     folder.mkdir(parents=True, exist_ok=True)
     config = stable_audio_open_small_config()
     (folder / CONFIG_FILE).write_text(json.dumps(config, indent=2))

@@ -1,7 +1,9 @@
-"""The reference as its users run it, behind a pipe. Runs in an environment of its own, without Loopwright.
+"""The reference as its users run it, behind a pipe, in an environment of its own.
 
-Reads a request a line from standard input (JSON, see ``make``), answers a line each on standard output: ``{"ready": true}``
-once the model is loaded, then ``{"seconds": …, "stages": {…}}`` a request. What the package itself prints goes to stderr.
+Reads one request per line from standard input (JSON, see ``make``) and answers each with a line on
+standard output: ``{"ready": true}`` once the model is loaded, then
+``{"seconds": …, "stages": {…}}`` per request. What the package itself prints goes to stderr.
+Loopwright is not imported.
 Knows: stable-audio-tools. Does not know: what is measured, or why.
 """
 
@@ -22,11 +24,14 @@ import torch
 from torch import Tensor
 
 STOOD_IN_FOR = ("torchaudio", "torchaudio.transforms", "k_diffusion")
-"""Imported by the package, never called here: resampling (audio comes at the model's rate), samplers of other objectives.
-flash-attn is optional to it, and for GPUs."""
+"""Imported by the package, never called here.
+
+They are for resampling (audio comes at the model's rate) and samplers of other objectives.
+flash-attn is optional to it, and for GPUs.
+"""
 
 SECONDS_TOTAL = 12
-"""What the model is told of the length: its window, rounded up, as for all loops."""
+"""Length that the model is told: its window, rounded up, as for all loops."""
 
 stages: dict[str, float] = {}
 """Seconds by stage of the request being made."""
@@ -47,7 +52,7 @@ def main() -> None:
 
 
 def load(folder: Path) -> tuple[Any, int]:
-    """The model in a folder, strictly, and its window in samples."""
+    """Load the model in a folder, strictly; return it and its window in samples."""
     _stand_in()
     from stable_audio_tools.models.factory import create_model_from_config
     from stable_audio_tools.models.utils import load_ckpt_state_dict
@@ -65,10 +70,14 @@ def load(folder: Path) -> tuple[Any, int]:
 
 
 def make(model: Any, sample_size: int, request: Mapping[str, Any]) -> dict[str, Any]:
-    """One piece of audio, as the package's documentation makes it: the whole window, then cut and scaled to 16 bits.
+    """Generate audio as the package's documentation does: a whole window, cut, scaled to 16 bits.
 
-    request: prompt, negative_prompt, steps, cfg_scale, seed, samples (what is kept), init_audio (a WAV file or null),
-    init_noise_level; save: where the audio is put as float32 [2, samples], unscaled and off the clock, or null.
+    Args:
+        model: The package's model.
+        sample_size: Its window in samples.
+        request: prompt, negative_prompt, steps, cfg_scale, seed, samples (how many are kept),
+            init_audio (a WAV file or null), init_noise_level; save: a file for the audio as
+            float32 [2, samples], unscaled and not timed, or null.
     """
     stages.clear()
     began = time.perf_counter()
@@ -109,7 +118,7 @@ def _conditioning(prompt: str) -> list[dict[str, object]]:
 
 
 def _read(path: str) -> tuple[int, Tensor]:
-    """A 16-bit WAV file: its rate and its audio, [channels, samples]."""
+    """Read a 16-bit WAV file: its rate and its audio, [channels, samples]."""
     with wave.open(path) as file:
         samples = np.frombuffer(file.readframes(file.getnframes()), "<i2").reshape(
             -1, file.getnchannels()
@@ -129,9 +138,9 @@ def _timed(stage: str, function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _stand_in() -> None:
-    """Import the package with empty modules in place of those it imports and doesn't use here; then take them away.
+    """Import the package with empty modules in place of those that are not used here.
 
-    They must not stay: the transformers library would look at them to see what it can do.
+    They are removed again: the transformers library would look at them to see what it can do.
     """
     for name in STOOD_IN_FOR:
         sys.modules[name] = ModuleType(name)
@@ -146,7 +155,7 @@ def _stand_in() -> None:
 
 
 def _text_encoder_from(folder: Path) -> None:
-    """The package loads its text encoder by its name on the hub: give it the folder's instead."""
+    """Make the package load its text encoder from a folder instead of the hub."""
     import transformers
 
     for kind in (transformers.AutoTokenizer, transformers.T5EncoderModel):

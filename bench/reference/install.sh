@@ -5,7 +5,7 @@
 # present releases, so it is installed without them and then given what its code for text to audio imports.
 # torchaudio and k-diffusion are imported by that code but never called by what is measured: driver.py stands in for them.
 #
-# The machine learning library is the one Loopwright runs on (constraints.txt), so that both sides have the same kernels.
+# The machine learning library is the one Loopwright runs on (constraints.txt), so that both have the same kernels.
 # TORCH_INDEX names the index it comes from; empty: the default index.
 set -euo pipefail
 cd "$(dirname "$0")"

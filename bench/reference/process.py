@@ -1,4 +1,7 @@
-"""The reference's process, asked through its pipe. Knows: where its environment is, its protocol (``driver``)."""
+"""The reference's process, asked through its pipe.
+
+Knows: where its environment is, its protocol (``driver``).
+"""
 
 from __future__ import annotations
 
@@ -19,23 +22,26 @@ STOP_SECONDS = 60
 
 @dataclass(frozen=True)
 class Made:
-    """An answer of the driver, by its own clock."""
+    """An answer of the driver, timed by its own clock."""
 
     seconds: float
     stages: Mapping[str, float]
 
 
 def versions() -> str:
-    """What the reference runs on."""
+    """Return the versions of the reference's packages."""
     names = ("stable-audio-tools", "torch", "transformers", "numpy")
-    code = f"from importlib.metadata import version; print(', '.join(f'{{one}} {{version(one)}}' for one in {names}))"
+    code = (
+        "from importlib.metadata import version\n"
+        f"print(', '.join(f'{{name}} {{version(name)}}' for name in {names}))"
+    )
     return subprocess.run(
         [PYTHON, "-c", code], capture_output=True, text=True, check=True
     ).stdout.strip()
 
 
 class Reference:
-    """A running reference. seconds_to_ready: from the start of the process until its model is loaded."""
+    """A running reference. seconds_to_ready: from its start until its model is loaded."""
 
     def __init__(self, process: subprocess.Popen[str], log: Path, began: float) -> None:
         self.pid = process.pid
@@ -45,7 +51,7 @@ class Reference:
         self.seconds_to_ready = time.perf_counter() - began
 
     def make(self, request: Mapping[str, object]) -> Made:
-        """One request; see the driver."""
+        """Send one request; see the driver."""
         assert self._process.stdin is not None
         print(json.dumps(request), file=self._process.stdin, flush=True)
         answer = self._answer()
@@ -55,16 +61,24 @@ class Reference:
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         if not line:
-            raise RuntimeError(
-                f"the reference ended; its log ends:\n{self._log.read_text(errors='replace')[-2000:]}"
-            )
+            end = self._log.read_text(errors="replace")[-2000:]
+            raise RuntimeError(f"the reference ended; its log ends:\n{end}")
         answer: dict[str, Any] = json.loads(line)
         return answer
 
 
 @contextmanager
 def running(model: Path, threads: int, folder: Path) -> Iterator[Reference]:
-    """The reference until the block ends. folder: for its log. Raises RuntimeError where it is not installed."""
+    """Run the reference until the block ends.
+
+    Args:
+        model: The model folder.
+        threads: Of the process.
+        folder: For its log.
+
+    Raises:
+        RuntimeError: It is not installed.
+    """
     if not PYTHON.exists():
         raise RuntimeError(f"the reference is not installed: run bench/{HERE.name}/install.sh")
     folder.mkdir(parents=True, exist_ok=True)

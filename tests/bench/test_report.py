@@ -16,14 +16,14 @@ ABOUT = About(
 FLOPS = {TEXT_LOOP.name: {"conditioning": 10**10, "denoising": 3 * 10**12, "decoding": 10**12}}
 
 
-def sample(side: str, number: int, seconds: float) -> Sample:
+def sample(contender: str, number: int, seconds: float) -> Sample:
     stages = {"denoising": seconds / 2, "decoding": seconds / 4}
-    return Sample(side, TEXT_LOOP.name, number, seconds, stages, 5_000_000_000, 300.0)
+    return Sample(contender, TEXT_LOOP.name, number, seconds, stages, 5_000_000_000, 300.0)
 
 
 def results() -> Results:
     return Results(
-        sides=[REFERENCE, "ours"],
+        contenders=[REFERENCE, "ours"],
         samples=[
             sample(REFERENCE, 1, 20),
             sample("ours", 1, 10),
@@ -75,7 +75,7 @@ def test_stages_against_the_matrix_product_of_their_own_round() -> None:
 
 
 def test_without_the_reference_nothing_is_claimed() -> None:
-    alone = Results(sides=["ours"], samples=[sample("ours", 1, 10)])
+    alone = Results(contenders=["ours"], samples=[sample("ours", 1, 10)])
     page = report(alone, [TEXT_LOOP], {}, ABOUT)
     assert "Times as fast as" not in page
     assert "Is the audio the same" not in page

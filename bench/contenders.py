@@ -1,4 +1,4 @@
-"""The reference and the variants of us, as things that can be started, warmed up and timed alike.
+"""The reference and our variants, as contenders that are started, warmed up and timed alike.
 
 Knows: how each is asked for a scenario. Does not know: whose turn it is, how results are shown.
 """
@@ -27,7 +27,7 @@ WARM_UP_STEPS = 1
 
 @dataclass(frozen=True)
 class Setting:
-    """What both sides run on. folder: for logs, caches and audio; threads: of each side."""
+    """What every contender runs on. folder: for logs, caches and audio; threads: of each."""
 
     model: Path
     folder: Path
@@ -35,25 +35,25 @@ class Setting:
 
     @property
     def source(self) -> Path:
-        """The audio style transfers start from."""
+        """The audio that style transfers start from."""
         return self.folder / "source.wav"
 
     def reference_audio(self, scenario: Scenario) -> Path:
-        """Where the reference's audio of a scenario is kept."""
+        """Return the file of the reference's audio of a scenario."""
         return self.folder / f"{scenario.name}.npy"
 
 
-class Live(Protocol):
-    """A side while its process runs."""
+class Running(Protocol):
+    """A contender while its process runs."""
 
     @property
     def pid(self) -> int:
-        """Its process."""
+        """The id of its process."""
         ...
 
     @property
     def seconds_to_ready(self) -> float:
-        """From the start of the process until it can be asked."""
+        """Seconds from the start of the process until it serves."""
         ...
 
     def warm_up(self, scenario: Scenario) -> None:
@@ -61,24 +61,24 @@ class Live(Protocol):
         ...
 
     def measure(self, scenario: Scenario) -> tuple[float, Mapping[str, float]]:
-        """Seconds of one request, in all and by stage."""
+        """Send one request; return its seconds in all and by stage."""
         ...
 
 
-class Side(Protocol):
+class Contender(Protocol):
     """A column of the report."""
 
     @property
     def name(self) -> str:
-        """What the report calls it."""
+        """Its name in the report."""
         ...
 
-    def live(self) -> AbstractContextManager[Live]:
-        """Its process, until the block ends."""
+    def run(self) -> AbstractContextManager[Running]:
+        """Run its process until the block ends."""
         ...
 
 
-class LiveReference:
+class RunningReference:
     """The reference, which always makes the whole window: one request warms it up for all."""
 
     def __init__(self, process: Reference, setting: Setting) -> None:
@@ -89,7 +89,7 @@ class LiveReference:
         self._is_warm = False
 
     def warm_up(self, scenario: Scenario) -> None:
-        """See ``Live``."""
+        """See ``Running``."""
         if not self._is_warm:
             self._process.make(
                 scenario.for_reference(self._setting.source, None, steps=WARM_UP_STEPS)
@@ -97,13 +97,13 @@ class LiveReference:
         self._is_warm = True
 
     def measure(self, scenario: Scenario) -> tuple[float, Mapping[str, float]]:
-        """See ``Live``. The audio is kept, off the clock."""
+        """See ``Running``. The audio is kept, which is not timed."""
         save = self._setting.reference_audio(scenario)
         made = self._process.make(scenario.for_reference(self._setting.source, save))
         return made.seconds, made.stages
 
 
-class LiveServer:
+class RunningServer:
     """A server of ours."""
 
     def __init__(self, server: Server, setting: Setting) -> None:
@@ -113,15 +113,15 @@ class LiveServer:
         self._setting = setting
 
     def warm_up(self, scenario: Scenario) -> None:
-        """See ``Live``."""
+        """See ``Running``."""
         self._ask(scenario, scenario.fields(steps=WARM_UP_STEPS))
 
     def measure(self, scenario: Scenario) -> tuple[float, Mapping[str, float]]:
-        """See ``Live``. By the client's clock, the whole reply included."""
+        """See ``Running``. Timed by the client, to the last byte of the reply."""
         return self._ask(scenario, scenario.fields())[1:]
 
     def as_made(self, scenario: Scenario) -> Audio:
-        """The audio as the model made it, [2, samples]."""
+        """Return the audio as the model made it, [2, samples]."""
         content, _, _ = self._ask(scenario, scenario.fields(steps=STEPS, as_made=True))
         audio, _ = soundfile.read(io.BytesIO(content), dtype="float32")
         return np.ascontiguousarray(audio.T)
@@ -135,41 +135,41 @@ class LiveServer:
 
 
 @dataclass(frozen=True)
-class ReferenceSide:
+class ReferenceContender:
     """The reference."""
 
     setting: Setting
     name: str = REFERENCE
 
     @contextmanager
-    def live(self) -> Iterator[LiveReference]:
-        """See ``Side``."""
+    def run(self) -> Iterator[RunningReference]:
+        """See ``Contender``."""
         with running(self.setting.model, self.setting.threads, self.setting.folder) as process:
-            yield LiveReference(process, self.setting)
+            yield RunningReference(process, self.setting)
 
 
 @dataclass(frozen=True)
-class OurSide:
-    """The server, run in one of its ways."""
+class OurContender:
+    """The server, run as one of its variants."""
 
     setting: Setting
     variant: Variant
 
     @property
     def name(self) -> str:
-        """See ``Side``."""
+        """See ``Contender``."""
         return self.variant.name
 
     @contextmanager
-    def live(self) -> Iterator[LiveServer]:
-        """See ``Side``."""
+    def run(self) -> Iterator[RunningServer]:
+        """See ``Contender``."""
         with serving(
             str(self.setting.model), self.variant.flags, self.setting.threads, self._folder
         ) as server:
-            yield LiveServer(server, self.setting)
+            yield RunningServer(server, self.setting)
 
     def forget(self) -> None:
-        """Throw away whatever earlier starts have kept: the next is as the first ever."""
+        """Remove what earlier starts have kept, so that the next is as the first ever."""
         shutil.rmtree(self._folder, ignore_errors=True)
 
     @property

@@ -1,4 +1,4 @@
-"""The same music is asked of both sides, weights are named as the reference names them."""
+"""Every contender is asked the same music; peak memory is that of the request."""
 
 from __future__ import annotations
 
