@@ -21,8 +21,7 @@ from bench.scenarios import BARS, LOOP_SAMPLES, PROMPT, SAMPLE_RATE
 from bench.server import REPLY_SECONDS, Server, serving
 from loopwright.audio.types import Audio
 from loopwright.engine.base import Engine, ModelKey, Task
-from loopwright.kinds.planner import plan_loop
-from loopwright.kinds.request import LoopRequest
+from loopwright.kinds.loop import LoopRequest, plan_loop
 from loopwright.loading.backend import BackendOptions
 from loopwright.loading.hub import Hub
 from loopwright.loading.loader import Loader

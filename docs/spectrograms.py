@@ -11,7 +11,7 @@ import numpy as np
 
 from loopwright.generation.assemble import assemble
 from loopwright.generation.result import Generation
-from loopwright.kinds.request import LoopRequest
+from loopwright.kinds.loop import LoopRequest
 from loopwright.settings import Settings
 
 mpl.use("Agg")

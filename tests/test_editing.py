@@ -13,8 +13,10 @@ from loopwright.generation.assemble import assemble
 from loopwright.generation.result import Generation
 from loopwright.generation.service import Service
 from loopwright.generation.sources import Upload
-from loopwright.kinds.request import GenerationRequest, GuidedLoopRequest, LoopRequest
-from loopwright.kinds.request_edits import InpaintRequest
+from loopwright.kinds.guided import GuidedLoopRequest
+from loopwright.kinds.inpaint import InpaintRequest
+from loopwright.kinds.loop import LoopRequest
+from loopwright.kinds.request import GenerationRequest
 from loopwright.settings import Settings
 from tests.sounds import encoded
 

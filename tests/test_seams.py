@@ -11,7 +11,7 @@ import pytest
 from loopwright.audio.seam import flux_at, measure_seam, spectral_flux
 from loopwright.audio.types import Audio
 from loopwright.generation.assemble import assemble
-from loopwright.kinds.request import LoopRequest
+from loopwright.kinds.loop import LoopRequest
 from loopwright.settings import Settings
 
 STYLES = (

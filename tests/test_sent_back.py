@@ -14,19 +14,20 @@ from hypothesis import strategies as st
 
 from loopwright.audio.formats.table import FORMATS
 from loopwright.engine.base import ModelKey
+from loopwright.generation.metadata import metadata_of
 from loopwright.generation.postprocess import ProcessedAudio
 from loopwright.generation.result import Generation
-from loopwright.kinds.planner import plan_request, with_source
-from loopwright.kinds.request import (
-    REPLY_FIELDS,
-    GenerationRequest,
-    GuidedLoopRequest,
-    LoopRequest,
-    RiffLoopRequest,
-    StyleRequest,
-)
-from loopwright.kinds.request_edits import InpaintRequest, VariationRequest
+from loopwright.kinds.audio import AUDIO
+from loopwright.kinds.guided import GuidedLoopRequest
+from loopwright.kinds.inpaint import InpaintRequest
+from loopwright.kinds.loop import LoopRequest
+from loopwright.kinds.request import REPLY_FIELDS, GenerationRequest
+from loopwright.kinds.riff import RiffLoopRequest
+from loopwright.kinds.style import StyleRequest
+from loopwright.kinds.table import plan_request
+from loopwright.kinds.variation import VariationRequest
 from loopwright.planning.plan import GenerationPlan, RiffUse, Source
+from loopwright.planning.source import with_source
 from loopwright.serving.active_run import Timings
 from tests.fakes import LIMITS, info
 
@@ -105,29 +106,33 @@ def planned(kind: type[GenerationRequest], request: GenerationRequest) -> Genera
     plan = plan_request(request, LIMITS)
     if kind in (GenerationRequest, LoopRequest):
         return plan
-    strength = getattr(request, "style_strength", 1.0)
     riff = (
         RiffUse(request.key, "a_120bpm.wav", Fraction(120))
         if isinstance(request, RiffLoopRequest)
         else None
     )
-    return with_source(plan, Source(SILENCE, (2, 44100)), strength, riff)
+    return with_source(plan, Source(SILENCE, (2, 44100)), riff)
 
 
-def metadata_of(kind: type[GenerationRequest], request: GenerationRequest) -> dict[str, Any]:
+def replied(kind: type[GenerationRequest], request: GenerationRequest) -> dict[str, Any]:
     """What a reply says, as a client has it: through JSON."""
     plan = planned(kind, request)
-    finished = ProcessedAudio(np.zeros((2, plan.samples), np.float32))
+    processed = ProcessedAudio(np.zeros((2, plan.samples), np.float32))
     asked = request.model_dump(mode="json", exclude_none=True)
-    made = Generation(finished, plan, info(), Timings(), 0, generation_time=1.0, asked=asked)
-    metadata: dict[str, Any] = json.loads(json.dumps(made.metadata()))
+    made = replace(made_of(plan, processed), asked=asked)
+    metadata: dict[str, Any] = json.loads(json.dumps(metadata_of(made)))
     return metadata
+
+
+def made_of(plan: GenerationPlan, processed: ProcessedAudio) -> Generation:
+    return Generation(AUDIO, processed, plan, info(), Timings(), 0, generation_time=1.0)
 
 
 def comparable(plan: GenerationPlan) -> GenerationPlan:
     """A plan without what is said once: what was changed is changed already the second time."""
     loop = None if plan.loop is None else replace(plan.loop, requested_bars=None)
-    return replace(plan, warnings=(), original_prompt="", loop=loop)
+    level = 1.0 if plan.source is None else plan.init_noise_level  # without a source it is nothing
+    return replace(plan, warnings=(), original_prompt="", loop=loop, init_noise_level=level)
 
 
 @settings(deadline=None, max_examples=400)
@@ -138,7 +143,7 @@ def test_metadata_sent_back_plans_the_same_audio(
     kind, fields = asked
     request = kind.parse(fields)[0]
     first = planned(kind, request)
-    again, warnings = kind.parse(metadata_of(kind, request))
+    again, warnings = kind.parse(replied(kind, request))
     second = planned(kind, again)
     assert comparable(second) == comparable(first)
     assert not warnings
@@ -150,15 +155,15 @@ def test_every_field_of_the_metadata_is_a_parameter_or_known_to_be_none(
 ) -> None:
     fields: dict[str, Any] = {"prompt": "techno drums 140bpm", "seed": 1, "key": "a"}
     request = kind.parse(fields)[0]
-    assert not set(metadata_of(kind, request)) - set(kind.model_fields) - REPLY_FIELDS
+    assert not set(replied(kind, request)) - set(kind.model_fields) - REPLY_FIELDS
 
 
 def test_a_finetune_that_was_active_is_named() -> None:
     request = GenerationRequest(prompt="x", seed=1)
     plan = planned(GenerationRequest, request)
     finetune = info(ModelKey("owner/name", "a.ckpt"))
-    made = Generation(ProcessedAudio(SILENCE), plan, finetune, Timings(), 0, generation_time=1.0)
-    again, warnings = GenerationRequest.parse(made.metadata())
+    made = replace(made_of(plan, ProcessedAudio(SILENCE)), info=finetune)
+    again, warnings = GenerationRequest.parse(metadata_of(made))
     assert (again.model_type, again.finetune_repo, again.finetune_checkpoint) == (
         "finetune",
         "owner/name",

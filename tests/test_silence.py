@@ -15,10 +15,11 @@ from tools.listen import flatness, level_dbfs
 
 from loopwright.audio.types import Audio
 from loopwright.generation.assemble import assemble
+from loopwright.generation.metadata import metadata_of
 from loopwright.generation.result import Generation
 from loopwright.generation.service import Service
 from loopwright.generation.sources import Upload
-from loopwright.kinds.request import LoopRequest
+from loopwright.kinds.loop import LoopRequest
 from loopwright.settings import Settings
 from tests.sounds import RATE, encoded
 
@@ -136,4 +137,4 @@ def test_a_source_of_which_the_loop_type_lets_nothing_through(
             assert f"drawn again with seed {made.plan.seed}, free from its source" in " ".join(
                 made.warnings
             )
-            assert made.metadata()["style_strength"] == 1.0
+            assert metadata_of(made)["style_strength"] == 1.0

@@ -18,7 +18,7 @@ from tools.listen import (
 
 from loopwright.generation.assemble import assemble
 from loopwright.generation.result import Generation
-from loopwright.kinds.request import LoopRequest
+from loopwright.kinds.loop import LoopRequest
 from loopwright.settings import Settings
 
 PROMPTS = [

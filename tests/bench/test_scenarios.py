@@ -20,8 +20,10 @@ from bench.scenarios import (
     write_source,
 )
 
-from loopwright.kinds.planner import plan_audio, plan_loop, plan_style
-from loopwright.kinds.request import GenerationRequest, LoopRequest, StyleRequest
+from loopwright.kinds.audio import plan_audio
+from loopwright.kinds.loop import LoopRequest, plan_loop
+from loopwright.kinds.request import GenerationRequest
+from loopwright.kinds.style import StyleRequest, plan_style
 from loopwright.planning.plan import GenerationPlan, ModelLimits
 
 LIMITS = ModelLimits(44_100, 524_288, ("pingpong",), 8, 100, 6.0)

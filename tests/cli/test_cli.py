@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -13,12 +14,16 @@ import soundfile
 
 from loopwright import __version__
 from loopwright.audio.formats.table import FORMATS
+from loopwright.cli.flags import flag_of
 from loopwright.cli.serve import url_of
 from loopwright.errors import one_of
+from loopwright.kinds.table import KINDS
 from loopwright.settings import Settings
+from tests.sounds import tone
 
 EXTENSIONS = one_of(row.extension for row in FORMATS.values())
 DRUMS = "aggressive techno drums 140bpm"
+HTTP_ONLY = {"prompt", "return_format", "model_type"}
 WITHOUT_FLAGS = {"hf_token"}
 """A secret on the command line would be seen by everyone on the machine."""
 
@@ -31,7 +36,13 @@ def run(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess
         timeout=120,
         check=False,
         cwd=cwd,
-        env={"COLUMNS": "200", "PATH": "", "HF_HOME": str(cwd or "/nonexistent"), "TERM": "dumb"},
+        env={
+            "COLUMNS": "200",
+            "PATH": "",
+            "PYTHONPATH": os.environ.get("PYTHONPATH", ""),
+            "HF_HOME": str(cwd or "/nonexistent"),
+            "TERM": "dumb",
+        },
     )
 
 
@@ -84,6 +95,28 @@ def test_without_an_output_the_file_has_a_telling_name(tmp_path: Path) -> None:
         (
             ["generate", DRUMS, "--audio", "/nowhere.wav"],
             '--audio cannot be read: No such file or directory, "/nowhere.wav"',
+        ),
+        (
+            ["generate", DRUMS, "--kind", "song"],
+            "--kind must be one of audio, style-transfer, loop, loop-with-riff, loop-guided, "
+            'variation, inpaint, stack, got "song"',
+        ),
+        (
+            ["generate", DRUMS, "--from-bar", "2"],
+            "--from-bar has no meaning with --kind loop; it has with inpaint",
+        ),
+        (
+            ["generate", DRUMS, "--kind", "stack", "--audio", "x.wav"],
+            "--audio has no meaning with --kind stack; it has with style-transfer, loop, "
+            "loop-guided, variation, inpaint",
+        ),
+        (
+            ["generate", DRUMS, "--kind", "inpaint"],
+            "audio_file is missing",
+        ),
+        (
+            ["generate", DRUMS, "--n", "2", "-o", "x.wav"],
+            '--output must be a folder, since there are several files, got "x.wav"',
         ),
         (["serve", "--port", "99999"], "setting port cannot be 99999"),
     ],
@@ -148,7 +181,7 @@ def test_an_error_of_a_field_names_its_flag(tmp_path: Path) -> None:
     done = run("generate", DRUMS, "--seconds", "-1", cwd=tmp_path)
     assert done.returncode == 2
     assert (
-        "seconds_total must be a number of seconds above 0, got -1 (the flag is --seconds)"
+        'seconds_total must be a number of seconds above 0, got "-1" (the flag is --seconds)'
         in done.stderr
     )
 
@@ -157,3 +190,28 @@ def test_an_audio_file_is_called_by_its_flag(tmp_path: Path) -> None:
     (tmp_path / "x.png").write_bytes(b"\x89PNG\r\n\x1a\n")
     done = run("generate", DRUMS, "--audio", "x.png", cwd=tmp_path)
     assert "error: --audio is a PNG image, not audio; send WAV," in done.stderr
+
+
+def test_every_field_of_every_kind_is_a_flag() -> None:
+    said = run("generate", "--help").stdout
+    for kind in KINDS:
+        assert kind.name in said
+        for name in kind.request.model_fields.keys() - HTTP_ONLY:
+            assert f"{flag_of(name)} " in said
+
+
+def test_a_stack_is_saved_in_a_folder(tmp_path: Path) -> None:
+    asked = ["generate", "house 124bpm", "--kind", "stack", "--parts", "drums,bass", "--bars", "1"]
+    done = run(*asked, "--seed", "6", "--model", "pocket", "-o", "parts", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    names = {path.name for path in (tmp_path / "parts").iterdir()}
+    assert names == {f"stack_{part}_124bpm_1bars_6.wav" for part in ("mix", "drums", "bass")}
+    assert {soundfile.info(tmp_path / "parts" / name).frames for name in names} == {85355}
+
+
+def test_seconds_of_audio_are_a_style_transfer(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "tone.wav", tone(440, 1).T, 44100)
+    asked = ["generate", "warm pads", "--seconds", "1", "--audio", "tone.wav", "--seed", "3"]
+    done = run(*asked, "--model", "pocket", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert list(tmp_path.glob("style_transfer_3_*.wav"))

@@ -12,11 +12,12 @@ from torch import Tensor
 
 from loopwright.engine.base import ModelInfo, ModelKey
 from loopwright.engine.model_engine import ModelEngine
-from loopwright.kinds.planner import plan_audio, with_source
+from loopwright.kinds.audio import plan_audio
 from loopwright.kinds.request import GenerationRequest
 from loopwright.model.base import TextPrompt
 from loopwright.model.stable_audio import StableAudioModel
 from loopwright.planning.plan import GenerationPlan, ModelLimits, Source
+from loopwright.planning.source import with_source
 from tests.loading.test_loader import carry_out
 from tests.model.golden import GOLDEN, load_folder, relative_error
 
@@ -133,11 +134,11 @@ def test_a_source_that_goes_round_is_exact_where_it_is_heard_and_goes_on_after()
 
 def test_a_source_that_goes_round_keeps_its_period_in_the_plan() -> None:
     sound = np.ones((2, 4000), np.float32)
-    looped = with_source(replace(plan(), samples=6000, tail=100), Source(sound, (2, 4000)), 0.5)
+    looped = with_source(replace(plan(), samples=6000, tail=100), Source(sound, (2, 4000)))
     assert looped.source is not None
     assert looped.source.period == 6000
     assert not looped.source.audio[:, 4000:6000].any()
-    plain = with_source(plan(), Source(sound, (2, 4000)), 0.5)
+    plain = with_source(plan(), Source(sound, (2, 4000)))
     assert plain.source is not None
     assert plain.source.period is None
 

@@ -10,10 +10,13 @@ import pytest
 from loopwright.audio.types import Audio
 from loopwright.engine.base import Batching
 from loopwright.errors import Impossible, QueueFull
+from loopwright.generation.metadata import metadata_of
 from loopwright.generation.service import Service
 from loopwright.generation.sources import Upload
-from loopwright.kinds.request import GuidedLoopRequest, LoopRequest
-from loopwright.kinds.request_edits import StackRequest, VariationRequest
+from loopwright.kinds.guided import GuidedLoopRequest
+from loopwright.kinds.loop import LoopRequest
+from loopwright.kinds.stack import StackRequest
+from loopwright.kinds.variation import VariationRequest
 from loopwright.planning.plan import GenerationPlan
 from loopwright.serving.active_run import ActiveRun
 from tests.fakes import FakeEngine, fake_service
@@ -84,7 +87,7 @@ async def test_all_runs_of_a_call_are_one_request_of_its_client(runs: list[Activ
         VariationRequest(prompt="drums 140bpm", bars=1, source_seed=1, n=2), client="b"
     )
     stack, _ = StackRequest.parse({"prompt": "techno 140bpm", "bars": 1, "parts": "drums,bass"})
-    await service.generate_stack(stack, client="a")
+    await service.generate(stack, client="a")
     owners = [run.owner for run in runs]
     assert [owner.client for owner in owners] == ["a"] * 4 + ["b"] * 3 + ["a"] * 2
     assert len(set(owners)) == 3
@@ -98,7 +101,7 @@ async def test_a_part_of_a_stack_that_fails_ends_the_others_and_is_what_is_raise
     service = service_of(engine)
     asked = {"prompt": "techno 140bpm", "bars": 1, "steps": 100, "parts": "bass,drums"}
     stack, _ = StackRequest.parse(asked)
-    failing = asyncio.ensure_future(service.generate_stack(stack))
+    failing = asyncio.ensure_future(service.generate(stack))
     await eventually(lambda: [run for run in runs if run.is_cancelled])
     engine.gate.open()
     with pytest.raises(RuntimeError, match="told to fail"):
@@ -114,7 +117,7 @@ async def test_a_stack_raises_our_own_errors_as_they_are() -> None:
         {"prompt": "techno 140bpm", "bars": 8, "strict": True, "bpm": 140}
     )
     with pytest.raises(Impossible):
-        await service.generate_stack(stack)
+        await service.generate(stack)
     service.close()
 
 
@@ -122,7 +125,7 @@ async def test_a_stack_given_up_ends_all_its_parts(runs: list[ActiveRun]) -> Non
     engine = FakeEngine(gate=Gate(1))
     service = service_of(engine)
     stack, _ = StackRequest.parse({"prompt": "techno 140bpm", "bars": 1, "steps": 100})
-    given_up = asyncio.ensure_future(service.generate_stack(stack))
+    given_up = asyncio.ensure_future(service.generate(stack))
     await engine.gate.reached(2)
     given_up.cancel()
     await eventually(lambda: all(run.is_cancelled for run in runs))
@@ -185,7 +188,7 @@ class SilentSeeds(FakeEngine):
 async def test_a_silent_take_is_drawn_again_and_says_so() -> None:
     service = service_of(SilentSeeds(7))
     made = await service.generate_one(QUICK)
-    assert made.metadata()["redrawn"] == {"seed": 7, "attempts": 2}
+    assert metadata_of(made)["redrawn"] == {"seed": 7, "attempts": 2}
     assert (
         f"seed 7 came out silent or as noise, so the audio was drawn again with seed {made.plan.seed}"
         in made.warnings
@@ -193,7 +196,7 @@ async def test_a_silent_take_is_drawn_again_and_says_so() -> None:
     assert 0 <= made.plan.seed < 2**31
     again = await service.generate_one(QUICK)
     assert np.array_equal(again.audio, made.audio)  # the same seed gives the same audio, also so
-    sent_back, _ = LoopRequest.parse(made.metadata())
+    sent_back, _ = LoopRequest.parse(metadata_of(made))
     direct = await service.generate_one(sent_back)
     assert np.array_equal(direct.audio, made.audio)
     assert direct.redrawn is None
@@ -205,7 +208,7 @@ async def test_only_so_many_seeds_are_tried() -> None:
     service = service_of(engine)
     made = await service.generate_one(QUICK)
     assert made.plan.seed == 7
-    assert made.metadata()["redrawn"] == {"seed": 7, "attempts": 4}
+    assert metadata_of(made)["redrawn"] == {"seed": 7, "attempts": 4}
     assert "seed 7 came out silent, and 3 other seeds were no better" in made.warnings[0]
     assert not made.audio.any()
     service.close()
@@ -224,7 +227,7 @@ async def test_seeds_that_are_drawn_again_are_no_neighbours() -> None:
 async def test_a_silent_style_transfer_lets_go_of_its_source() -> None:
     service = service_of(SilentSeeds(follows=True))
     made = await service.generate_one(QUICK, Upload(encoded(tone(440))))
-    assert made.metadata()["style_strength"] == 1.0
+    assert metadata_of(made)["style_strength"] == 1.0
     assert "free from its source (style_strength 1.0)" in " ".join(made.warnings)
     service.close()
 
@@ -253,7 +256,7 @@ async def test_noise_is_drawn_again_where_a_loop_type_is_asked_for() -> None:
 
     service = service_of(Hissing())
     drums = await service.generate_one(QUICK.model_copy(update={"loop_type": "drums"}))
-    assert drums.metadata()["redrawn"] == {"seed": 7, "attempts": 2}
+    assert metadata_of(drums)["redrawn"] == {"seed": 7, "attempts": 2}
     anything = await service.generate_one(QUICK)
     assert anything.redrawn is None
     service.close()

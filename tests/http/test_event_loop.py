@@ -14,10 +14,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import loopwright.generation.result
-from loopwright.http import audio_json, body
+from loopwright.generation.result import Generation
+from loopwright.http import audio_json, body, reply
 from loopwright.http.body import MAX_JSON_VALUES, MAX_SIZE_ON_LOOP
-from loopwright.http.routes import generate
 from tests.http.conftest import Client
 from tests.sounds import encoded, tone
 
@@ -73,10 +72,10 @@ async def sent_as_form(client: Client) -> Any:
 @pytest.mark.parametrize(
     ("module", "name", "ask"),
     [
-        (loopwright.generation.result, "encode", as_file),
-        (loopwright.generation.result, "encode", as_base64),
-        (loopwright.generation.result, "encode", variation),
-        (generate, "audio_json", as_base64),
+        (Generation, "encoded", as_file),
+        (Generation, "encoded", as_base64),
+        (Generation, "encoded", variation),
+        (reply, "audio_json", as_base64),
         (body, "_read_json", sent_as_json),
         (body, "_read_urlencoded", sent_as_form),
         (body, "from_base64", sent_as_json),

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from loopwright.errors import InvalidInput, shown
-from loopwright.kinds.request import MAX_SEED, GenerationRequest, LoopRequest
+from loopwright.kinds.kind import Kind
+from loopwright.kinds.loop import LoopRequest
+from loopwright.kinds.request import GenerationRequest, request_schema
+from loopwright.kinds.table import KINDS
+from loopwright.planning.plan import MAX_SEED
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
@@ -125,9 +131,9 @@ def test_anything_is_a_request_or_an_error_that_can_be_sent(fields: dict[str, ob
 
 def test_a_random_seed_is_drawn_once() -> None:
     request = GenerationRequest(prompt="x")
-    assert 0 <= request.seeded().seed <= MAX_SEED
-    assert GenerationRequest(prompt="x", seed=7).seeded().seed == 7
-    assert len({request.seeded().seed for _ in range(20)}) > 1
+    assert 0 <= request.with_drawn_seed().seed <= MAX_SEED
+    assert GenerationRequest(prompt="x", seed=7).with_drawn_seed().seed == 7
+    assert len({request.with_drawn_seed().seed for _ in range(20)}) > 1
 
 
 @pytest.mark.parametrize("text", ["techno\0 drums", "techno\x1b drums", "techno\x7f drums"])
@@ -143,10 +149,10 @@ def test_other_servers_names_are_read_with_a_warning() -> None:
 
 
 def test_seeds_that_are_drawn_are_int32() -> None:
-    seeds = [GenerationRequest(prompt="x").seeded().seed for _ in range(200)]
+    seeds = [GenerationRequest(prompt="x").with_drawn_seed().seed for _ in range(200)]
     assert all(0 <= seed < 2**31 for seed in seeds)
     assert max(seeds) > 2**30  # one in 2^200 draws would not be
-    assert GenerationRequest(prompt="x", seed=2**32 - 1).seeded().seed == 2**32 - 1
+    assert GenerationRequest(prompt="x", seed=2**32 - 1).with_drawn_seed().seed == 2**32 - 1
 
 
 @pytest.mark.parametrize(
@@ -164,3 +170,18 @@ def test_seeds_that_are_drawn_are_int32() -> None:
 )
 def test_values_are_shown_as_json_would(value: object, text: str) -> None:
     assert shown(value) == text
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
+def test_the_schema_of_every_kind_bounds_its_fields_in_json_schemas_words(kind: Kind[Any]) -> None:
+    fields = request_schema(kind.request)["properties"]
+    assert fields["steps"]["anyOf"][0]["minimum"] == 1
+    assert fields["seconds_total"]["anyOf"][0]["exclusiveMinimum"] == 0
+    for field in fields.values():
+        for variant in (field, *field.get("anyOf", ())):
+            assert not variant.keys() & {"ge", "le", "gt", "lt", "allowed"}
+
+
+def test_every_kind_has_a_name_a_path_and_a_request_of_its_own() -> None:
+    for attribute in ("name", "path", "request"):
+        assert len({getattr(kind, attribute) for kind in KINDS}) == len(KINDS)

@@ -7,8 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from loopwright.kinds.planner import plan_loop
-from loopwright.kinds.request import LoopRequest
+from loopwright.kinds.loop import LoopRequest, plan_loop
 from tests.loading.test_loader import carry_out, load
 from tests.tiny import make_full_size_folder
 

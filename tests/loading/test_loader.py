@@ -14,8 +14,9 @@ from safetensors.torch import load_file
 from loopwright.audio.types import Audio
 from loopwright.engine.base import Engine, ModelInfo, ModelKey, Task
 from loopwright.errors import CheckpointError, InvalidInput
-from loopwright.kinds.planner import plan_audio, plan_loop
-from loopwright.kinds.request import GenerationRequest, LoopRequest
+from loopwright.kinds.audio import plan_audio
+from loopwright.kinds.loop import LoopRequest, plan_loop
+from loopwright.kinds.request import GenerationRequest
 from loopwright.loading.backend import BackendOptions
 from loopwright.loading.finetunes import BASE_CONFIG_FILE
 from loopwright.loading.hub import Hub

@@ -10,8 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loopwright.errors import Impossible, InvalidInput
-from loopwright.kinds.planner import plan_audio, plan_loop, plan_style
-from loopwright.kinds.request import GenerationRequest, LoopRequest, StyleRequest
+from loopwright.kinds.audio import plan_audio
+from loopwright.kinds.loop import LoopRequest, plan_loop
+from loopwright.kinds.request import GenerationRequest
+from loopwright.kinds.style import StyleRequest, plan_style
 from loopwright.planning.plan import ModelLimits
 from tests.fakes import LIMITS
 

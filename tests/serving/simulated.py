@@ -5,8 +5,7 @@ from __future__ import annotations
 import functools
 from dataclasses import dataclass, field
 
-from loopwright.kinds.planner import plan_loop
-from loopwright.kinds.request import LoopRequest
+from loopwright.kinds.loop import LoopRequest, plan_loop
 from loopwright.planning.plan import GenerationPlan
 from loopwright.serving.active_run import ActiveRun
 from loopwright.serving.fairness import Owner

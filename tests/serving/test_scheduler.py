@@ -13,8 +13,7 @@ from hypothesis import strategies as st
 from loopwright.audio.types import Audio
 from loopwright.engine.base import Batching
 from loopwright.errors import Cancelled
-from loopwright.kinds.planner import plan_loop
-from loopwright.kinds.request import LoopRequest
+from loopwright.kinds.loop import LoopRequest, plan_loop
 from loopwright.planning.plan import GenerationPlan
 from loopwright.serving.active_run import Progress
 from loopwright.serving.scheduler import Scheduler

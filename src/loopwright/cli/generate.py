@@ -1,21 +1,28 @@
-"""``loopwright generate``: one loop, made in this process, saved as a file."""
+"""``loopwright generate``: loops made in this process, saved as files."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from loopwright.audio.formats.table import FORMATS, Format, format_of_extension
+from loopwright.cli.flags import flag_of
 from loopwright.errors import InvalidInput, one_of, shown
 from loopwright.generation.assemble import assemble
 from loopwright.generation.result import Generation
 from loopwright.generation.sources import Upload
-from loopwright.kinds.request import GenerationRequest, LoopRequest
+from loopwright.kinds.audio import AUDIO
+from loopwright.kinds.kind import Kind
+from loopwright.kinds.loop import LOOP
+from loopwright.kinds.request import GenerationRequest
+from loopwright.kinds.style import STYLE
+from loopwright.kinds.table import KIND_NAMES, KINDS
 from loopwright.music.tempo import bpm_number
 from loopwright.serving.active_run import Progress as Done
 from loopwright.settings import Settings
@@ -25,27 +32,72 @@ from loopwright.system.storage import write_whole
 console = Console(stderr=True)
 
 
-def run(
-    settings: Settings,
-    fields: Mapping[str, object],
-    audio: Path | None,
-    output: Path | None,
-    *,
-    loop: bool,
-) -> None:
-    """Make it, save it, say what it is. Raises InvalidInput before any work for what cannot be."""
+def run(settings: Settings, values: dict[str, Any]) -> None:
+    """Generate, save and describe.
+
+    Args:
+        settings: Which model, and how it is computed.
+        values: The flags that were given, by their names here.
+
+    Raises:
+        InvalidInput: A flag has a value that is not allowed; before any work.
+        LoopwrightError: It could not be made or saved.
+    """
     configure_logs("error", "console")
-    request, _ = (LoopRequest if loop else GenerationRequest).parse(fields)
-    _check(output, request.format)
-    generation = asyncio.run(_generate(settings, request, _read(audio)))
-    path = output or Path(generation.file_name())
-    write_whole(path, generation.encoded(), "the loop")
-    _summarise(generation, path)
+    audio, output = values.pop("audio", None), values.pop("output", None)
+    kind = _choose_kind(values.pop("kind", None), values, audio)
+    if output is not None and "format" not in values:
+        values["format"] = format_of_extension(output.suffix)
+    request, _ = kind.request.parse(values)
+    is_one = request.n == 1 and kind.parts is None
+    if output is not None and is_one:
+        _check_file(output, request.format)
+    elif output is not None:
+        _check_folder(output)
+    generations = asyncio.run(_generate(settings, request, _read(audio)))
+    paths = [Path(generation.file_name()) for generation in generations]
+    if output is not None:
+        paths = [output] if is_one else [output / path for path in paths]
+    for generation, path in zip(generations, paths, strict=True):
+        path.parent.mkdir(exist_ok=True)
+        write_whole(path, generation.encoded(), "the loop")
+    _summarise(generations, paths)
+
+
+def _choose_kind(name: str | None, values: Mapping[str, Any], audio: Path | None) -> Kind[Any]:
+    """Return the kind that is named or meant, and can be made with these flags.
+
+    Raises:
+        InvalidInput: There is no such kind, or it has no use for one of the flags.
+    """
+    if name is None:
+        meant = LOOP if "seconds_total" not in values else STYLE if audio else AUDIO
+        name = meant.name
+    kind = next((kind for kind in KINDS if kind.name == name), None)
+    if kind is None:
+        raise InvalidInput(
+            f"--kind must be one of {', '.join(KIND_NAMES)}, got {shown(name)}", field="kind"
+        )
+    for field in values:
+        if field not in kind.request.model_fields:
+            others = [kind.name for kind in KINDS if field in kind.request.model_fields]
+            raise InvalidInput(
+                f"{flag_of(field)} has no meaning with --kind {name}; it has with "
+                f"{', '.join(others)}",
+                field=field,
+            )
+    if audio is not None and not kind.takes_audio:
+        others = [kind.name for kind in KINDS if kind.takes_audio]
+        raise InvalidInput(
+            f"--audio has no meaning with --kind {name}; it has with {', '.join(others)}",
+            field="audio",
+        )
+    return kind
 
 
 async def _generate(
     settings: Settings, request: GenerationRequest, upload: Upload | None
-) -> Generation:
+) -> Sequence[Generation]:
     # a process that makes one loop and ends would never see the end of a conversion beside it
     service = assemble(settings, at_once=False)
     try:
@@ -57,7 +109,7 @@ async def _generate(
                     task, description="denoising", completed=progress.done, total=progress.total
                 )
 
-            return await service.generate_one(request, upload, on_progress)
+            return await service.generate(request, upload, on_progress=on_progress)
     finally:
         service.close()
 
@@ -81,15 +133,13 @@ def _read(audio: Path | None) -> Upload | None:
         ) from None
 
 
-def _check(output: Path | None, kind: Format) -> None:
-    if output is None:
-        return
+def _check_file(output: Path, file_format: Format) -> None:
     own_format, name = format_of_extension(output.suffix), shown(output.name)
     if own_format is None:
         extensions = one_of(row.extension for row in FORMATS.values())
         raise InvalidInput(f"--output must end in {extensions}, got {name}", field="output")
-    if own_format != kind:
-        extension = FORMATS[kind].extension
+    if own_format != file_format:
+        extension = FORMATS[file_format].extension
         raise InvalidInput(
             f"--output must end in {extension}, as --format says, got {name}", field="output"
         )
@@ -100,31 +150,46 @@ def _check(output: Path | None, kind: Format) -> None:
         )
 
 
-def _summarise(generation: Generation, path: Path) -> None:
+def _check_folder(output: Path) -> None:
+    """Check the folder for several files; it is made where there is none, but not its parents."""
+    if output.is_file() or format_of_extension(output.suffix) is not None:
+        raise InvalidInput(
+            f"--output must be a folder, since there are several files, got {shown(str(output))}",
+            field="output",
+        )
+    if not output.is_dir() and not output.absolute().parent.is_dir():
+        raise InvalidInput(
+            f"--output must lie in a folder that exists, got {shown(str(output.parent))}",
+            field="output",
+        )
+
+
+def _summarise(generations: Sequence[Generation], paths: Sequence[Path]) -> None:
     table = Table.grid(padding=(0, 2))
-    for name, value in _facts(generation, path):
-        table.add_row(f"[dim]{name}[/dim]", value)
+    for generation, path in zip(generations, paths, strict=True):
+        for name, value in _facts(generation, path):
+            table.add_row(f"[dim]{name}[/dim]", value)
+        if generation is not generations[-1]:
+            table.add_row("", "")
     console.print(table)
-    for warning in generation.warnings:
+    for warning in dict.fromkeys(w for generation in generations for w in generation.warnings):
         console.print(f"[yellow]warning:[/yellow] {warning}")
 
 
-def _facts(generation: Generation, path: Path) -> list[tuple[str, str]]:
+def _facts(generation: Generation, path: Path) -> Iterator[tuple[str, str]]:
     loop = generation.plan.loop
-    length = f"{generation.duration:.3f} s ({generation.audio.shape[1]} samples)"
-    musical = (
-        [] if loop is None else [("tempo", f"{bpm_number(loop.bpm)} bpm"), ("bars", str(loop.bars))]
-    )
+    if generation.part is not None:
+        yield "part", generation.part
+    if loop is not None:
+        yield "tempo", f"{bpm_number(loop.bpm)} bpm"
+        yield "bars", str(loop.bars)
+    yield "length", f"{generation.duration:.3f} s ({generation.audio.shape[1]} samples)"
+    yield "seed", str(generation.plan.seed)
     hint = (
         " (small, built in; `loopwright info` says what it cannot do)"
         if generation.info.limitations
         else ""
     )
-    return [
-        *musical,
-        ("length", length),
-        ("seed", str(generation.plan.seed)),
-        ("model", f"{generation.info.name} on {generation.info.device}{hint}"),
-        ("made in", f"{generation.generation_time:.2f} s"),
-        ("saved as", str(path)),
-    ]
+    yield "model", f"{generation.info.name} on {generation.info.device}{hint}"
+    yield "made in", f"{generation.generation_time:.2f} s"
+    yield "saved as", str(path)

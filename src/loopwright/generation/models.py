@@ -12,7 +12,7 @@ from typing import Literal
 from loopwright.engine.base import ModelInfo, ModelKey
 from loopwright.engine.registry import ModelStatus, Registry
 from loopwright.errors import CheckpointError, InvalidInput, ModelUnavailable, NotFound, shown
-from loopwright.kinds.request import ModelChoice, Prefer
+from loopwright.kinds.request import ModelChoice
 from loopwright.loading.finetunes import (
     PROMPTS_FILE,
     SUFFIXES,
@@ -25,6 +25,9 @@ from loopwright.loading.hub import Hub
 
 STANDARD_NAME = "standard_saos"
 """What clients call the standard model, whatever it is: DAW projects are saved with it."""
+
+Prefer = Literal["active", "finetune", "recent"]
+"""Which model's prompts are meant where none is named."""
 
 FINETUNE_FIELDS = ("finetune_repo", "finetune_checkpoint")
 

@@ -1,6 +1,6 @@
-"""What is done to audio after the model has made it: joined at the seam, moved to the grid, brought to a level; and measured.
+"""What is done to audio after the model has made it, in order, and what is measured.
 
-Knows: the order. Does not know: how each is done (``audio``), who asked.
+Knows: the order. Does not know: how each step is done (``audio``), or who asked.
 """
 
 from __future__ import annotations
@@ -19,9 +19,14 @@ from loopwright.planning.plan import GenerationPlan
 class ProcessedAudio:
     """Audio as it is sent, and its measures.
 
-    audio: [2, plan.samples]. seam, grid: of a loop. shifted_ms: by how much it was late, and was moved.
-    silent: whether the model made nothing that can be heard; the audio is then left as it is.
-    noise: whether a loop of drums or instruments came out as noise alone.
+    Attributes:
+        audio: [2, plan.samples].
+        seam: The join of a loop's end to its start; None: it is no loop.
+        grid: Where a loop's onsets lie on the sixteenths; None: it is no loop.
+        shifted_ms: By how much a loop was late, and was moved.
+        silent: Whether there is nothing to hear; the audio is then left as it is.
+        noise: Whether a loop of drums or instruments came out as noise alone.
+        warnings: What the client should know of the audio.
     """
 
     audio: Audio
@@ -39,7 +44,13 @@ class ProcessedAudio:
 
 
 def postprocess(audio: Audio, plan: GenerationPlan, sample_rate: int) -> ProcessedAudio:
-    """Join, align, level and measure audio as the model made it, [2, plan.samples + plan.tail]."""
+    """Join, align, level and measure audio as the model made it.
+
+    Args:
+        audio: [2, plan.samples + plan.tail].
+        plan: The plan it was made for.
+        sample_rate: Hz.
+    """
     audio = join(audio, plan.samples)
     grid, shifted = None, 0.0
     if plan.loop is not None:
@@ -49,28 +60,27 @@ def postprocess(audio: Audio, plan: GenerationPlan, sample_rate: int) -> Process
             audio, shifted = align(audio, sample_rate, bpm, grid)
             grid = measure_grid(audio, sample_rate, bpm) if shifted else grid
     silent = is_silent(audio)
-    # who asks for drums or instruments does not mean hiss; without a loop type it may be meant
+    # nobody who asks for drums or instruments means hiss; without a loop type it may be meant
     has_type = plan.loop is not None and plan.loop.loop_type != "auto"
     noise = has_type and not silent and is_noise(audio)
-    if silent:
-        warnings: tuple[str, ...] = ("the model made silence, left as it is",)
-    else:
-        audio, warnings = normalized(
-            audio, plan.output.normalize, sample_rate, plan.output.target_lufs
-        )
+    warnings: tuple[str, ...] = ("the model made silence, left as it is",)
+    if not silent:
+        output = plan.output
+        audio, warnings = normalized(audio, output.normalize, sample_rate, output.target_lufs)
     seam = None if plan.loop is None else measure_seam(audio, sample_rate)
     return ProcessedAudio(audio, seam, grid, shifted, silent, noise, warnings)
 
 
-def score(finished: ProcessedAudio) -> float:
-    """Return how good a loop is among candidates; more is better.
+def score(processed: ProcessedAudio) -> float:
+    """Return how good a loop is among candidates; higher is better.
 
-    The best are on the grid, with a seam no louder than the loop's own changes. Silence is the worst.
+    The best loops are on the grid, with a seam no louder than the loop's own changes. Silence and
+    noise are the worst.
     """
-    if not finished.is_music:
+    if not processed.is_music:
         return -math.inf
-    if finished.grid is None or finished.seam is None:
+    grid, seam = processed.grid, processed.seam
+    if grid is None or seam is None:
         return 0.0
-    return finished.grid.share_on_grid * finished.grid.confidence - 0.1 * math.log2(
-        max(1.0, finished.seam.jump / 4)
-    )
+    loud_seam = math.log2(max(1.0, seam.jump / 4))
+    return grid.share_on_grid * grid.confidence - 0.1 * loud_seam

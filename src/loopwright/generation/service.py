@@ -1,4 +1,4 @@
-"""The whole way of a request, on one page: validated request in, finished generation out.
+"""The whole way of a request, on one page: a validated request in, finished generations out.
 
 Knows: which stage comes after which. Does not know: HTTP, the command line, tensors.
 """
@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -23,10 +23,11 @@ from loopwright.generation.models import Models, unused_finetune_fields
 from loopwright.generation.postprocess import postprocess, score
 from loopwright.generation.result import Generation, Redrawn
 from loopwright.generation.sources import Sources, Upload
-from loopwright.kinds.planner import plan_request, redrawn_plans
-from loopwright.kinds.request import MAX_SEED, GenerationRequest, LoopRequest
-from loopwright.kinds.request_edits import StackRequest, VariationRequest
-from loopwright.planning.plan import GenerationPlan, ModelLimits
+from loopwright.kinds.kind import Kind
+from loopwright.kinds.request import GenerationRequest
+from loopwright.kinds.table import kind_of
+from loopwright.planning.plan import MAX_SEED, GenerationPlan
+from loopwright.planning.redraw import redrawn_plans
 from loopwright.serving.active_run import Progress, Rendered
 from loopwright.serving.fairness import Owner
 from loopwright.serving.scheduler import Scheduler
@@ -38,8 +39,23 @@ T = TypeVar("T")
 OnProgress = Callable[[Progress], None]
 
 
+@dataclass(frozen=True)
+class _Asker:
+    """Who asks, and who is told of the progress; the same for all runs of one request."""
+
+    owner: Owner
+    on_progress: OnProgress | None = None
+
+
 class Service:
-    """What every front end calls."""
+    """What HTTP, the command line and the Python library call.
+
+    Args:
+        models: The models there are.
+        scheduler: Serves the runs.
+        sources: Where source audio comes from.
+        max_requests: Most requests that wait or are being made at once.
+    """
 
     def __init__(
         self, models: Models, scheduler: Scheduler, sources: Sources, max_requests: int
@@ -49,9 +65,8 @@ class Service:
         self._scheduler = scheduler
         self._max_requests = max_requests
         self._requests = 0
-        self._threads = ThreadPoolExecutor(
-            max_requests, "lease"
-        )  # as many as may wait for a model at once
+        # as many threads as may wait for a model at once
+        self._threads = ThreadPoolExecutor(max_requests, "lease")
 
     async def generate(
         self,
@@ -61,42 +76,27 @@ class Service:
         on_progress: OnProgress | None = None,
         client: str = "",
     ) -> tuple[Generation, ...]:
-        """Make what is asked for, ``request.n`` of them. Raises the errors of ``loopwright.errors``.
+        """Make what a request asks for.
 
-        Cancelling it frees the worker. client: who asks; clients get equal shares of the worker's time.
+        Cancelling it frees the worker.
+
+        Args:
+            request: A request of any kind.
+            upload: Source audio that came with it.
+            warnings: What the client should know already.
+            on_progress: Called with the progress of every run, in another thread.
+            client: Who asks; clients get equal shares of the worker's time.
+
+        Returns:
+            ``request.n`` takes; of a stack the mix, then its parts.
+
+        Raises:
+            LoopwrightError: Any of ``loopwright.errors``.
         """
-        return await self._generate(request, upload, warnings, on_progress, Owner(client))
-
-    async def _generate(
-        self,
-        request: GenerationRequest,
-        upload: Upload | None,
-        warnings: Iterable[str],
-        on_progress: OnProgress | None,
-        owner: Owner,
-    ) -> tuple[Generation, ...]:
-        began = time.perf_counter()
-        self.sources.check(request, upload)
-        if isinstance(request, VariationRequest) and upload is None:
-            (source,) = await self._generate(request.of_source(), None, (), None, owner)
-            upload = Upload(await asyncio.to_thread(source.encoded))
-        async with self._place(), self._lease(self.models.key_for(request)) as engine:
-            plan = await self._plan(request.seeded(), upload, engine.info.limits)
-            unused = (*unused_finetune_fields(request), *_ignored_words(request, plan, engine))
-            plan = replace(plan, warnings=(*warnings, *unused, *plan.warnings))
-            plans = _with_seeds(plan, request.n * _candidates(request))
-            attempts = await _together(
-                self._attempt(engine, one, on_progress, owner) for one in plans
-            )
-            best = [
-                max(some, key=lambda one: score(one.finished))
-                for some in _groups(attempts, _candidates(request))
-            ]
-            seconds, asked = (
-                time.perf_counter() - began,
-                request.model_dump(mode="json", exclude_none=True),
-            )
-            return tuple(replace(one, generation_time=seconds, asked=asked) for one in best)
+        asker = _Asker(Owner(client), on_progress)
+        if kind_of(request).parts is not None:
+            return await self._generate_mix(request, warnings, asker)
+        return await self._generate_takes(request, upload, warnings, asker)
 
     async def generate_one(
         self,
@@ -104,69 +104,126 @@ class Service:
         upload: Upload | None = None,
         on_progress: OnProgress | None = None,
     ) -> Generation:
-        """The same, for a request of one."""
+        """Make the first of what a request asks for."""
         return (await self.generate(request, upload, on_progress=on_progress))[0]
 
-    async def generate_stack(
-        self, request: StackRequest, warnings: Iterable[str] = (), client: str = ""
+    async def _generate_takes(
+        self,
+        request: GenerationRequest,
+        upload: Upload | None,
+        warnings: Iterable[str],
+        asker: _Asker,
     ) -> tuple[Generation, ...]:
-        """The mix of all parts, then each part: the same length, tempo and first downbeat.
+        """Make ``request.n`` takes, each the best of its attempts."""
+        began = time.perf_counter()
+        self.sources.check(request, upload)
+        if upload is None:
+            upload = await self._earlier(request, asker)
+        async with self._place(), self._lease(self.models.key_for(request)) as engine:
+            plan = await self._plan(request.with_drawn_seed(), upload, engine, warnings)
+            attempts_per_take = request.attempts_per_take
+            plans = [
+                replace(plan, seed=(plan.seed + number) % (MAX_SEED + 1))
+                for number in range(request.n * attempts_per_take)
+            ]
+            kind = kind_of(request)
+            made = await _together(self._attempt(engine, kind, plan, asker) for plan in plans)
+        takes = [
+            max(made[start : start + attempts_per_take], key=lambda one: score(one.processed))
+            for start in range(0, len(made), attempts_per_take)
+        ]
+        seconds, asked = time.perf_counter() - began, _sent_fields(request)
+        return tuple(replace(take, generation_time=seconds, asked=asked) for take in takes)
 
-        All parts are one request of the client; the first that fails ends the others.
+    async def _earlier(self, request: GenerationRequest, asker: _Asker) -> Upload | None:
+        """Make the earlier generation that a request names as its source, if it names one."""
+        find_earlier = kind_of(request).earlier
+        earlier = None if find_earlier is None else find_earlier(request)
+        if earlier is None:
+            return None
+        # its progress would run to the end before that of the takes begins
+        silent = replace(asker, on_progress=None)
+        (source,) = await self._generate_takes(earlier, None, (), silent)
+        return Upload(await asyncio.to_thread(source.encoded))
+
+    async def _generate_mix(
+        self, request: GenerationRequest, warnings: Iterable[str], asker: _Asker
+    ) -> tuple[Generation, ...]:
+        """Make all parts of a request and their mix; the mix comes first.
+
+        All have the same length, tempo and first downbeat. The first part that fails ends the
+        others.
         """
-        seeded, owner = request.seeded(), Owner(client)
-        self._fits(len(request.parts))
+        request = request.with_drawn_seed()
+        kind = kind_of(request)
+        assert kind.parts is not None
+        requests = kind.parts(request)
+        if self._requests + len(requests) > self._max_requests:
+            raise QueueFull(
+                f"there is no room for {len(requests)} parts now; try again later",
+                retry_after=RETRY_AFTER_SECONDS,
+            )
         made = await _together(
-            self._generate(seeded.of_part(part), None, (), None, owner) for part in request.parts
+            self._generate_takes(part, None, (), asker) for part in requests.values()
         )
-        parts = [replace(one, part=part) for (one,), part in zip(made, request.parts, strict=True)]
-        total: Audio = np.stack([one.audio for one in parts]).sum(0, dtype=np.float32)
+        parts = [
+            replace(take, kind=kind, part=name)
+            for name, (take,) in zip(requests, made, strict=True)
+        ]
+        total: Audio = np.stack([part.audio for part in parts]).sum(0, dtype=np.float32)
         first = parts[0]
+        of_parts = dict.fromkeys(warning for part in parts for warning in part.plan_warnings)
         plan = replace(
             first.plan,
-            seed=seeded.seed,
+            seed=request.seed,
             original_prompt=request.prompt,
             words=replace(first.plan.words, prompt=request.prompt),
+            # the parts are joined and aligned already
             tail=0,
             output=replace(first.plan.output, align=False),
-            warnings=(
-                *warnings,
-                *dict.fromkeys(warning for one in parts for warning in one.said_of_making),
-            ),
+            warnings=(*warnings, *of_parts),
         )
-        mix = await asyncio.to_thread(postprocess, total, plan, first.sample_rate)
-        asked = request.model_dump(mode="json", exclude_none=True)
-        return replace(
-            first, part="mix", plan=plan, finished=mix, redrawn=None, asked=asked
-        ), *parts
+        processed = await asyncio.to_thread(postprocess, total, plan, first.sample_rate)
+        mix = replace(
+            first,
+            part="mix",
+            plan=plan,
+            processed=processed,
+            redrawn=None,
+            asked=_sent_fields(request),
+        )
+        return mix, *parts
 
     async def _attempt(
-        self, engine: Engine, plan: GenerationPlan, on_progress: OnProgress | None, owner: Owner
+        self, engine: Engine, kind: Kind[Any], plan: GenerationPlan, asker: _Asker
     ) -> Generation:
-        """Carry out a plan; silence or noise is drawn again. Where nothing else comes, the first counts."""
-        first = await self._draw(engine, plan, on_progress, owner)
-        if first.finished.is_music:
+        """Carry out a plan, again with other seeds where silence or noise comes of it.
+
+        Where nothing else comes, the first counts.
+        """
+        first = await self._carry_out(engine, kind, plan, asker)
+        if first.processed.is_music:
             return first
         attempts = 1
         for other_plan in redrawn_plans(plan):
-            other = await self._draw(engine, other_plan, on_progress, owner)
+            other = await self._carry_out(engine, kind, other_plan, asker)
             attempts += 1
-            if other.finished.is_music:
-                release_pages = other_plan.init_noise_level != plan.init_noise_level
-                return replace(other, redrawn=Redrawn(plan.seed, attempts, release_pages))
+            if other.processed.is_music:
+                had_source = plan.is_style_transfer and plan.init_noise_level < 1
+                return replace(other, redrawn=Redrawn(plan.seed, attempts, had_source))
         return first if attempts == 1 else replace(first, redrawn=Redrawn(plan.seed, attempts))
 
-    async def _draw(
-        self, engine: Engine, plan: GenerationPlan, on_progress: OnProgress | None, owner: Owner
+    async def _carry_out(
+        self, engine: Engine, kind: Kind[Any], plan: GenerationPlan, asker: _Asker
     ) -> Generation:
-        """Carry out a plan once."""
-        rendered = await self._render(engine, plan, on_progress, owner)
+        rendered = await self._render(engine, plan, asker)
         began = time.perf_counter()
-        finished = await asyncio.to_thread(
+        processed = await asyncio.to_thread(
             postprocess, rendered.audio, plan, engine.info.limits.sample_rate
         )
         return Generation(
-            finished=finished,
+            kind=kind,
+            processed=processed,
             plan=plan,
             info=engine.info,
             timings=rendered.timings,
@@ -176,12 +233,12 @@ class Service:
         )
 
     async def model_info(self) -> ModelInfo:
-        """What is known of the active model; waits until it is loaded."""
+        """Return what is known of the active model; waits until it is loaded."""
         async with self._lease(self.models.active) as engine:
             return engine.info
 
     def loaded_info(self) -> ModelInfo | None:
-        """What is known of the active model, if it is loaded. Never waits."""
+        """Return what is known of the active model, if it is loaded. Never waits."""
         return next((info for info in self.models.loaded() if info.key == self.models.active), None)
 
     def is_converting(self) -> bool:
@@ -189,59 +246,57 @@ class Service:
         return any(status.converting for status in self.models.statuses().values())
 
     def model_status(self) -> ModelStatus:
-        """How the active model is. Never waits."""
+        """Return the state of the active model. Never waits."""
         return self.models.registry.status(self.models.active)
 
     @property
     def queue_depth(self) -> int:
-        """Requests waiting or being made."""
+        """Requests that wait or are being made."""
         return self._requests
 
     def preload(self) -> None:
-        """Begin to load the model, in the background."""
+        """Begin to load the standard model, in the background."""
         self.models.registry.preload(self.models.standard)
 
     def close(self) -> None:
-        """Stop work and give the models back."""
+        """Stop all work and unload the models."""
         self._scheduler.close()
         self._threads.shutdown(wait=False, cancel_futures=True)
         self.sources.workers.close()
         self.models.registry.close()
 
     async def _plan(
-        self, request: GenerationRequest, upload: Upload | None, limits: ModelLimits
+        self,
+        request: GenerationRequest,
+        upload: Upload | None,
+        engine: Engine,
+        warnings: Iterable[str],
     ) -> GenerationPlan:
-        plan = plan_request(request, limits)
-        return await asyncio.to_thread(self.sources.attach, plan, request, upload, limits)
+        """Plan a request with its source; the warnings given come before the plan's own."""
+        limits = engine.info.limits
+        plan = kind_of(request).plan(request, limits)
+        plan = await asyncio.to_thread(self.sources.attach, plan, request, upload, limits)
+        unused = (*unused_finetune_fields(request), *_ignored_words(request, plan, engine))
+        return replace(plan, warnings=(*warnings, *unused, *plan.warnings))
 
-    async def _render(
-        self, engine: Engine, plan: GenerationPlan, on_progress: OnProgress | None, owner: Owner
-    ) -> Rendered:
-        run = self._scheduler.submit(engine, plan, on_progress, owner=owner)
+    async def _render(self, engine: Engine, plan: GenerationPlan, asker: _Asker) -> Rendered:
+        run = self._scheduler.submit(engine, plan, asker.on_progress, owner=asker.owner)
         rendered = asyncio.wrap_future(run.result)
         try:
             return await asyncio.shield(rendered)
         except asyncio.CancelledError:
             run.cancel()
-            await asyncio.gather(
-                rendered, return_exceptions=True
-            )  # the lease must outlive the step the worker is in
+            # the lease must outlive the step that the worker is in
+            await asyncio.gather(rendered, return_exceptions=True)
             raise
-
-    def _fits(self, count: int) -> None:
-        """Raises QueueFull where there are not so many places now."""
-        if self._requests + count > self._max_requests:
-            raise QueueFull(
-                f"there is no room for {count} parts now; try again later",
-                retry_after=RETRY_AFTER_SECONDS,
-            )
 
     @asynccontextmanager
     async def _place(self) -> AsyncIterator[None]:
-        """A place among those who wait or are served. Raises QueueFull where there is none."""
+        """Take a place among those who wait or are served. Raises QueueFull where there is none."""
         if self._requests >= self._max_requests:
             raise QueueFull(
-                f"{self._requests} requests are waiting or being made, which is the most; try again later",
+                f"{self._requests} requests are waiting or being made, which is the most; "
+                "try again later",
                 retry_after=RETRY_AFTER_SECONDS,
             )
         self._requests += 1
@@ -252,7 +307,7 @@ class Service:
 
     @asynccontextmanager
     async def _lease(self, key: ModelKey) -> AsyncIterator[Engine]:
-        """A lease taken in a thread, since it may wait for the model to load."""
+        """Lease a model. In a thread and by hand, since entering may wait for the model to load."""
         lease = self.models.registry.lease(key)
         engine = await asyncio.get_running_loop().run_in_executor(self._threads, lease.__enter__)
         try:
@@ -269,9 +324,13 @@ async def _together(works: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
     try:
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(work) for work in works]
-    except BaseExceptionGroup as failures:  # who calls us waits for our own errors, not for a group
+    except BaseExceptionGroup as failures:  # callers expect our own errors, not a group of them
         raise failures.exceptions[0] from None
     return [task.result() for task in tasks]
+
+
+def _sent_fields(request: GenerationRequest) -> dict[str, Any]:
+    return request.model_dump(mode="json", exclude_none=True)
 
 
 def _ignored_words(
@@ -289,16 +348,3 @@ def _ignored_words(
     return (
         f"the model does not know these words, or has no use or room for them: {', '.join(words)}",
     )
-
-
-def _candidates(request: GenerationRequest) -> int:
-    return request.candidates if isinstance(request, LoopRequest) else 1
-
-
-def _with_seeds(plan: GenerationPlan, count: int) -> list[GenerationPlan]:
-    """The plan with seed, seed + 1, …"""
-    return [replace(plan, seed=(plan.seed + number) % (MAX_SEED + 1)) for number in range(count)]
-
-
-def _groups(attempts: Sequence[Generation], size: int) -> list[Sequence[Generation]]:
-    return [attempts[start : start + size] for start in range(0, len(attempts), size)]

@@ -1,51 +1,38 @@
-"""Where a run's source audio comes from: an upload, or a riff.
+"""The source audio of a request: sent by the client, or a riff of the library.
 
-Knows: requests that have a source, and how to get at it. Does not know: HTTP, models beyond their limits.
+Knows: how source audio is decoded and fitted to a plan. Does not know: HTTP, models beyond their
+limits.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from fractions import Fraction
+from dataclasses import dataclass
 
 import numpy as np
 
 from loopwright.audio.decode import INPUT_FORMATS, Decoded, decode
 from loopwright.errors import InvalidInput, NotAudio, WorkerFailed
-from loopwright.kinds.planner import with_source
-from loopwright.kinds.request import (
-    GenerationRequest,
-    GuidedLoopRequest,
-    LoopRequest,
-    RiffLoopRequest,
-    StyleRequest,
-)
-from loopwright.kinds.request_edits import InpaintRequest, VariationRequest
+from loopwright.kinds.request import GenerationRequest
+from loopwright.kinds.riff import RiffLoopRequest
+from loopwright.kinds.table import kind_of
 from loopwright.library.riffs import RiffLibrary
 from loopwright.planning.plan import GenerationPlan, ModelLimits, RiffUse, Source
+from loopwright.planning.source import with_source
 from loopwright.system.workers import Workers
 
 DECODE_SECONDS = 30.0
 CUT_SECONDS = 0.05
-"""What is left out of an upload's end without a word: a loop is often cut a little late."""
-
-NEEDS_UPLOAD = (StyleRequest, GuidedLoopRequest, InpaintRequest)
-TAKES_UPLOAD = (StyleRequest, LoopRequest)
-
-
-def takes_upload(kind: type[GenerationRequest]) -> bool:
-    """Return whether requests of a kind may come with audio: all but plain text, riffs and stacks."""
-    return issubclass(kind, TAKES_UPLOAD) and not issubclass(kind, RiffLoopRequest)
+"""How much of an upload's end may be left out with no warning: loops are often cut a little late."""
 
 
 @dataclass(frozen=True)
 class Upload:
     """Audio as a client sent it.
 
-    Args:
-        data: the file.
-        name: its name at the client's; never believed.
-        field: what messages call it: the parameter or flag that it came in.
+    Attributes:
+        data: The file.
+        name: Its name at the client's; never believed.
+        field: What messages call it: the parameter or flag that it came in.
     """
 
     data: bytes
@@ -55,17 +42,25 @@ class Upload:
 
 @dataclass(frozen=True)
 class Sources:
-    """max_seconds: of an upload."""
+    """What source audio comes from.
+
+    Attributes:
+        workers: The processes that decode and stretch it.
+        riffs: The personal riff library.
+        max_seconds: The longest audio that a client may send.
+    """
 
     workers: Workers
     riffs: RiffLibrary
     max_seconds: float
 
     def check(self, request: GenerationRequest, upload: Upload | None) -> None:
-        """Raises InvalidInput where a source is missing. At once, before anything is waited for."""
-        needed = isinstance(request, NEEDS_UPLOAD)
-        needed |= isinstance(request, VariationRequest) and request.source_seed is None
-        if needed and upload is None:
+        """Refuse a request whose source audio is missing; at once, before anything is waited for.
+
+        Raises:
+            InvalidInput: The client must send audio with this request.
+        """
+        if upload is None and kind_of(request).needs_audio(request):
             raise InvalidInput(
                 f"audio_file is missing; it must be a {INPUT_FORMATS} file (in JSON: audio_base64)",
                 field="audio_file",
@@ -79,24 +74,36 @@ class Sources:
         upload: Upload | None,
         limits: ModelLimits,
     ) -> GenerationPlan:
-        """The plan with its source, if it has one. Takes a while. Raises NotAudio, TooLarge, InvalidInput."""
+        """Return the plan with its source, if it has one. Decoding takes a while.
+
+        Raises:
+            NotAudio: The upload cannot be decoded.
+            TooLarge: The upload is too long, or has too many channels.
+            NotFound: There is no riff in the key.
+        """
         if isinstance(request, RiffLoopRequest):
             return self._with_riff(plan, request, limits)
-        if upload is None or not isinstance(request, TAKES_UPLOAD):
+        if upload is None or not kind_of(request).takes_audio:
             return plan
-        decoded = self._decoded(upload, limits)
-        used = Fraction(plan.samples if plan.tail else limits.window_samples, limits.sample_rate)
-        warnings = [f"{upload.field} {note}" for note in decoded.notes]
-        if decoded.seconds > used + CUT_SECONDS:
-            warnings.append(
-                f"{upload.field} is {decoded.seconds:.2f} s long; the first {float(used):.2f} s of it were used"
-            )
-        plan = replace(plan, warnings=(*plan.warnings, *warnings))
-        return with_source(
-            plan, Source(decoded.audio, (decoded.channels, decoded.frames)), request.style_strength
-        )
+        return self._with_upload(plan, upload, limits)
 
-    def _decoded(self, upload: Upload, limits: ModelLimits) -> Decoded:
+    def _with_upload(
+        self, plan: GenerationPlan, upload: Upload, limits: ModelLimits
+    ) -> GenerationPlan:
+        decoded = self._decode(upload, limits)
+        warnings = [f"{upload.field} {note}" for note in decoded.notes]
+        # a seamless loop's source goes round after the loop's end
+        used_samples = plan.samples if plan.tail else limits.window_samples
+        used_seconds = used_samples / limits.sample_rate
+        if decoded.seconds > used_seconds + CUT_SECONDS:
+            warnings.append(
+                f"{upload.field} is {decoded.seconds:.2f} s long; "
+                f"the first {used_seconds:.2f} s of it were used"
+            )
+        source = Source(decoded.audio, (decoded.channels, decoded.frames))
+        return with_source(plan.with_warnings(*warnings), source)
+
+    def _decode(self, upload: Upload, limits: ModelLimits) -> Decoded:
         try:
             return self.workers.call(
                 DECODE_SECONDS,
@@ -117,11 +124,10 @@ class Sources:
     ) -> GenerationPlan:
         assert plan.bpm is not None
         chosen = self.riffs.choose(request.key, plan.seed, transpose=request.transpose)
-        loop = self.riffs.loop(chosen.riff, plan.bpm, limits.sample_rate, chosen.semitones)
-        laps = -(-limits.window_samples // loop.audio.shape[1])
-        source = Source(
-            np.tile(loop.audio, laps)[:, : limits.window_samples], (2, loop.audio.shape[1])
-        )
-        plan = replace(plan, warnings=(*plan.warnings, *chosen.warnings, *loop.notes))
-        used = RiffUse(request.key, chosen.riff.filename, chosen.riff.bpm, chosen.semitones)
-        return with_source(plan, source, request.style_strength, used)
+        stretched = self.riffs.loop(chosen.riff, plan.bpm, limits.sample_rate, chosen.semitones)
+        samples = stretched.audio.shape[1]
+        laps = -(-limits.window_samples // samples)  # rounded up
+        window = np.tile(stretched.audio, laps)[:, : limits.window_samples]
+        riff = RiffUse(request.key, chosen.riff.filename, chosen.riff.bpm, chosen.semitones)
+        plan = plan.with_warnings(*chosen.warnings, *stretched.notes)
+        return with_source(plan, Source(window, (2, samples)), riff)

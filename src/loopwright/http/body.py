@@ -25,6 +25,7 @@ from loopwright.generation.sources import Upload
 from loopwright.http.audio_json import from_base64
 from loopwright.http.state import remember_received
 from loopwright.kinds.request import RequestModel
+from loopwright.kinds.table import KINDS
 
 JSON = "application/json"
 FORMS = ("multipart/form-data", "application/x-www-form-urlencoded")
@@ -150,10 +151,10 @@ def _misplaced_file(
 
 def _no_audio_accepted(name: str) -> InvalidInput:
     """Return the error for audio, or another file, where an endpoint takes none."""
+    endpoints = [kind.path for kind in KINDS if kind.takes_audio]
     return InvalidInput(
         f"{shown(name)[1:-1]} was sent, but this endpoint takes no audio; "
-        "/generate/style-transfer, /generate/loop, /generate/loop-guided, /generate/variation and "
-        "/generate/inpaint do",
+        f"{', '.join(endpoints[:-1])} and {endpoints[-1]} do",
         field=name[:SHOWN_CHARACTERS],
         code="unknown_file",
     )

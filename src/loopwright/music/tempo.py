@@ -18,6 +18,7 @@ SECONDS_PER_MINUTE = 60
 
 MIN_BPM = 30
 MAX_BPM = 300
+BPM_ALLOWED = f"a number of beats per minute from {MIN_BPM} to {MAX_BPM}"
 
 BARS = (8, 4, 2, 1)
 """The loop lengths on offer, longest first."""

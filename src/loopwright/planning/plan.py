@@ -1,27 +1,39 @@
-"""What will be done: plans, and the limits of the model that carries them out. Frozen, with nothing left to parse or decide.
+"""Plans, and the limits of the model that carries them out: frozen, with nothing left to decide.
 
-Knows: samples, seconds, words. Does not know: how a plan is made (``planner``), tensors, threads, HTTP.
+Knows: samples, seconds, words. Does not know: how a request becomes a plan (``kinds``), tensors,
+threads, HTTP.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from typing import Self
 
 from loopwright.audio.formats.table import Format
 from loopwright.audio.types import Audio, BitDepth, Normalize
 from loopwright.music.key import Key
 from loopwright.music.prompt import LoopType, Words
 
+MAX_SEED = 2**32 - 1
+DRAWN_SEEDS = 2**31
+"""Seeds that are drawn stay below this: clients read them as int32."""
+
 
 @dataclass(frozen=True)
 class ModelLimits:
     """What a model can be asked for.
 
-    sample_rate: Hz. window_samples: the most it makes at once. samplers: those that fit its objective, the default first.
-    supports_inpainting: whether it can keep parts of a source.
-    default_bpm: the tempo it plays at where none is named; None where that is left to it.
+    Attributes:
+        sample_rate: Hz.
+        window_samples: The most samples it makes at once.
+        samplers: The samplers that fit its objective, the default first.
+        default_steps: Denoising steps where a request names none.
+        max_steps: Most denoising steps.
+        default_cfg_scale: The scale of classifier-free guidance where a request names none.
+        supports_inpainting: Whether it can keep parts of a source.
+        default_bpm: The tempo it plays at where a prompt names none; None: that is left to it.
     """
 
     sample_rate: int
@@ -40,13 +52,20 @@ class ModelLimits:
 
     @property
     def whole_seconds(self) -> int:
-        """The window in seconds, rounded up: what the model is conditioned on where no other length is asked for."""
+        """The window in seconds, rounded up: the length a model is told where none is asked for."""
         return math.ceil(self.window_seconds)
 
 
 @dataclass(frozen=True)
 class Loop:
-    """The musical length of a loop. requested_bars: what was asked for, where it did not fit."""
+    """The musical length of a loop.
+
+    Attributes:
+        bpm: Its tempo.
+        bars: Bars of four beats.
+        loop_type: What is kept out of it.
+        requested_bars: The bars asked for, where they did not fit the window.
+    """
 
     bpm: Fraction
     bars: int
@@ -56,10 +75,13 @@ class Loop:
 
 @dataclass(frozen=True)
 class Source:
-    """Audio that a run starts from, or is led by.
+    """Audio that a run starts from, or keeps parts of.
 
-    audio: [2, samples] at the model's rate; shape: [channels, samples] as it was sent. period: samples after which the audio
-    goes round, as a seamless loop's source does; None: it ends.
+    Attributes:
+        audio: [2, samples] at the model's rate.
+        shape: [channels, samples] as it was sent.
+        period: Samples after which it goes round, as the source of a seamless loop does; None: it
+            ends.
     """
 
     audio: Audio = field(repr=False, compare=False)
@@ -69,7 +91,14 @@ class Source:
 
 @dataclass(frozen=True)
 class RiffUse:
-    """A riff of the personal library that is a loop's source. semitones: how far it was moved to be in the key."""
+    """The riff of the personal library that is a loop's source.
+
+    Attributes:
+        key: The key asked for.
+        filename: The riff's file.
+        original_bpm: The riff's own tempo.
+        semitones: How far it was moved to be in the key.
+    """
 
     key: Key
     filename: str
@@ -79,9 +108,13 @@ class RiffUse:
 
 @dataclass(frozen=True)
 class SourceMask:
-    """How much of the source is kept where. points: (seconds, weight 0 … 1), joined by lines; strength: of the pull.
+    """How much of the source is kept, over time.
 
-    period: seconds after which the curve begins anew, as a seamless loop's source does; None: it does not.
+    Attributes:
+        points: (seconds, weight from 0 to 1), joined by lines.
+        strength: Of latent guidance, from 0 to 10.
+        period: Seconds after which the curve begins anew, as the source of a seamless loop does;
+            None: it does not.
     """
 
     points: tuple[tuple[float, float], ...]
@@ -91,7 +124,15 @@ class SourceMask:
 
 @dataclass(frozen=True)
 class OutputPlan:
-    """What is done to the audio once it is made, and the file it becomes."""
+    """What is done to the audio once it is made, and the file it becomes.
+
+    Attributes:
+        align: Whether the loop is moved to the grid.
+        normalize: How its level is set.
+        target_lufs: The loudness for ``normalize="loudness"``, in LUFS.
+        format: Of the file.
+        bit_depth: Bits per sample, where the format has them.
+    """
 
     align: bool = False
     normalize: Normalize = "peak"
@@ -102,12 +143,27 @@ class OutputPlan:
 
 @dataclass(frozen=True)
 class GenerationPlan:
-    """What will be done, with nothing left to parse or decide.
+    """What will be done for a request.
 
-    seconds_total: what the model is told of the length; samples: what is returned. bpm: as told to the model.
-    steps: as asked; guidance: 1 is none; seed: 0 … 2^32-1.
-    source: audio the run starts from, noised to ``init_noise_level``, or (with ``keep``) is led by.
-    tail: samples after the loop's end that are made too, for the join.
+    Attributes:
+        original_prompt: The prompt as it was sent.
+        words: What the model is told.
+        seconds_total: The length the model is told of, in seconds.
+        samples: The length that is returned, in samples.
+        bpm: The tempo the model is told of; None: none.
+        loop: The musical length; None: the audio is no loop.
+        seed: From 0 to MAX_SEED.
+        steps: Denoising steps.
+        cfg_scale: Scale of classifier-free guidance; 1 switches it off.
+        sampler: Its name.
+        warnings: What the client should know of the plan.
+        source: Audio that the run starts from, or with ``source_mask`` keeps parts of.
+        init_noise_level: How much of the source gives way to noise, above 0 up to 1. Without a
+            source it has no effect.
+        source_mask: What is kept of the source.
+        riff: The riff that the source is of.
+        tail: Samples after the loop's end that are made too, for the join at the seam.
+        output: What is done to the audio.
     """
 
     original_prompt: str
@@ -130,10 +186,19 @@ class GenerationPlan:
 
     @property
     def made_samples(self) -> int:
-        """Samples that are decoded: what is returned, and what the join at the seam takes."""
+        """Samples that are decoded: those that are returned, and those that the join takes."""
         return self.samples + self.tail
 
     @property
     def rows_per_evaluation(self) -> int:
         """Rows per evaluation of the denoiser: 2 with classifier-free guidance, 1 without it."""
         return 1 if self.cfg_scale == 1 else 2
+
+    @property
+    def is_style_transfer(self) -> bool:
+        """Whether the run starts from its source."""
+        return self.source is not None and self.source_mask is None
+
+    def with_warnings(self, *warnings: str) -> Self:
+        """Return the plan with more warnings, after its own."""
+        return replace(self, warnings=(*self.warnings, *warnings))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +12,9 @@ from tools.run_model import run_encoding
 from torch import Tensor
 
 from loopwright.engine.base import Engine, ModelKey
-from loopwright.kinds.planner import plan_audio, plan_loop, with_source
-from loopwright.kinds.request import GenerationRequest, LoopRequest
+from loopwright.kinds.audio import plan_audio
+from loopwright.kinds.loop import LoopRequest, plan_loop
+from loopwright.kinds.request import GenerationRequest
 from loopwright.loading.backend import BackendOptions
 from loopwright.loading.hub import Hub
 from loopwright.loading.loader import Loader
@@ -28,6 +30,7 @@ from loopwright.model.base import Row, TextPrompt
 from loopwright.model.family import Precision
 from loopwright.model.stable_audio import StableAudioModel
 from loopwright.planning.plan import GenerationPlan, Source
+from loopwright.planning.source import with_source
 from tests.loading.test_loader import carry_out
 from tests.model.golden import relative_error
 from tests.tiny import make_model_folder
@@ -141,7 +144,8 @@ def plans(engine: Engine) -> list[GenerationPlan]:
     sound = 0.2 * np.random.default_rng(0).normal(size=(2, limits.window_samples // 2)).astype(
         np.float32
     )
-    return [audio, with_source(audio, Source(sound, (2, sound.shape[1])), 0.7)]
+    styled = with_source(audio, Source(sound, (2, sound.shape[1])))
+    return [audio, replace(styled, init_noise_level=0.7)]
 
 
 def test_whole_runs_on_both_engines(source: ModelSource, cache: Path) -> None:

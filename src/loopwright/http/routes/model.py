@@ -2,35 +2,48 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from fastapi import APIRouter
 
 from loopwright.engine.base import ModelInfo
 from loopwright.http.state import ServiceOf
-from loopwright.music.tempo import BARS
+from loopwright.kinds.loop import LoopRequest
+from loopwright.kinds.request import request_schema
+from loopwright.kinds.table import KINDS
 from loopwright.planning.plan import ModelLimits
 
 router = APIRouter(tags=["model"])
 
-ENDPOINTS = {
-    "/generate": "Text-to-audio generation",
-    "/generate/style-transfer": "Audio-to-audio style transfer",
-    "/generate/loop": "BPM-aware loop generation (text or style transfer)",
-    "/generate/loop-with-riff": "Loops from the personal riff library",
-    "/generate/loop-guided": "Loops that keep parts of their source",
-    "/generate/variation": "Versions near a loop",
-    "/generate/inpaint": "Some bars of a loop made new",
-    "/generate/stack": "Loops that play together, and their mix",
-}
+PARAMETERS = (
+    "bars",
+    "cfg_scale",
+    "loop_type",
+    "negative_prompt",
+    "prompt",
+    "return_format",
+    "sampler_type",
+    "seed",
+    "steps",
+    "style_strength",
+)
+"""The parameters that clients build their controls from, of all that a loop has."""
+
+NOTES = {"seed": "-1 for random", "style_strength": "For style transfer"}
+
+TYPE_NAMES = {"integer": "int", "number": "float", "string": "string"}
+"""JSON Schema's names of types, and those of ``/model/info``."""
 
 
 @router.get("/model/info", summary="The model and its parameters")
 async def model_info(service: ServiceOf) -> dict[str, object]:
-    """Waits until the model is loaded; 503 if it could not be."""
+    """Wait until the model is loaded and describe it; answer 503 if it could not be loaded."""
     return describe(await service.model_info())
 
 
 def describe(info: ModelInfo) -> dict[str, object]:
-    """The contract's description of a model, with what it cannot do."""
+    """Return the description of a model, by the names of the contract."""
     limits = info.limits
     return {
         "config": {
@@ -45,34 +58,39 @@ def describe(info: ModelInfo) -> dict[str, object]:
         "precision": info.precision,
         "limitations": list(info.limitations),
         "model_name": info.name,
-        "supported_endpoints": ENDPOINTS,
+        "supported_endpoints": {kind.path: kind.summary for kind in KINDS},
         "supported_parameters": _parameters(limits),
     }
 
 
-def _parameters(limits: ModelLimits) -> dict[str, object]:
-    return {
-        "bars": {"default": "auto", "options": sorted(BARS), "type": "int"},
-        "cfg_scale": {"default": limits.default_cfg_scale, "range": "0-20", "type": "float"},
-        "loop_type": {
-            "default": "auto",
-            "options": ["drums", "instruments", "auto"],
-            "type": "string",
-        },
-        "negative_prompt": {"required": False, "type": "string"},
-        "prompt": {"required": True, "type": "string"},
-        "return_format": {"default": "file", "options": ["file", "base64"], "type": "string"},
-        "sampler_type": {
-            "default": limits.samplers[0],
-            "options": list(limits.samplers),
-            "type": "string",
-        },
-        "seed": {"default": -1, "note": "-1 for random", "type": "int"},
-        "steps": {"default": limits.default_steps, "range": f"1-{limits.max_steps}", "type": "int"},
-        "style_strength": {
-            "default": 0.8,
-            "note": "For style transfer",
-            "range": "0.1-1.0",
-            "type": "float",
-        },
+def _parameters(limits: ModelLimits) -> dict[str, dict[str, object]]:
+    """Describe the parameters: as the request has them, and as this model limits them."""
+    fields = request_schema(LoopRequest)["properties"]
+    parameters = {name: _parameter(name, fields[name]) for name in PARAMETERS}
+    parameters["cfg_scale"]["default"] = limits.default_cfg_scale
+    parameters["steps"] |= {"default": limits.default_steps, "range": f"1-{limits.max_steps}"}
+    parameters["sampler_type"] = {
+        "default": limits.samplers[0],
+        "options": list(limits.samplers),
+        "type": "string",
     }
+    return parameters
+
+
+def _parameter(name: str, schema: Mapping[str, Any]) -> dict[str, object]:
+    # a field that may be null is one of two types, the other of which is null
+    schema = {**schema, **schema.get("anyOf", [{}])[0]}
+    options = schema.get("enum")
+    if options is None and schema["type"] == "string":
+        return {"required": "default" not in schema, "type": "string"}
+    parameter: dict[str, object] = {"default": schema["default"]}
+    if options is not None:
+        numbers = [option for option in options if not isinstance(option, str)]
+        parameter |= {"options": numbers or options, "type": "int" if numbers else "string"}
+    else:
+        parameter["type"] = TYPE_NAMES[schema["type"]]
+        if schema["minimum"] >= 0:
+            parameter["range"] = f"{schema['minimum']}-{schema['maximum']}"
+    if name in NOTES:
+        parameter["note"] = NOTES[name]
+    return parameter

@@ -13,13 +13,40 @@ from starlette.responses import JSONResponse
 from loopwright.engine.base import ModelKey
 from loopwright.engine.registry import ModelStatus
 from loopwright.errors import InvalidInput, LoopwrightError
-from loopwright.generation.models import Models, Prompts, unused_finetune_fields
+from loopwright.generation.models import Models, Prefer, Prompts, unused_finetune_fields
 from loopwright.http.body import read_body
 from loopwright.http.openapi import ERRORS, body_docs
 from loopwright.http.state import ServiceOf, SettingsOf
-from loopwright.kinds.request import ModelChoice, Prefer, PromptsRequest
+from loopwright.kinds.fields import Text, Word, field
+from loopwright.kinds.request import CHECKPOINT_ALLOWED, REPO_ALLOWED, ModelChoice, RequestModel
 
 router = APIRouter(tags=["models"])
+
+
+class PromptsRequest(RequestModel):
+    """A request to ``POST /models/prompts``. Repository and checkpoint have two names each."""
+
+    finetune_repo: Text | None = field(
+        None, REPO_ALLOWED, "The finetune's repository on the hub.", max_length=200
+    )
+    finetune_checkpoint: Text | None = field(
+        None, CHECKPOINT_ALLOWED, "The finetune's checkpoint file.", max_length=200
+    )
+    repo: Text | None = field(None, REPO_ALLOWED, "The same as `finetune_repo`.", max_length=200)
+    checkpoint: Text | None = field(
+        None, CHECKPOINT_ALLOWED, "The same as `finetune_checkpoint`.", max_length=200
+    )
+    key: Text | None = field(
+        None,
+        "a key of `loaded_models` in `/models/status`",
+        "A loaded model by its key, where no repository is named.",
+        max_length=400,
+    )
+    prefer: Annotated[Prefer, Word] = field(
+        "active",
+        "`active`, `finetune` or `recent`",
+        "Which model, where neither a repository nor a key is named.",
+    )
 
 
 @router.get("/models/status", summary="The models that are loaded")

@@ -4,17 +4,40 @@ from __future__ import annotations
 
 import asyncio
 from fractions import Fraction
+from typing import Annotated
 
 from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse
 
 from loopwright.errors import InvalidInput
 from loopwright.http.body import read_body
-from loopwright.http.openapi import AUDIO, ERRORS, body_docs
+from loopwright.http.openapi import ERRORS, body_docs
 from loopwright.http.state import ServiceOf, SettingsOf
-from loopwright.kinds.request import RiffUpload
+from loopwright.kinds.fields import KEY_ALLOWED, KeyField, Number, Text, field
+from loopwright.kinds.request import RequestModel
+from loopwright.music.tempo import BPM_ALLOWED, MAX_BPM, MIN_BPM
 
 router = APIRouter(prefix="/riffs", tags=["riffs"])
+
+
+class RiffUpload(RequestModel):
+    """A request to ``POST /riffs``."""
+
+    key: KeyField | None = field(
+        None, KEY_ALLOWED, "The riff's key, such as A, F#m, Bb major or gsharp; its root is kept."
+    )
+    bpm: Annotated[float, Number] | None = field(
+        None, BPM_ALLOWED, "The riff's tempo in beats per minute.", ge=MIN_BPM, le=MAX_BPM
+    )
+    filename: Text | None = field(
+        None,
+        "a text of at most 200 characters",
+        "The name to keep it under; default: that of the file.",
+        max_length=200,
+    )
+
+
+ADD_DOCS = body_docs(RiffUpload, takes_audio=True, needs_audio=True)
 
 
 @router.get("/available", summary="The riffs of the library, by key")
@@ -32,7 +55,7 @@ async def available(service: ServiceOf) -> dict[str, object]:
     }
 
 
-@router.post("", summary="Add a riff", responses=ERRORS, openapi_extra=body_docs(RiffUpload, AUDIO))
+@router.post("", summary="Add a riff", responses=ERRORS, openapi_extra=ADD_DOCS)
 async def add(request: Request, service: ServiceOf, settings: SettingsOf) -> JSONResponse:
     """Add audio to the library.
 
