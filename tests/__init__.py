@@ -1,4 +1,4 @@
-"""The tests. Many of them import torch before the server's code does; it is to wait as it does there."""
+"""The tests. Many import torch before the server's code does; it is set up here as it is there."""
 
 from loopwright.loading.torch_import import let_waiting_threads_sleep
 

@@ -16,9 +16,14 @@ TOKEN = "hf_good"
 
 @dataclass
 class HubServer:
-    """repos: files by repository. gated: repositories that want TOKEN. refused: those whose licence nobody accepted.
+    """A hub that speaks the real one's protocol.
 
-    broken: files of which only the first half is sent. downloads: what was sent, in order.
+    Args:
+        repos: Files by repository.
+        gated: Repositories that want TOKEN.
+        refused: Repositories whose licence nobody accepted.
+        broken: Files of which only the first half is sent.
+        downloads: What was sent, in order.
     """
 
     repos: dict[str, dict[str, bytes]] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""What is not imported before it is needed: the times that ``bench/lean.py`` measures, without a clock."""
+"""What is not imported before it is needed; ``bench/lean.py`` measures the times."""
 
 from __future__ import annotations
 
@@ -44,7 +44,8 @@ assemble(settings).close()
 
 def imported(script: str) -> set[str]:
     """The packages a new interpreter has after running a script."""
-    script += "\nimport json, sys; print(json.dumps(sorted({name.partition('.')[0] for name in sys.modules})))"
+    script += "\nimport json, sys"
+    script += "\nprint(json.dumps(sorted({name.partition('.')[0] for name in sys.modules})))"
     done = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
     )

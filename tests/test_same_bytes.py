@@ -1,4 +1,4 @@
-"""Ten requests over all endpoints, made before the code was rearranged: their audio and metadata must not change."""
+"""Ten requests over all endpoints, whose audio and metadata must not change."""
 
 from __future__ import annotations
 

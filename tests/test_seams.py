@@ -1,4 +1,4 @@
-"""Forty loops of the embedded model: is the seam as quiet as the loop's own bar lines, and quieter than a plain cut?"""
+"""The seam is as quiet as a loop's own bar lines, and quieter than a plain cut."""
 
 from __future__ import annotations
 
@@ -55,7 +55,8 @@ def test_forty_seams() -> None:
         for loops in (plain, joined)
     ]
     print(  # noqa: T201 - the figures are what this is run for
-        f"flux against bar lines: plain {flux[0]:.3f}, joined {flux[1]:.3f}; jump {jump[0]:.1f}, {jump[1]:.1f}"
+        f"flux against bar lines: plain {flux[0]:.3f}, joined {flux[1]:.3f}; "
+        f"jump {jump[0]:.1f}, {jump[1]:.1f}"
     )
     assert flux[1] <= 1
     assert flux[1] < flux[0]

@@ -72,7 +72,7 @@ style = st.fixed_dictionaries(
 
 @st.composite
 def loops(draw: st.DrawFn, /, **more: st.SearchStrategy[Any]) -> dict[str, Any]:
-    """Fields of a loop: the tempo in its own field or in the prompt, of which at least a bar fits."""
+    """Fields of a loop: the tempo, at which a bar fits, in its own field or in the prompt."""
     fields = draw(st.fixed_dictionaries({**of_loops, **more}))
     bpm, prompt = draw(bpms), draw(prompts)
     return fields | draw(

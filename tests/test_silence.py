@@ -1,4 +1,4 @@
-"""A prompt with a loop type is answered with music: neither with silence nor with noise raised to a level.
+"""A prompt with a loop type is answered with music, not with silence or loud noise.
 
 The prompts are such as plugins draw, single words, and halves that the loop type takes away.
 """
@@ -75,7 +75,7 @@ def what_is_wrong(made: Generation) -> str | None:
 
 
 def is_steady(audio: Audio) -> bool:
-    """Noise has the same level all the time; a few hits of a snare are as flat, and are what was asked for."""
+    """Whether the level is the same all the time: a few hits of a snare are as flat as noise."""
     levels = [level_dbfs(part) for part in np.array_split(audio, 16, axis=1)]
     return max(levels) - min(levels) < STEADY_DB
 

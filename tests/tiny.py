@@ -23,7 +23,7 @@ WORDS = [
 
 
 def make_text_encoder(folder: Path, *, width: int = 512) -> None:
-    """A T5 of one layer with random weights and a tokenizer of a few words, as the transformers library saves them."""
+    """Save a T5 of one layer with random weights, and a tokenizer of a few words."""
     from tokenizers import Tokenizer, models, pre_tokenizers, processors
     from transformers import PreTrainedTokenizerFast, T5Config, T5EncoderModel
 
@@ -46,7 +46,7 @@ def make_text_encoder(folder: Path, *, width: int = 512) -> None:
 
 
 def make_model_folder(folder: Path, name: str = "saos-tiny", *, text_encoder: bool = True) -> Path:
-    """A golden checkpoint as a model folder."""
+    """Copy a golden checkpoint to a model folder."""
     folder.mkdir(exist_ok=True)
     for file in ("model_config.json", "model.safetensors"):
         shutil.copy(GOLDEN / name / file, folder)
@@ -56,5 +56,5 @@ def make_model_folder(folder: Path, name: str = "saos-tiny", *, text_encoder: bo
 
 
 def make_full_size_folder(folder: Path) -> Path:
-    """A folder with the exact architecture of stable-audio-open-small and random weights (2.4 GB)."""
+    """Write a folder with stable-audio-open-small's architecture and random weights (2.4 GB)."""
     return make_folder(folder)

@@ -100,7 +100,7 @@ def unpadded_name(data: bytes) -> bytes:
 
 @dataclass(frozen=True)
 class Input:
-    """A file: container, codec, what stands where its length should; how it is made; what becomes of it."""
+    """A file. length: what its header says; make: writes it; result: what becomes of it."""
 
     container: str
     codec: str
@@ -124,48 +124,66 @@ def mp3(*arguments: str) -> bytes:
 WAV_SIZES = [0, 0xFFFFFFFF, 0x7FFFFFFF, 0x7FFFF000, 0x80000000, 1, 8, 36, 44, -1, -8, -44]
 
 INPUTS = [
-    *[Input("WAV", name, "right", lambda codec=codec: filed(".wav", "-c:a", codec), ALL)  # type: ignore[misc]
-      for name, codec in [("PCM, 8 bits", "pcm_u8"), ("PCM, 16 bits", "pcm_s16le"), ("PCM, 24 bits", "pcm_s24le"),
-                          ("PCM, 32 bits", "pcm_s32le"), ("float, 32 bits", "pcm_f32le"),
-                          ("float, 64 bits", "pcm_f64le"), ("A-law", "pcm_alaw"), ("µ-law", "pcm_mulaw")]],
+    *[Input("WAV", name, "right",
+            lambda codec=codec: filed(".wav", "-c:a", codec), ALL)  # type: ignore[misc]
+      for name, codec in [("PCM, 8 bits", "pcm_u8"), ("PCM, 16 bits", "pcm_s16le"),
+                          ("PCM, 24 bits", "pcm_s24le"), ("PCM, 32 bits", "pcm_s32le"),
+                          ("float, 32 bits", "pcm_f32le"), ("float, 64 bits", "pcm_f64le"),
+                          ("A-law", "pcm_alaw"), ("µ-law", "pcm_mulaw")]],
     *[Input("WAV", "PCM, 16 bits", f"{size:+d} bytes" if 0 < abs(size) < 1000 else f"{size:#x}",
             lambda size=size: resized(source(), b"data", size), PUT_RIGHT)  # type: ignore[misc]
       for size in WAV_SIZES],
     Input("WAV", "PCM, 16 bits", "ffmpeg to a pipe", lambda: ffmpeg_pipe("-f", "wav"), PUT_RIGHT),
-    Input("WAV", "PCM, 16 bits", "SoX to a pipe", lambda: piped("sox", "-t", "wav", "-", "-t", "wav", "-"), ALL),
-    Input("WAV", "PCM, 16 bits", "half of the file is missing", lambda: source()[: len(source()) // 2], "refused"),
-    Input("WAV", "ADPCM (Microsoft, IMA)", "right", lambda: filed(".wav", "-c:a", "adpcm_ima_wav"), WITH_SILENCE),
+    Input("WAV", "PCM, 16 bits", "SoX to a pipe",
+          lambda: piped("sox", "-t", "wav", "-", "-t", "wav", "-"), ALL),
+    Input("WAV", "PCM, 16 bits", "half of the file is missing",
+          lambda: source()[: len(source()) // 2], "refused"),
+    Input("WAV", "ADPCM (Microsoft, IMA)", "right",
+          lambda: filed(".wav", "-c:a", "adpcm_ima_wav"), WITH_SILENCE),
     Input("WAV", "MP3", "right", lambda: filed(".wav", "-c:a", "libmp3lame"), WITH_SILENCE),
     Input("WAV", "AC-3", "right", lambda: filed(".wav", "-c:a", "ac3"), WITH_SILENCE),
     Input("WAV (RF64)", "PCM, 16 bits", "right", lambda: filed(".wav", "-rf64", "always"), ALL),
     Input("Wave64", "PCM, 16 bits", "right", lambda: filed(".w64"), ALL),
-    Input("Wave64", "PCM, 16 bits", "ffmpeg to a pipe", lambda: ffmpeg_pipe("-f", "w64"), PUT_RIGHT),
+    Input("Wave64", "PCM, 16 bits", "ffmpeg to a pipe",
+          lambda: ffmpeg_pipe("-f", "w64"), PUT_RIGHT),
     Input("AIFF", "PCM, 16 bits", "right", aiff, ALL),
-    Input("AIFF", "PCM, 16 bits", "a chunk of odd length without padding", lambda: unpadded_name(aiff()), ALL),
+    Input("AIFF", "PCM, 16 bits", "a chunk of odd length without padding",
+          lambda: unpadded_name(aiff()), ALL),
     Input("AIFF", "PCM, 16 bits", "0", lambda: resized(aiff(), b"SSND", 0, ">"), PUT_RIGHT),
     Input("AIFF", "PCM, 16 bits", "ffmpeg to a pipe", lambda: ffmpeg_pipe("-f", "aiff"), PUT_RIGHT),
-    Input("AIFF", "PCM, 16 bits", "half of the file is missing", lambda: aiff()[: len(aiff()) // 2], "refused"),
+    Input("AIFF", "PCM, 16 bits", "half of the file is missing",
+          lambda: aiff()[: len(aiff()) // 2], "refused"),
     Input("AIFF-C", "float, 32 bits", "right", lambda: filed(".aif", "-c:a", "pcm_f32be"), ALL),
     Input("FLAC", "FLAC", "right", flac, ALL),
     Input("FLAC", "FLAC", "ffmpeg to a pipe", lambda: ffmpeg_pipe("-f", "flac"), ALL),
-    Input("FLAC", "FLAC", "an ID3 tag before it", lambda: b"ID3\4\0\0\0\0\0\x0a" + bytes(10) + flac(), ALL),
-    Input("FLAC", "FLAC", "half of the file is missing", lambda: flac()[: len(flac()) // 2], "refused"),
+    Input("FLAC", "FLAC", "an ID3 tag before it",
+          lambda: b"ID3\4\0\0\0\0\0\x0a" + bytes(10) + flac(), ALL),
+    Input("FLAC", "FLAC", "half of the file is missing",
+          lambda: flac()[: len(flac()) // 2], "refused"),
     Input("MP3", "constant bit rate", "Info tag of LAME", mp3, ALL),
     Input("MP3", "variable bit rate", "Xing tag of LAME", lambda: mp3("-q:a", "4"), ALL),
-    Input("MP3", "constant bit rate", "no tag (browsers)", lambda: without_xing(mp3()), WITH_SILENCE),
-    Input("MP3", "variable bit rate", "no tag (browsers)", lambda: without_xing(mp3("-q:a", "4")), WITH_SILENCE),
-    Input("MP3", "constant bit rate", "LAME to a pipe", lambda: piped("lame", "--quiet", "-", "-"), WITH_SILENCE),
-    Input("MP3", "variable bit rate", "LAME to a pipe", lambda: piped("lame", "--quiet", "-V2", "-", "-"), WITH_SILENCE),
-    Input("MP3", "constant bit rate", "ffmpeg to a pipe", lambda: ffmpeg_pipe("-f", "mp3"), WITH_SILENCE),
+    Input("MP3", "constant bit rate", "no tag (browsers)",
+          lambda: without_xing(mp3()), WITH_SILENCE),
+    Input("MP3", "variable bit rate", "no tag (browsers)",
+          lambda: without_xing(mp3("-q:a", "4")), WITH_SILENCE),
+    Input("MP3", "constant bit rate", "LAME to a pipe",
+          lambda: piped("lame", "--quiet", "-", "-"), WITH_SILENCE),
+    Input("MP3", "variable bit rate", "LAME to a pipe",
+          lambda: piped("lame", "--quiet", "-V2", "-", "-"), WITH_SILENCE),
+    Input("MP3", "constant bit rate", "ffmpeg to a pipe",
+          lambda: ffmpeg_pipe("-f", "mp3"), WITH_SILENCE),
     Input("MP3", "constant bit rate", "SoX to a pipe",
           lambda: piped("sox", "-t", "wav", "-", "-t", "mp3", "-"), WITH_SILENCE),
-    Input("MP3", "22.05 kHz", "no tag (browsers)", lambda: without_xing(mp3("-ar", "22050")), WITH_SILENCE),
+    Input("MP3", "22.05 kHz", "no tag (browsers)",
+          lambda: without_xing(mp3("-ar", "22050")), WITH_SILENCE),
     Input("MP3", "constant bit rate", "a tag that promises a frame too many",
           lambda: with_frames_promised(mp3(), 1), PUT_RIGHT),
-    Input("MP3", "constant bit rate", "begins amid a frame", lambda: without_xing(mp3())[100:], WITH_SILENCE),
+    Input("MP3", "constant bit rate", "begins amid a frame",
+          lambda: without_xing(mp3())[100:], WITH_SILENCE),
     Input("MP3", "constant bit rate", "zeros after an ID3 tag",
           lambda: b"ID3\4\0\0\0\0\0\x0a" + bytes(1000) + without_xing(mp3()), WITH_SILENCE),
-    Input("MP3", "constant bit rate", "with a tag, half is missing", lambda: mp3()[: len(mp3()) // 2], "refused"),
+    Input("MP3", "constant bit rate", "with a tag, half is missing",
+          lambda: mp3()[: len(mp3()) // 2], "refused"),
     Input("MP3", "MPEG layer II", "–", lambda: filed(".mp2"), WITH_SILENCE),
     Input("Ogg", "Vorbis", "right", lambda: filed(".ogg", "-c:a", "libvorbis"), ALL),
     Input("Ogg", "Opus", "right", lambda: filed(".opus", "-c:a", "libopus"), ALL),
@@ -175,13 +193,16 @@ INPUTS = [
     Input("CAF", "PCM, 16 bits", "right", lambda: filed(".caf", "-c:a", "pcm_s16le"), ALL),
     Input("CAF", "Apple Lossless", "right", lambda: filed(".caf", "-c:a", "alac"), ALL),
     Input("M4A", "AAC", "index behind the audio", lambda: filed(".m4a"), WITH_SILENCE),
-    Input("M4A", "Apple Lossless", "index behind the audio", lambda: filed(".m4a", "-c:a", "alac"), ALL),
+    Input("M4A", "Apple Lossless", "index behind the audio",
+          lambda: filed(".m4a", "-c:a", "alac"), ALL),
     Input("MP4", "AAC", "in fragments",
-          lambda: filed(".mp4", "-movflags", "frag_keyframe+empty_moov+default_base_moof"), WITH_SILENCE),
+          lambda: filed(".mp4", "-movflags", "frag_keyframe+empty_moov+default_base_moof"),
+          WITH_SILENCE),
     Input("3GP", "AAC", "right", lambda: filed(".3gp", "-c:a", "aac"), WITH_SILENCE),
     Input("QuickTime", "AAC", "right", lambda: filed(".mov"), WITH_SILENCE),
     Input("WebM", "Opus", "right", lambda: filed(".webm"), ALL),
-    Input("WebM", "Opus", "ffmpeg to a pipe (MediaRecorder)", lambda: ffmpeg_pipe("-f", "webm"), ALL),
+    Input("WebM", "Opus", "ffmpeg to a pipe (MediaRecorder)",
+          lambda: ffmpeg_pipe("-f", "webm"), ALL),
     Input("AAC (ADTS)", "AAC", "–", lambda: filed(".aac"), WITH_SILENCE),
     Input("WMA", "WMA 2", "right", lambda: filed(".wma"), WITH_SILENCE),
     Input("WavPack", "WavPack", "right", lambda: filed(".wv"), ALL),
@@ -234,8 +255,8 @@ def row(one: Input) -> str:
 
 def page() -> str:
     """The table, from files that are written now."""
-    head = "| container | codec | length in the header | what is used | read by |\n|---|---|---|---|---|"
-    return "\n".join([head, *map(row, INPUTS)])
+    head = "| container | codec | length in the header | what is used | read by |"
+    return "\n".join([head, "|---|---|---|---|---|", *map(row, INPUTS)])
 
 
 if __name__ == "__main__":

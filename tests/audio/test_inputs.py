@@ -1,4 +1,4 @@
-"""Files as programs in the field write them are used to their end, or refused in a sentence that says what they are."""
+"""Files as programs write them are used to their end, or refused in a sentence that says why."""
 
 from __future__ import annotations
 
@@ -93,8 +93,8 @@ def test_without_ffmpeg_the_error_says_what_was_sent_and_what_to_do(
     with pytest.raises(NotAudio) as caught:
         decoded((CASES / name).read_bytes())
     assert caught.value.message == (
-        f"audio_file is {kind}, which this server reads only where ffmpeg is installed; send WAV, AIFF, FLAC, MP3 or "
-        "OGG, or install ffmpeg on the server"
+        f"audio_file is {kind}, which this server reads only where ffmpeg is installed; "
+        "send WAV, AIFF, FLAC, MP3 or OGG, or install ffmpeg on the server"
     )
 
 

@@ -25,7 +25,7 @@ def library(curve: np.ndarray, height: float, distance: int, prominence: float) 
 def test_plateaus_and_equal_peaks(
     levels: list[int], height: float, distance: int, prominence: float
 ) -> None:
-    # equal heights in a row have an order in which they are taken that the library leaves to its sort: each its own height
+    # each its own height: the order of equal ones is the library's sort's
     curve = np.array(levels, dtype=np.float64)
     ours = find_peaks(curve, height=height, distance=1, prominence=prominence)
     assert ours.tolist() == library(curve, height, 1, prominence)

@@ -1,4 +1,4 @@
-"""Stretched drums hit where they should, to the sample in length; pitch stays, or moves as asked."""
+"""Stretched drums hit where they should; lengths are exact; pitch stays, or moves as asked."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.sounds import RATE, drums, tone
 
 
 def attack_errors(audio: np.ndarray, bpm: float) -> np.ndarray:
-    """How far each eighth's attack is from the grid, in seconds: where the level first gets half as high as it will."""
+    """How far each eighth, where it reaches half its level, is from the grid, in seconds."""
     level = np.sqrt(np.convolve(audio.mean(0) ** 2, np.ones(64) / 64)[: audio.shape[1]])
     errors = []
     for eighth in range(1, round(audio.shape[1] / RATE * bpm / 30)):

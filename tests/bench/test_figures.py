@@ -21,7 +21,7 @@ def test_a_figure_is_the_median_and_the_spread() -> None:
 
 
 def test_ratios_are_taken_pair_by_pair() -> None:
-    # the machine was half as fast in round 2: a ratio of medians would say 1.5 or so, of pairs it is 2 in every round
+    # the machine was half as fast in round 2: a ratio of medians would say 1.5 or so
     reference, ours = {1: 10.0, 2: 20.0, 3: 10.4}, {1: 5.0, 2: 10.0, 3: 5.2}
     assert times_faster(reference, ours) == Figure(2.0, 2.0, 2.0, 3)
 

@@ -190,9 +190,9 @@ async def test_a_silent_take_is_drawn_again_and_says_so() -> None:
     made = await service.generate_one(QUICK)
     assert metadata_of(made)["redrawn"] == {"seed": 7, "attempts": 2}
     assert (
-        f"seed 7 came out silent or as noise, so the audio was drawn again with seed {made.plan.seed}"
-        in made.warnings
-    )
+        "seed 7 came out silent or as noise, so the audio was drawn again with seed "
+        f"{made.plan.seed}"
+    ) in made.warnings
     assert 0 <= made.plan.seed < 2**31
     again = await service.generate_one(QUICK)
     assert np.array_equal(again.audio, made.audio)  # the same seed gives the same audio, also so

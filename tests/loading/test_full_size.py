@@ -1,4 +1,4 @@
-"""One loop, end to end, by a model of the exact size of stable-audio-open-small. Takes a minute and 4 GB."""
+"""One loop, end to end, by a model of stable-audio-open-small's size: a minute and 4 GB."""
 
 from __future__ import annotations
 

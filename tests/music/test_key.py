@@ -18,7 +18,8 @@ SHARPS = {
     "＃": "sharp",
 }
 MODES: dict[str, Mode] = {
-    "m": "minor", "min": "minor", " min": "minor", "minor": "minor", " Minor": "minor", "-minor": "minor", "_MIN": "minor",
+    "m": "minor", "min": "minor", " min": "minor", "minor": "minor", " Minor": "minor",
+    "-minor": "minor", "_MIN": "minor",
     "maj": "major", " major": "major", "-Maj": "major",
 }  # fmt: skip
 
@@ -111,7 +112,8 @@ def test_the_key_a_prompt_names(prompt: str, key: Key, words: str) -> None:
 @pytest.mark.parametrize(
     "prompt",
     [
-        "", "a dark beat", "Bass", "add a room", "Big room", "Deep house", "in a minute", "in a dark room", "ebm techno",
+        "", "a dark beat", "Bass", "add a room", "Big room", "Deep house", "in a minute",
+        "in a dark room", "ebm techno",
         "EBM", "FM bass", "I am a DJ", "R&B minor", "drum and bass", "minor pad", "a",
     ],
 )  # fmt: skip

@@ -28,8 +28,10 @@ tempos = st.decimals(MIN_BPM, MAX_BPM, places=3).map(Fraction)
 
 
 SPELLINGS = (
-    "{}bpm", "{} BPM", "{}-bpm", "{}_bpm", "@{}bpm", "{} beats per minute", "{} beats a minute", "{} beats/min",
-    "{} b.p.m.", "BPM: {}", "BPM {}", "bpm={}", "bpm{}", "bpm: {} bpm", "beats per minute: {}", "tempo {}",
+    "{}bpm", "{} BPM", "{}-bpm", "{}_bpm", "@{}bpm", "{} beats per minute", "{} beats a minute",
+    "{} beats/min",
+    "{} b.p.m.", "BPM: {}", "BPM {}", "bpm={}", "bpm{}", "bpm: {} bpm", "beats per minute: {}",
+    "tempo {}",
     "tempo: {}", "Tempo={}", "tempo of {}", "the tempo is {}", "tempo {} bpm", "♩={}", "♩ = {}",
 )  # fmt: skip
 
@@ -66,8 +68,10 @@ def test_the_tempo_is_the_last_one_the_text_names(text: str, bpm: int | Fraction
 @pytest.mark.parametrize(
     "text",
     [
-        "", "no tempo here", "bpm", "140", "140bpmx", "xbpm 140", "mid-tempo 80s synths", "mid-tempo 90's drums",
-        "uptempo", "tempo 808", "tempo 4/4", "high bpm 808 kick", "high bpm 4 bars", "high bpm none of that",
+        "", "no tempo here", "bpm", "140", "140bpmx", "xbpm 140", "mid-tempo 80s synths",
+        "mid-tempo 90's drums",
+        "uptempo", "tempo 808", "tempo 4/4", "high bpm 808 kick", "high bpm 4 bars",
+        "high bpm none of that",
         "16 beats", "four beats per bar", "140th",
     ],
 )  # fmt: skip

@@ -104,7 +104,8 @@ NO_TEMPI = ["29", "301", "999", "0", "20", "3159345", "-2147483648", "NaN", "inf
 @pytest.mark.parametrize("bpm", NO_TEMPI)
 def test_a_loop_at_no_tempo_is_refused_in_a_sentence_that_says_what_to_send(bpm: str) -> None:
     sentence = (
-        "bpm must be a number of beats per minute from 30 to 300, in the prompt (`… 120bpm`) or as bpm; "
+        "bpm must be a number of beats per minute from 30 to 300, in the prompt (`… 120bpm`) or as "
+        "bpm; "
         f"got {bpm} in the prompt"
     )
     with pytest.raises(InvalidInput) as caught:

@@ -92,11 +92,12 @@ def test_a_model_that_does_not_fit_is_refused_by_name(source: ModelSource, tmp_p
 
 def test_a_script_without_a_main_guard_is_told_so(source: ModelSource, tmp_path: Path) -> None:
     script = tmp_path / "script.py"
+    parts = [str(source.config), str(source.weights), str(source.text_encoder)]
     script.write_text(
         "from pathlib import Path\n"
         "from loopwright.loading.model_source import ModelSource\n"
         "from loopwright.loading.openvino.conversion import convert\n"
-        f"parts = [Path(part) for part in {[str(source.config), str(source.weights), str(source.text_encoder)]!r}]\n"
+        f"parts = [Path(part) for part in {parts!r}]\n"
         f"convert(ModelSource(*parts), Path({str(tmp_path / 'cache')!r}), 'f32')\n"
     )
     done = subprocess.run(

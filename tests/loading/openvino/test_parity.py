@@ -155,14 +155,15 @@ def test_whole_runs_on_both_engines(source: ModelSource, cache: Path) -> None:
     )
     assert (ours.info.engine, ours.info.precision, ours.info.device) == ("openvino", "f32", "cpu")
     assert ours.info.memory_bytes > 1000
-    # with a source more: the encoder amplifies rounding, and a run at guidance 6 what comes of it; equal tiles do not help
+    # with a source more: the encoder amplifies rounding, and a run at cfg_scale 6 what comes of
+    # it; equal tiles do not help
     for plan, tolerance in zip(plans(ours), (1e-3, 1e-2), strict=True):
         made, reference = carry_out(ours, plan), carry_out(theirs, plan)
         assert np.abs(made - reference).max() < tolerance * np.abs(reference).max()
 
 
 def test_a_seed_gives_the_same_audio_in_any_company(source: ModelSource, cache: Path) -> None:
-    """With int8, of a batch as large as the engine says that it likes, and with whatever neighbours."""
+    """With int8, in a batch as large as the engine likes, and with any neighbours."""
     ours = engine(source, cache, BackendOptions(engine="openvino"))
     plan = plans(ours)[0]
     alone = carry_out(ours, plan)
