@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from loopwright.audio.analysis import (
-    FASTEST,
-    SLOWEST,
+    FASTEST_BPM,
+    SLOWEST_BPM,
     estimate,
     estimate_key,
     estimate_tempo,
@@ -45,7 +45,7 @@ def test_a_tempo_beyond_the_likely_ones_is_taken_an_octave_nearer(
 @pytest.mark.parametrize("seconds", [0.1, 0.2, 0.5, 0.7])
 def test_short_sounds_have_a_likely_tempo(seconds: float) -> None:
     found, _ = estimate_tempo(drums(140, rate=HALF).mean(0)[: int(seconds * HALF)], HALF)
-    assert SLOWEST <= found < FASTEST
+    assert SLOWEST_BPM <= found < FASTEST_BPM
 
 
 def test_silence_and_clicks_are_no_trouble() -> None:

@@ -99,7 +99,7 @@ BAD = [
         "cut wav",
         encoded(tone(440))[:20_000],
         NotAudio,
-        "audio_file is not whole: its header promises 176,400 bytes",
+        "audio_file is incomplete: its header says 176,400 bytes",
     ),
     ("cut flac", encoded(tone(440, 3), kind="FLAC")[:8_000], NotAudio, "audio_file"),
     ("header alone", encoded(tone(440))[:44], NotAudio, "audio_file"),

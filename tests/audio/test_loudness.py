@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from loopwright.audio.loudness import is_silent, loudness, normalized, peak, true_peak
+from loopwright.audio.loudness import is_silent, loudness, normalize, peak, true_peak
 from loopwright.audio.types import Normalize
 from tests.sounds import RATE, drums, tone
 
@@ -13,20 +13,20 @@ SILENT = np.zeros((2, 1000), np.float32)
 
 
 def test_peak() -> None:
-    audio, warnings = normalized(tone(440), "peak", RATE, -14)
+    audio, warnings = normalize(tone(440), "peak", RATE, -14)
     assert 20 * np.log10(peak(audio)) == pytest.approx(-0.1, abs=0.001)
     assert warnings == ()
 
 
 @pytest.mark.parametrize("target", [-30, -20, -14])
 def test_loudness(target: float) -> None:
-    audio, warnings = normalized(tone(440, 0.3), "loudness", RATE, target)
+    audio, warnings = normalize(tone(440, 0.3), "loudness", RATE, target)
     assert loudness(audio, RATE) == pytest.approx(target, abs=0.1)
     assert warnings == ()
 
 
 def test_loudness_is_limited_by_the_true_peak() -> None:
-    audio, (warning,) = normalized(drums(120), "loudness", RATE, -5)
+    audio, (warning,) = normalize(drums(120), "loudness", RATE, -5)
     assert true_peak(audio) <= 10 ** (-0.1 / 20) * 1.001
     assert "limited by its true peak" in warning
 
@@ -38,17 +38,17 @@ def test_a_true_peak_between_samples_is_seen() -> None:
 
 
 def test_none_only_keeps_from_clipping() -> None:
-    audio, warnings = normalized(tone(440), "none", RATE, -14)
+    audio, warnings = normalize(tone(440), "none", RATE, -14)
     assert np.array_equal(audio, tone(440))
     assert warnings == ()
-    loud, (warning,) = normalized(tone(440) * 4, "none", RATE, -14)
+    loud, (warning,) = normalize(tone(440) * 4, "none", RATE, -14)
     assert peak(loud) < 1
     assert "clipped" in warning
 
 
 @pytest.mark.parametrize("how", ["peak", "loudness", "none"])
 def test_silence_stays_silence(how: str) -> None:
-    audio, warnings = normalized(SILENT, how, RATE, -14)  # type: ignore[arg-type]
+    audio, warnings = normalize(SILENT, how, RATE, -14)  # type: ignore[arg-type]
     assert not audio.any()
     assert warnings == ()
 
@@ -57,7 +57,7 @@ def test_silence_stays_silence(how: str) -> None:
 @pytest.mark.parametrize("level_db", [-59.0, -50.0, -40.0])
 def test_nothing_is_raised_by_more_than_30_db(how: Normalize, level_db: float) -> None:
     quiet = tone(440) * np.float32(2 * 10 ** (level_db / 20))
-    audio, (warning,) = normalized(quiet, how, RATE, -5)
+    audio, (warning,) = normalize(quiet, how, RATE, -5)
     assert 20 * np.log10(peak(audio) / peak(quiet)) == pytest.approx(30, abs=0.01)
     assert "30 dB" in warning
 
@@ -68,6 +68,6 @@ def test_a_decoders_noise_floor_is_silence(how: Normalize) -> None:
         10 ** (-72 / 20)
     )
     assert is_silent(hum)
-    audio, warnings = normalized(hum, how, RATE, -14)
+    audio, warnings = normalize(hum, how, RATE, -14)
     assert np.array_equal(audio, hum)
     assert warnings == ()

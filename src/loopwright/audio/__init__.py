@@ -1,1 +1,1 @@
-"""Audio as numpy arrays [channels, samples], full scale ±1: measuring, changing, encoding. No torch."""
+"""Audio as numpy arrays [channels, samples]: reading, measuring, changing, writing. No torch."""

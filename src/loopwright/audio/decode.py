@@ -1,10 +1,10 @@
-"""Bytes that somebody sent to stereo audio at a rate, with a bound on everything. Meant to run in a worker process.
+"""From the bytes of a file that somebody sent to stereo audio. Meant to run in a worker process.
 
-A file is used to its real end, whatever its header says of its length; what was repaired, guessed
-or left out is told in ``Decoded.notes``. Every block is checked, folded down and resampled before
-the next is read, so memory does not grow with what is decoded.
-Knows: channels, rates, what can be wrong with a file. Does not know: requests, processes; containers
-are told apart by ``identify`` and put right by ``repair`` and ``mpeg``.
+A file is used to its real end, whatever its header says about its length; what was repaired,
+guessed or left out is told in ``Decoded.notes``. Every block is checked, mixed down and resampled
+before the next is read, so memory does not grow with the length of a file.
+Knows: channels, sample rates, what can be wrong with a file. Does not know: requests, processes.
+``identify`` recognises containers; ``repair`` and ``mpeg`` put them right.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ import soundfile
 import soxr
 
 from loopwright.audio.ffmpeg import convert_to_wav, find_ffmpeg
+from loopwright.audio.header_length import check_header_length
 from loopwright.audio.identify import FileKind, identify
-from loopwright.audio.mpeg import counted_mp3, skip_id3
-from loopwright.audio.promises import check_promise
+from loopwright.audio.mpeg import repair_mp3, skip_id3
 from loopwright.audio.repair import (
     MP3_IN_WAV,
     Repaired,
-    repaired_aiff,
-    repaired_flac,
-    repaired_ogg,
-    repaired_w64,
-    repaired_wav,
+    repair_aiff,
+    repair_flac,
+    repair_ogg,
+    repair_w64,
+    repair_wav,
 )
 from loopwright.audio.types import Audio
 from loopwright.errors import LoopwrightError, NotAudio, TooLarge
@@ -38,40 +38,44 @@ MIN_RATE, MAX_RATE = 8_000, 192_000
 MAX_CHANNELS = 8
 BLOCK_SECONDS = 1
 LOUDEST_SAMPLE = 1e6
-"""120 dB over full scale; what is louder is no audio, and overflows when it is resampled or squared."""
+"""120 dB over full scale: louder is no audio, and overflows when it is resampled or squared."""
 UNKNOWN_FRAMES = 1 << 40
-"""libsndfile says a number above this where it does not know how long a file is."""
+"""libsndfile returns a number from here on where it does not know how long a file is."""
 
 INPUT_FORMATS = "WAV, AIFF, FLAC, MP3 or OGG"
 FFMPEG_FORMATS = "M4A, WebM, WMA and others"
 
-_H = 0.7071
-"""Half the power: a channel that goes to both sides."""
+_HALF_POWER = 0.7071
+_LEFT, _RIGHT = (1.0, 0.0), (0.0, 1.0)
+_CENTRE = (_HALF_POWER, _HALF_POWER)
+_BACK_LEFT, _BACK_RIGHT = (_HALF_POWER, 0.0), (0.0, _HALF_POWER)
+_NOWHERE = (0.0, 0.0)
 
-# What each channel of a layout adds to left and right; the order of WAV files: FL FR FC LFE BL BR SL SR.
-_FOLDS: dict[int, Sequence[tuple[float, float]]] = {
-    1: [(1, 1)],
-    2: [(1, 0), (0, 1)],
-    3: [(1, 0), (0, 1), (_H, _H)],
-    4: [(1, 0), (0, 1), (_H, 0), (0, _H)],
-    5: [(1, 0), (0, 1), (_H, _H), (_H, 0), (0, _H)],
-    6: [(1, 0), (0, 1), (_H, _H), (0, 0), (_H, 0), (0, _H)],
-    7: [(1, 0), (0, 1), (_H, _H), (0, 0), (_H, _H), (_H, 0), (0, _H)],
-    8: [(1, 0), (0, 1), (_H, _H), (0, 0), (_H, 0), (0, _H), (_H, 0), (0, _H)],
+_MIX_DOWN: dict[int, Sequence[tuple[float, float]]] = {
+    1: [(1.0, 1.0)],
+    2: [_LEFT, _RIGHT],
+    3: [_LEFT, _RIGHT, _CENTRE],
+    4: [_LEFT, _RIGHT, _BACK_LEFT, _BACK_RIGHT],
+    5: [_LEFT, _RIGHT, _CENTRE, _BACK_LEFT, _BACK_RIGHT],
+    6: [_LEFT, _RIGHT, _CENTRE, _NOWHERE, _BACK_LEFT, _BACK_RIGHT],
+    7: [_LEFT, _RIGHT, _CENTRE, _NOWHERE, _CENTRE, _BACK_LEFT, _BACK_RIGHT],
+    8: [_LEFT, _RIGHT, _CENTRE, _NOWHERE, _BACK_LEFT, _BACK_RIGHT, _BACK_LEFT, _BACK_RIGHT],
 }
+"""What each channel adds to left and right, by the number of channels, in the order of WAV files;
+a low-frequency channel adds nothing."""
 
 
 @dataclass(frozen=True)
 class Decoded:
-    """A file, decoded.
+    """A decoded file.
 
     Args:
-        audio: [2, samples] at the rate asked for, no longer than asked for.
-        channels: of the file.
-        frames: samples per channel in the file, at its own rate.
-        rate: of the file, in Hz.
-        extension: what a file of its kind is called by, with the dot.
-        notes: what was repaired, guessed or left out, each to be read after the file's name.
+        audio: [2, samples] at the rate that was asked for, and no longer than was asked for.
+        channels: Of the file.
+        frames: Samples per channel in the file, at its own rate.
+        rate: Of the file, in Hz.
+        extension: Of files of its kind, with the dot.
+        notes: What was repaired, guessed or left out, each to be read after the file's name.
     """
 
     audio: Audio
@@ -88,10 +92,10 @@ class Decoded:
 
 
 class _ForwardFile(soundfile.SoundFile):  # type: ignore[misc]
-    """A file that is read once from its beginning to its end.
+    """A file that is read once, from its beginning to its end.
 
     python-soundfile seeks after every read of a file that can seek, which libsndfile cannot do in
-    a FLAC that does not say how long it is.
+    a FLAC file that does not say how long it is.
     """
 
     def seekable(self) -> bool:
@@ -102,12 +106,19 @@ class _ForwardFile(soundfile.SoundFile):  # type: ignore[misc]
 def decode(
     data: bytes, rate: int, *, keep_seconds: float, max_seconds: float, field: str = "audio_file"
 ) -> Decoded:
-    """Decode a whole file to stereo at ``rate``, and keep the first ``keep_seconds``.
+    """Decode a whole file to stereo, and keep its beginning.
+
+    Args:
+        data: The file.
+        rate: The sample rate of the result, in Hz.
+        keep_seconds: The most that is kept.
+        max_seconds: The longest file that is accepted.
+        field: What messages call the file.
 
     Raises:
-        NotAudio: for what is no audio, is not whole, cannot be read here, or has samples that are
+        NotAudio: The file is no audio, is incomplete, cannot be read here, or has samples that are
             no numbers. The message begins with ``field`` and names what was sent.
-        TooLarge: for more than ``max_seconds`` or MAX_CHANNELS.
+        TooLarge: The file is longer than ``max_seconds`` or has more than MAX_CHANNELS.
     """
     try:
         return _decode(data, rate, keep_seconds, max_seconds)
@@ -120,63 +131,70 @@ def _decode(data: bytes, rate: int, keep_seconds: float, max_seconds: float) -> 
         raise NotAudio("is empty")
     data = data[skip_id3(data) :]
     kind = identify(data)
-    whole = _whole_file(data, kind, max_seconds)
+    repaired = _repair(data, kind, max_seconds)
     try:
-        file = _ForwardFile(io.BytesIO(whole.data))
+        file = _ForwardFile(io.BytesIO(repaired.data))
     except soundfile.LibsndfileError:
-        # a container that libsndfile knows with a codec that it does not, or a damaged one
+        # a container that libsndfile knows, with a codec that it does not know, or a damaged file
         if kind.demuxer is None or kind.reader == "ffmpeg":
             raise NotAudio(f"is {kind.name}, but a damaged one; {_what_to_send()}") from None
-        whole = _by_ffmpeg(data, kind, max_seconds)
-        file = _ForwardFile(io.BytesIO(whole.data))
+        repaired = _convert(data, kind, max_seconds)
+        file = _ForwardFile(io.BytesIO(repaired.data))
     with file:
         _check_header(file, max_seconds)
-        promised = whole.promised
+        expected = repaired.expected_frames
         if kind.reader == "libsndfile" and 0 < file.frames < UNKNOWN_FRAMES:
-            promised = file.frames
-        if promised is not None:
-            _check_length(promised / file.samplerate, max_seconds)
-        blocks = itertools.chain(
-            _blocks(file, whole.promised), *(_blocks_of_link(link, file) for link in whole.links)
-        )
+            expected = file.frames
+        if expected is not None:
+            _check_length(expected / file.samplerate, max_seconds)
+        links = [_blocks_of_link(link, file) for link in repaired.links]
+        blocks = itertools.chain(_blocks(file, repaired.expected_frames), *links)
         audio, frames = _read(blocks, file.samplerate, rate, keep_seconds, max_seconds)
-        notes = whole.notes
-        if promised is not None and not whole.links:
-            notes += check_promise(promised, frames, "samples", at_least=0)
+        notes = repaired.notes
+        if expected is not None and not links:
+            notes += check_header_length(expected, frames, "samples", tolerance=0)
         return Decoded(audio, file.channels, frames, file.samplerate, kind.extension, notes)
 
 
-def _whole_file(data: bytes, kind: FileKind, max_seconds: float) -> Repaired:
-    """Return a file as libsndfile reads all of it. Raises NotAudio for what no reader here takes."""
+def _repair(data: bytes, kind: FileKind, max_seconds: float) -> Repaired:
+    """Return a file as libsndfile reads all of it.
+
+    Raises:
+        NotAudio: No reader here takes the file.
+    """
     if kind.reader == "none":
         raise NotAudio(f"is {kind.name}, not audio; {_what_to_send()}")
     if kind.reader == "ffmpeg":
-        return _by_ffmpeg(data, kind, max_seconds)
+        return _convert(data, kind, max_seconds)
     repair = _REPAIRS.get(kind.reader, Repaired)
     return repair(data)
 
 
-def _repaired_wav(data: bytes) -> Repaired:
-    wav = repaired_wav(data)
+def _repair_wav_of_any_codec(data: bytes) -> Repaired:
+    wav = repair_wav(data)
     if wav.codec != MP3_IN_WAV:
         return wav
-    mp3, notes = counted_mp3(wav.data)
+    mp3, notes = repair_mp3(wav.data)
     return Repaired(mp3, (*wav.notes, *notes))
 
 
 _REPAIRS: Mapping[str, Callable[[bytes], Repaired]] = {
-    "wav": _repaired_wav,
-    "aiff": repaired_aiff,
-    "flac": repaired_flac,
-    "mp3": lambda data: Repaired(*counted_mp3(data)),
-    "ogg": repaired_ogg,
-    "w64": repaired_w64,
+    "wav": _repair_wav_of_any_codec,
+    "aiff": repair_aiff,
+    "flac": repair_flac,
+    "mp3": lambda data: Repaired(*repair_mp3(data)),
+    "ogg": repair_ogg,
+    "w64": repair_w64,
 }
-"""What is done to a file of each kind before libsndfile reads it; nothing where none is named."""
+"""What is done to a file, by its reader, before libsndfile reads it; files of others are left."""
 
 
 def _blocks_of_link(data: bytes, first: soundfile.SoundFile) -> Iterator[Audio]:
-    """Blocks of a file that goes on where another ended. Raises NotAudio where it is another kind."""
+    """Yield the blocks of a file that continues another one.
+
+    Raises:
+        NotAudio: It is damaged, or its sample rate or channels differ from the other's.
+    """
     try:
         file = _ForwardFile(io.BytesIO(data))
     except soundfile.LibsndfileError:
@@ -189,7 +207,12 @@ def _blocks_of_link(data: bytes, first: soundfile.SoundFile) -> Iterator[Audio]:
         yield from _blocks(file)
 
 
-def _by_ffmpeg(data: bytes, kind: FileKind, max_seconds: float) -> Repaired:
+def _convert(data: bytes, kind: FileKind, max_seconds: float) -> Repaired:
+    """Have ffmpeg convert a file to WAV.
+
+    Raises:
+        NotAudio: ffmpeg is not installed, or cannot decode the file.
+    """
     ffmpeg = find_ffmpeg()
     if ffmpeg is None or kind.demuxer is None:
         raise NotAudio(
@@ -200,15 +223,13 @@ def _by_ffmpeg(data: bytes, kind: FileKind, max_seconds: float) -> Repaired:
         wav = convert_to_wav(ffmpeg, data, kind.demuxer, max_seconds)
     except NotAudio as error:
         raise NotAudio(f"is {kind.name} that {error.message}; {_what_to_send()}") from None
-    return Repaired(repaired_wav(wav).data)  # ffmpeg, too, leaves placeholders in what it pipes
+    return Repaired(repair_wav(wav).data)  # ffmpeg, too, leaves placeholders in what it pipes
 
 
 def _what_to_send() -> str:
-    return (
-        f"send {INPUT_FORMATS}"
-        if find_ffmpeg() is None
-        else f"send {INPUT_FORMATS.replace(' or', ',')}, {FFMPEG_FORMATS}"
-    )
+    if find_ffmpeg() is None:
+        return f"send {INPUT_FORMATS}"
+    return f"send {INPUT_FORMATS.replace(' or', ',')}, {FFMPEG_FORMATS}"
 
 
 def _check_header(file: soundfile.SoundFile, max_seconds: float) -> None:
@@ -232,46 +253,52 @@ def _check_length(seconds: float, max_seconds: float) -> None:
 def _read(
     blocks: Iterable[Audio], file_rate: int, rate: int, keep_seconds: float, max_seconds: float
 ) -> tuple[Audio, int]:
-    """Return the beginning as stereo at a rate, and how many samples per channel there are."""
+    """Resample blocks [samples, channels] to the beginning of a file as stereo.
+
+    Returns:
+        The beginning, [2, samples], and how many samples per channel the blocks have.
+    """
     keep = round(keep_seconds * rate)
     resampler = soxr.ResampleStream(file_rate, rate, 2, dtype="float32", quality="VHQ")
     kept: list[Audio] = []
-    count = read = 0
+    kept_samples = read_samples = 0
     for block in blocks:
-        read += len(block)
-        _check_length(read / file_rate, max_seconds)
-        if count < keep:
+        read_samples += len(block)
+        _check_length(read_samples / file_rate, max_seconds)
+        # blocks after the beginning are read and checked, but not kept
+        if kept_samples < keep:
             kept.append(resampler.resample_chunk(_stereo(block)))
-            count += len(kept[-1])
-    if read == 0:
+            kept_samples += len(kept[-1])
+    if read_samples == 0:
         raise NotAudio("holds no samples")
     kept.append(resampler.resample_chunk(np.zeros((0, 2), np.float32), last=True))
     audio = np.ascontiguousarray(np.concatenate(kept)[:keep].T)
     if not audio.size:
-        raise NotAudio(f"is too short: its {read} samples at {file_rate} Hz are none at {rate} Hz")
-    return audio, read
+        lengths = f"its {read_samples} samples at {file_rate} Hz are none at {rate} Hz"
+        raise NotAudio(f"is too short: {lengths}")
+    return audio, read_samples
 
 
-def _blocks(file: soundfile.SoundFile, promised: int | None = None) -> Iterator[Audio]:
-    """Blocks [samples, channels].
+def _blocks(file: soundfile.SoundFile, expected: int | None = None) -> Iterator[Audio]:
+    """Yield blocks [samples, channels] of a file.
 
     Args:
-        file: where they come from.
-        promised: samples per channel, where a header says so: behind them a decoder may find what it
-            cannot decode, such as a tag.
+        file: The file.
+        expected: Samples per channel, if a header says so: after them may be what no decoder can
+            decode, such as a tag.
 
     Raises:
-        NotAudio: for samples that are no numbers, and for damage before what was promised.
+        NotAudio: A sample is no number, or the file is damaged before the expected end.
     """
     read = 0
     while True:
         size = file.samplerate * BLOCK_SECONDS
-        if promised is not None and read < promised:
-            size = min(size, promised - read)
+        if expected is not None and read < expected:
+            size = min(size, expected - read)
         try:
             block = file.read(size, dtype="float32", always_2d=True)
         except soundfile.LibsndfileError:
-            if promised is not None and read >= promised:
+            if expected is not None and read >= expected:
                 return
             where = f"after {read / file.samplerate:.2f} seconds"
             raise NotAudio(
@@ -288,7 +315,7 @@ def _blocks(file: soundfile.SoundFile, promised: int | None = None) -> Iterator[
 
 
 def _stereo(block: Audio) -> Audio:
-    """Fold [samples, channels] down to [samples, 2], no louder than it was."""
-    fold = np.array(_FOLDS[block.shape[1]], np.float32)
-    folded: Audio = block @ (fold / np.maximum(np.abs(fold).sum(0), 1))
-    return folded
+    """Mix [samples, channels] down to [samples, 2], no louder than it was."""
+    mix = np.array(_MIX_DOWN[block.shape[1]], np.float32)
+    mixed: Audio = block @ (mix / np.maximum(np.abs(mix).sum(0), 1))
+    return mixed

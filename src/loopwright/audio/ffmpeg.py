@@ -1,7 +1,7 @@
-"""Files that only ffmpeg reads (AAC, WebM, WMA …), turned into WAV by it where it is on the path.
+"""Files that only ffmpeg reads (AAC, WebM, WMA …), converted to WAV by it where it is installed.
 
 ffmpeg is a program of its own and never part of this package. It is told which container it gets,
-reads one file from a pipe, may open no other file, playlist or address, and has bounds on time,
+reads one file from a pipe, may open no other file, playlist or address, and is limited in time,
 length and size. Meant to be called in a worker process, whose limit on memory it inherits.
 """
 
@@ -17,18 +17,17 @@ from loopwright.audio.index_first import caf_with_index_first, mp4_with_index_fi
 from loopwright.errors import NotAudio, TooLarge
 
 MAX_WAV_BYTES = 600_000_000
-"""Of what ffmpeg may write; half an hour of stereo at 44.1 kHz."""
+"""The most that ffmpeg may write: half an hour of stereo at 44.1 kHz."""
 CPU_SECONDS = 25
-"""Less than a worker has for a file, so that no ffmpeg is left behind by one that is ended."""
+"""Less than a worker has for a file, so that a worker that is ended leaves no ffmpeg behind."""
 EXTRA_SECONDS = 2
-"""Decoded beyond what is taken, so that a file that is too long is seen to be."""
+"""Decoded beyond the longest file that is accepted, so that a longer one is noticed."""
 
-
-_INDEX_FIRST: Mapping[str, Callable[[bytes], bytes]] = {
+_MOVE_INDEX_FIRST: Mapping[str, Callable[[bytes], bytes]] = {
     "mov": mp4_with_index_first,
     "caf": caf_with_index_first,
 }
-"""Containers whose index may come last, where a reader of a pipe does not find it in time."""
+"""By container, for those whose index may come last, where a reader of a pipe finds it too late."""
 
 
 def find_ffmpeg() -> str | None:
@@ -37,17 +36,20 @@ def find_ffmpeg() -> str | None:
 
 
 def convert_to_wav(ffmpeg: str, data: bytes, demuxer: str, max_seconds: float) -> bytes:
-    """Decode the first audio stream of a file to a WAV of 32-bit floats.
+    """Decode the first audio stream of a file to a WAV file of 32-bit floats.
 
     Args:
-        ffmpeg: path of the program.
-        data: the file.
+        ffmpeg: The path of the program.
+        data: The file.
         demuxer: ffmpeg's name of its container; no other is tried.
-        max_seconds: what is longer by EXTRA_SECONDS is not decoded.
+        max_seconds: The longest file that is accepted.
+
+    Returns:
+        The file, up to EXTRA_SECONDS longer than ``max_seconds``.
 
     Raises:
-        NotAudio: where ffmpeg finds no audio in it, or gives up.
-        TooLarge: where the audio does not fit into MAX_WAV_BYTES.
+        NotAudio: ffmpeg finds no audio, or does not finish.
+        TooLarge: The audio is larger than MAX_WAV_BYTES.
     """
     command = [
         ffmpeg, "-nostdin", "-hide_banner", "-loglevel", "error", "-threads", "1",
@@ -55,36 +57,37 @@ def convert_to_wav(ffmpeg: str, data: bytes, demuxer: str, max_seconds: float) -
         "-map", "0:a:0", "-map_metadata", "-1", "-t", f"{max_seconds + EXTRA_SECONDS:g}",
         "-fs", str(MAX_WAV_BYTES), "-c:a", "pcm_f32le", "-f", "wav", "pipe:1",
     ]  # fmt: skip
-    data = _INDEX_FIRST.get(demuxer, bytes)(data)
+    if demuxer in _MOVE_INDEX_FIRST:
+        data = _MOVE_INDEX_FIRST[demuxer](data)
     environment = {name: os.environ[name] for name in ("PATH", "TMPDIR") if name in os.environ}
-    with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as made:
-        given.write(data)
-        given.seek(0)
+    with tempfile.TemporaryFile() as source, tempfile.TemporaryFile() as target:
+        source.write(data)
+        source.seek(0)
         try:
             done = subprocess.run(  # noqa: S603 - our own arguments, no shell
                 command,
-                stdin=given,
-                stdout=made,
+                stdin=source,
+                stdout=target,
                 stderr=subprocess.DEVNULL,
                 env=environment,
                 timeout=CPU_SECONDS,
-                preexec_fn=_limit if os.name == "posix" else None,
+                preexec_fn=_limit_cpu_time if os.name == "posix" else None,
                 check=False,
             )
         except (OSError, subprocess.TimeoutExpired):
             raise NotAudio("could not be decoded: ffmpeg did not finish with it") from None
-        made.seek(0)
-        wav = made.read()
+        target.seek(0)
+        wav = target.read()
     if len(wav) >= MAX_WAV_BYTES:
         raise TooLarge(f"is longer than can be decoded ({MAX_WAV_BYTES // 1_000_000} MB as WAV)")
-    # what could be decoded before an error is not the whole file
+    # what was decoded before an error is not the whole file
     if done.returncode or not wav:
         raise NotAudio("could not be decoded: ffmpeg finds no audio in it, or it is damaged")
     return wav
 
 
-def _limit() -> None:
-    """Bound the processor's time of ffmpeg, also where nobody is left to end it."""
+def _limit_cpu_time() -> None:
+    """Limit the processor time of ffmpeg, so that it ends even if its worker is gone."""
     import resource
 
     resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS))

@@ -1,7 +1,8 @@
-"""Where a loop's onsets sit against the sixteenths of its tempo, and moving it there. numpy only; audio [channels, samples].
+"""Where a loop's onsets lie against the sixteenths of its tempo, and moving the loop onto them.
 
-Knows: onsets, periodicity. Does not know: bars that fit, models. The loop is taken as a circle: an onset on its first sample
-counts, and moving it wraps around. Swing is no fault: what counts is where most of the onsets agree.
+Knows: onsets, periodicity. Does not know: how many bars fit, models. Audio is [channels, samples].
+The loop is taken as a circle: an onset on its first sample counts, and moving it wraps around.
+Swing is no fault: what counts is the offset that most onsets agree on.
 """
 
 from __future__ import annotations
@@ -15,30 +16,41 @@ from loopwright.audio.peaks import find_peaks
 from loopwright.audio.spectrum import log_magnitude
 from loopwright.audio.types import Audio
 
-Times = NDArray[np.float64]
+Numbers = NDArray[np.float64]
 
 FRAME, HOP = 512, 64
-LAG = 4
+FRAMES_APART = 4
 """Frames between the two spectra whose difference is an onset."""
-STRONG = 0.15
-"""Peaks below this share of the strongest are not counted."""
-SHORTEST_GAP_SECONDS = 0.04
+MIN_FLUX = 1e-3
+"""Audio whose spectrum never rises by more than this has no onsets."""
+MIN_SHARE_OF_STRONGEST = 0.15
+"""An onset is at least this strong, as a share of the strongest one."""
+MIN_GAP_SECONDS = 0.04
+EDGE_SECONDS = 0.1
+"""How far the curve of onsets is continued at both ends, so that peaks there are seen."""
 
 ON_GRID_SECONDS = 0.02
-TOGETHER_SECONDS = 0.012
-FEWEST_ONSETS = 6
+AGREEMENT_SECONDS = 0.012
+"""Onsets agree on an offset if they are no further from it than this."""
+OFFSET_STEP_SECONDS = 0.0005
+ENOUGH_ONSETS = 6
+"""Fewer onsets than this lower the confidence."""
 TEMPO_RANGE, TEMPO_STEPS = 0.04, 161
 
-ALIGN_CONFIDENCE = 0.6
-ALIGN_FROM_SECONDS = 0.004
-"""Smaller offsets are within what an attack's own length leaves open."""
+MIN_ALIGN_CONFIDENCE = 0.6
+MIN_ALIGN_SECONDS = 0.004
+"""A smaller offset is within the length of an attack, and may be none."""
 
 
 @dataclass(frozen=True)
 class Grid:
-    """tempo: as measured, beats per minute. offset_ms: of the onsets that agree, late is positive.
+    """How a loop lies on the grid of sixteenths.
 
-    share_on_grid: of onsets within 20 ms of a sixteenth; confidence: from 0 (no clear onsets) to 1 (all agree).
+    Args:
+        tempo: As measured, in beats per minute.
+        offset_ms: Of the onsets that agree, in milliseconds; late is positive.
+        share_on_grid: Of the onsets, by strength, that are within ON_GRID_SECONDS of a sixteenth.
+        confidence: From 0 (no clear onsets) to 1 (all agree).
     """
 
     tempo: float
@@ -52,73 +64,109 @@ def measure_grid(audio: Audio, sample_rate: int, bpm: float) -> Grid:
     times, strengths = onsets(audio, sample_rate)
     if len(times) == 0:
         return Grid(bpm, 0.0, 0.0, 0.0)
-    off = _deviations(times, 15 / bpm)
-    offset, together = _mode(off, strengths, 15 / bpm)
-    share = float((strengths * (np.abs(off) <= ON_GRID_SECONDS)).sum() / strengths.sum())
-    confidence = together * min(1.0, len(times) / FEWEST_ONSETS)
-    tempo = _tempo(times, strengths, bpm)
-    return Grid(round(tempo, 2), round(offset * 1000, 2), round(share, 3), round(confidence, 3))
+    sixteenth = 15 / bpm
+    deviations = times - np.round(times / sixteenth) * sixteenth
+    offset, share_agreeing = _common_offset(deviations, strengths, sixteenth)
+    is_on_grid = np.abs(deviations) <= ON_GRID_SECONDS
+    share_on_grid = float((strengths * is_on_grid).sum() / strengths.sum())
+    confidence = share_agreeing * min(1.0, len(times) / ENOUGH_ONSETS)
+    return Grid(
+        round(_tempo(times, strengths, bpm), 2),
+        round(offset * 1000, 2),
+        round(share_on_grid, 3),
+        round(confidence, 3),
+    )
 
 
 def align(audio: Audio, sample_rate: int, bpm: float, grid: Grid) -> tuple[Audio, float]:
-    """The loop turned so that its onsets sit on the grid, and by how many ms (late is positive).
+    """Rotate a loop so that its onsets lie on the grid.
 
-    Nothing is moved unless the onsets agree, or by less than what an attack leaves open, or by more than half a sixteenth
-    (beyond that, another sixteenth is nearer).
+    It stays as it is if the onsets do not agree, if the offset may be none, or if it is more than
+    half a sixteenth: then another sixteenth is nearer.
+
+    Returns:
+        The loop, and by how many milliseconds it was late (positive) or early.
     """
     seconds = grid.offset_ms / 1000
-    if grid.confidence < ALIGN_CONFIDENCE or not ALIGN_FROM_SECONDS <= abs(seconds) <= 7.5 / bpm:
+    half_a_sixteenth = 7.5 / bpm
+    if grid.confidence < MIN_ALIGN_CONFIDENCE:
+        return audio, 0.0
+    if not MIN_ALIGN_SECONDS <= abs(seconds) <= half_a_sixteenth:
         return audio, 0.0
     return np.roll(audio, -round(seconds * sample_rate), axis=1), grid.offset_ms
 
 
-def onsets(audio: Audio, sample_rate: int) -> tuple[Times, Times]:
-    """Onsets of a loop: seconds (from just below 0, for one that the seam cuts) and strengths. None in silence."""
+def onsets(audio: Audio, sample_rate: int) -> tuple[Numbers, Numbers]:
+    """Find the onsets of a loop; none in silence.
+
+    Returns:
+        Their times in seconds (a little below 0 for an onset that the seam cuts), and their
+        strengths.
+    """
     flux = _flux(audio)
-    if flux.max(initial=0.0) < 1e-3:
+    if flux.max(initial=0.0) < MIN_FLUX:
         return np.zeros(0), np.zeros(0)
-    wrap = round(0.1 * sample_rate / HOP)
-    circle = np.concatenate([flux[-wrap:], flux, flux[:wrap]])
-    gap = max(1, round(SHORTEST_GAP_SECONDS * sample_rate / HOP))
-    floor = max(STRONG * flux.max(), float(np.median(flux)) * 2)
+    edge = round(EDGE_SECONDS * sample_rate / HOP)
+    gap = max(1, round(MIN_GAP_SECONDS * sample_rate / HOP))
+    floor = max(MIN_SHARE_OF_STRONGEST * flux.max(), float(np.median(flux)) * 2)
+    circle = np.concatenate([flux[-edge:], flux, flux[:edge]])
     peaks = find_peaks(circle, height=floor, distance=gap, prominence=floor / 2)
-    inside = (peaks >= wrap - gap // 4) & (peaks < wrap + len(flux) - gap // 4)
-    times = (peaks[inside] - wrap) * HOP / sample_rate
-    return times.astype(np.float64), circle[peaks[inside]]
+    # one lap, which begins a little early: an onset on the first sample may peak just before it
+    start = edge - gap // 4
+    peaks = peaks[(peaks >= start) & (peaks < start + len(flux))]
+    times = (peaks - edge) * HOP / sample_rate
+    return times.astype(np.float64), circle[peaks]
 
 
-def _flux(audio: Audio) -> NDArray[np.float64]:
-    """The rise of log magnitude, a bin's mean; value i is of an attack at sample i * HOP."""
+def _flux(audio: Audio) -> Numbers:
+    """Return how much the spectrum rises, as the mean over bins of the log magnitude.
+
+    Returns:
+        A value for every HOP samples; an attack at sample i * HOP peaks in value i.
+    """
     mono = audio.mean(0)
     if len(mono) <= 2 * FRAME:
         return np.zeros(1)
     padded = np.concatenate([mono[-FRAME:], mono, mono[:FRAME]])
-    frames = np.lib.stride_tricks.sliding_window_view(padded, FRAME)[: len(mono) + LAG * HOP : HOP]
-    level = log_magnitude(frames)
-    # a rise is greatest when the attack is in the middle of the later frame: value i is then of sample i * HOP
-    rise: NDArray[np.float64] = np.maximum(level[LAG:] - level[:-LAG], 0).mean(1).astype(np.float64)
-    return rise[: len(mono) // HOP]
+    windows = np.lib.stride_tricks.sliding_window_view(padded, FRAME)
+    level = log_magnitude(windows[: len(mono) + FRAMES_APART * HOP : HOP])
+    # the rise is greatest with the attack in the middle of the later frame, hence the padding
+    rise = np.maximum(level[FRAMES_APART:] - level[:-FRAMES_APART], 0)
+    flux: Numbers = rise.mean(1).astype(np.float64)
+    return flux[: len(mono) // HOP]
 
 
-def _deviations(times: Times, sixteenth: float) -> Times:
-    return times - np.round(times / sixteenth) * sixteenth
+def _common_offset(deviations: Numbers, strengths: Numbers, period: float) -> tuple[float, float]:
+    """Find the offset that most onsets agree on.
 
+    Args:
+        deviations: Of each onset from the nearest sixteenth, in seconds.
+        strengths: Of each onset.
+        period: The length of a sixteenth in seconds; offsets repeat at it.
 
-def _mode(off: Times, strengths: Times, period: float) -> tuple[float, float]:
-    """Where most of the deviations agree, and the share (by strength) that does."""
-    candidates = np.arange(-period / 2, period / 2, 0.0005)
-    distance = np.abs(candidates[:, None] - off[None])
+    Returns:
+        The offset in seconds, and the share of the onsets, by strength, that agree on it.
+    """
+    candidates = np.arange(-period / 2, period / 2, OFFSET_STEP_SECONDS)
+    distance = np.abs(candidates[:, None] - deviations[None])
     distance = np.minimum(distance, period - distance)
-    density = (strengths * np.exp(-0.5 * (distance / (TOGETHER_SECONDS / 3)) ** 2)).sum(1)
-    best = int(density.argmax())
-    together = distance[best] <= TOGETHER_SECONDS
-    share = float(strengths[together].sum() / strengths.sum())
-    near = (off[together] - candidates[best] + period / 2) % period - period / 2
-    return float(candidates[best] + np.average(near, weights=strengths[together])), share
+    nearness = np.exp(-0.5 * (distance / (AGREEMENT_SECONDS / 3)) ** 2)
+    best = int((strengths * nearness).sum(1).argmax())
+    agrees = distance[best] <= AGREEMENT_SECONDS
+    share = float(strengths[agrees].sum() / strengths.sum())
+    # the mean of those that agree is finer than the candidates are apart
+    around = (deviations[agrees] - candidates[best] + period / 2) % period - period / 2
+    mean = np.average(around, weights=strengths[agrees])
+    return float(candidates[best] + mean), share
 
 
-def _tempo(times: Times, strengths: Times, bpm: float) -> float:
-    """The tempo near ``bpm`` whose sixteenths the onsets agree with best (the longest sum of unit vectors)."""
+def _tempo(times: Numbers, strengths: Numbers, bpm: float) -> float:
+    """Return the tempo near ``bpm`` whose sixteenths the onsets agree with best.
+
+    Each onset is a vector whose angle is its place within a sixteenth and whose length is its
+    strength: the best tempo has the longest sum of them.
+    """
     tempi = bpm * np.linspace(1 - TEMPO_RANGE, 1 + TEMPO_RANGE, TEMPO_STEPS)
-    turns = np.exp(2j * np.pi * times[None] * tempi[:, None] / 15)
-    return float(tempi[int(np.abs((turns * strengths).sum(1)).argmax())])
+    vectors = np.exp(2j * np.pi * times[None] * tempi[:, None] / 15)
+    lengths = np.abs((vectors * strengths).sum(1))
+    return float(tempi[int(lengths.argmax())])

@@ -1,7 +1,7 @@
-"""What a file is, by its first bytes: its name for a person, and which reader takes it.
+"""What kind of file some bytes are: its name for people, and the reader that decodes it.
 
-Knows: signatures. Does not know: how anything is decoded. A name or a media type that a client sent
-along is never believed: phones and browsers label files wrongly.
+Knows: signatures. Does not know: how anything is decoded. The file name and the media type that a
+client sends are never believed: phones and browsers label files wrongly.
 """
 
 from __future__ import annotations
@@ -15,23 +15,26 @@ from loopwright.audio.mpeg import find_first_frame, skip_id3
 Reader = Literal["wav", "aiff", "flac", "mp3", "ogg", "w64", "libsndfile", "ffmpeg", "none"]
 
 SEARCHED_BYTES = 1 << 20
-"""How far from either end of a file the name of its codec is looked for."""
+"""How far from each end of a file the name of its codec is searched for."""
 
+HEAD_BYTES = 64
+OGG_HEAD_BYTES = 256
+"""The start of an Ogg file, in which the first packet names the codec."""
 SHOWN_BYTES = 8
-TS_PACKET = 188
-"""Bytes of a packet of a transport stream; each begins with the letter G."""
+TS_PACKET_BYTES = 188
+"""The length of a packet of a transport stream; each begins with the letter G."""
 MOSTLY_PRINTABLE = re.compile(rb"[\t\n\r\x20-\x7e\x80-\xff]+")
 
 
 @dataclass(frozen=True)
 class FileKind:
-    """What a file is.
+    """A kind of file.
 
     Args:
-        name: for a sentence, with its article ("an M4A file (AAC)").
-        extension: the usual one, with its dot; empty where there is none to keep it under.
-        reader: what decodes it; "none" for what holds no audio.
-        demuxer: ffmpeg's name of the container, where ffmpeg may be asked to read it.
+        name: For a sentence, with its article ("an M4A file (AAC)").
+        extension: Of its files, with the dot; empty for a kind that is never kept.
+        reader: What decodes it; "none" for what holds no audio.
+        demuxer: ffmpeg's name of the container, where ffmpeg may read it.
     """
 
     name: str
@@ -40,7 +43,6 @@ class FileKind:
     demuxer: str | None = None
 
 
-# Files begin with these bytes.
 _SIGNATURES: tuple[tuple[bytes, FileKind], ...] = (
     (b"fLaC", FileKind("a FLAC file", ".flac", "flac", "flac")),
     (b"RF64", FileKind("a WAV file", ".wav", "wav", "wav")),
@@ -68,18 +70,20 @@ _SIGNATURES: tuple[tuple[bytes, FileKind], ...] = (
     (b"Rar!", FileKind("a RAR archive", "", "none")),
     (b"7z\xbc\xaf", FileKind("a 7z archive", "", "none")),
 )
-# The second name of a container that begins with RIFF or FORM.
+"""The first bytes of files. Containers, whose first bytes say less, have their own tables."""
 _RIFF_FORMS = {
     b"WAVE": FileKind("a WAV file", ".wav", "wav", "wav"),
     b"AVI ": FileKind("an AVI file", ".avi", "ffmpeg", "avi"),
     b"WEBP": FileKind("a WebP image", "", "none"),
     b"RMID": FileKind("a MIDI file, which holds notes and no audio", "", "none"),
 }
+"""By the name after the size, in files that begin with RIFF."""
 _IFF_FORMS = {
     b"AIFF": FileKind("an AIFF file", ".aiff", "aiff", "aiff"),
     b"AIFC": FileKind("an AIFF-C file", ".aiff", "aiff", "aiff"),
     b"8SVX": FileKind("an 8SVX file", ".8svx", "libsndfile"),
 }
+"""The same in files that begin with FORM."""
 _MP4_BOXES = frozenset([b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"styp", b"moof"])
 _CODECS_OF_MP4 = {
     b"mp4a": "AAC", b"alac": "Apple Lossless", b"Opus": "Opus", b"fLaC": "FLAC", b"ac-3": "AC-3",
@@ -97,46 +101,50 @@ _CODECS_OF_OGG = {
 
 
 def identify(data: bytes) -> FileKind:
-    """Return what a file is; one of no known signature is searched for MPEG audio frames."""
+    """Return what kind of file some bytes are."""
     data = data[skip_id3(data) :]
-    head = data[:64]
-    found = _container(data, head) or next(
-        (kind for signature, kind in _SIGNATURES if head.startswith(signature)), None
-    )
-    # what two bytes say is so little that frames in a row must speak first
-    if found is None and find_first_frame(data) is not None:
-        found = FileKind("an MP3 file", ".mp3", "mp3", "mp3")
-    return found or _stream(data, head) or _text_or_unknown(data, head)
+    head = data[:HEAD_BYTES]
+    if (container := _container(data, head)) is not None:
+        return container
+    for signature, kind in _SIGNATURES:
+        if head.startswith(signature):
+            return kind
+    # before streams: several frames in a row are surer than the two bytes a stream is known by
+    if find_first_frame(data) is not None:
+        return FileKind("an MP3 file", ".mp3", "mp3", "mp3")
+    return _stream(data, head) or _no_audio(data, head)
 
 
 def _container(data: bytes, head: bytes) -> FileKind | None:
-    """Return the kind of a file that is a container, with the codec in it where there are several."""
-    if head[:4] in (b"RIFF", b"FORM"):
-        found = (_RIFF_FORMS if head[:4] == b"RIFF" else _IFF_FORMS).get(head[8:12])
-        return found or FileKind(f"a {head[:4].decode()} file that holds no audio", "", "none")
-    if head[:4] == b"OggS":
+    """Return the kind of a container file, which may name its codec; None for other files."""
+    mark = head[:4]
+    if mark in (b"RIFF", b"FORM"):
+        forms = _RIFF_FORMS if mark == b"RIFF" else _IFF_FORMS
+        no_audio = FileKind(f"a {mark.decode()} file that holds no audio", "", "none")
+        return forms.get(head[8:12], no_audio)
+    if mark == b"OggS":
         return _ogg(data)
     if head[4:8] in _MP4_BOXES:
         return _mp4(data, head)
-    return _matroska(data) if head[:4] == b"\x1aE\xdf\xa3" else None
+    return _matroska(data) if mark == b"\x1aE\xdf\xa3" else None
 
 
 def _stream(data: bytes, head: bytes) -> FileKind | None:
-    """Return the kind of a file that is packets of a stream, each with a few bits to know it by."""
+    """Return the kind of a file that consists of packets, each known by a few bits; else None."""
     if head[:1] == b"\xff" and head[1:2] >= b"\xe0":
-        is_adts = head[1] & 0xF6 == 0xF0  # the layer's bits are 0 in AAC
-        adts = FileKind("an AAC file (ADTS)", ".aac", "ffmpeg", "aac")
-        return adts if is_adts else FileKind("an MPEG audio file", ".mp2", "ffmpeg", "mp3")
-    if head[:1] == b"G" and data[TS_PACKET : TS_PACKET + 1] == b"G":
+        if head[1] & 0xF6 == 0xF0:  # in AAC the bits of the layer are 0
+            return FileKind("an AAC file (ADTS)", ".aac", "ffmpeg", "aac")
+        return FileKind("an MPEG audio file", ".mp2", "ffmpeg", "mp3")
+    if head[:1] == b"G" and data[TS_PACKET_BYTES : TS_PACKET_BYTES + 1] == b"G":
         return FileKind("an MPEG transport stream", ".ts", "ffmpeg", "mpegts")
     return FileKind("an AC-3 file", ".ac3", "ffmpeg", "ac3") if head[:2] == b"\x0b\x77" else None
 
 
 def _ogg(data: bytes) -> FileKind:
     for signature, (name, extension) in _CODECS_OF_OGG.items():
-        if signature in data[:256]:
+        if signature in data[:OGG_HEAD_BYTES]:
             return FileKind(name, extension, "ogg", "ogg")
-    codec = "Speex" if b"Speex" in data[:256] else "no codec that is known"
+    codec = "Speex" if b"Speex" in data[:OGG_HEAD_BYTES] else "no codec that is known"
     return FileKind(f"an Ogg file ({codec})", ".ogg", "ffmpeg", "ogg")
 
 
@@ -162,23 +170,25 @@ def _matroska(data: bytes) -> FileKind:
 
 
 def _first_found(data: bytes, codecs: dict[bytes, str]) -> str | None:
-    """Return the name of a codec whose identifier stands near either end, where headers are."""
-    near = data[:SEARCHED_BYTES] + data[-SEARCHED_BYTES:]
-    return next((name for identifier, name in codecs.items() if identifier in near), None)
+    """Return the name of the first codec whose identifier is near one of the ends of a file."""
+    near_ends = data[:SEARCHED_BYTES] + data[-SEARCHED_BYTES:]
+    return next((name for identifier, name in codecs.items() if identifier in near_ends), None)
 
 
 def _with_codec(container: str, codec: str | None) -> str:
     return container if codec is None else f"{container} ({codec})"
 
 
-def _text_or_unknown(data: bytes, head: bytes) -> FileKind:
-    start = head.lstrip()[:16].lower()
-    if start.startswith((b"<!doctype html", b"<html")):
-        return FileKind("an HTML page", "", "none")
-    if head and MOSTLY_PRINTABLE.fullmatch(head):
-        return FileKind("text", "", "none")
-    if not data.strip(b"\0"):
-        return FileKind("a file of zeros" if data else "a tag with no audio behind it", "", "none")
-    return FileKind(
-        f"a file of no known kind (it begins with {head[:SHOWN_BYTES].hex(' ')})", "", "none"
-    )
+def _no_audio(data: bytes, head: bytes) -> FileKind:
+    """Name a file that no signature is known of, so that its sender sees what was sent."""
+    if not data:
+        name = "a tag with no audio behind it"
+    elif head.lstrip().lower().startswith((b"<!doctype html", b"<html")):
+        name = "an HTML page"
+    elif MOSTLY_PRINTABLE.fullmatch(head):
+        name = "text"
+    elif not data.strip(b"\0"):
+        name = "a file of zeros"
+    else:
+        name = f"a file of no known kind (it begins with {head[:SHOWN_BYTES].hex(' ')})"
+    return FileKind(name, "", "none")

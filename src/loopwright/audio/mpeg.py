@@ -1,11 +1,11 @@
-"""MP3 files whose length is true: frames are counted, and a header is written that says how many.
+"""MP3 files with a correct length: their frames are counted, and the count is written before them.
 
-An MP3 has no field for its length. Readers believe a Xing or Info tag where there is one, which a
-pipe or a browser's encoder leaves out or gets wrong, and otherwise guess from the first frame's
-bit rate. So every frame is found, whatever is between them is left out, and an Info tag with the
-exact count goes before them: then libsndfile decodes all of it, and no more.
+An MP3 file has no field for its length. Readers believe a Xing or Info tag if there is one, which
+pipes and the encoders of browsers leave out or get wrong, and else guess from the bit rate of the
+first frame. So every frame is found here, whatever is between frames is left out, and an Info tag
+with the exact count is put before them: libsndfile then decodes all of them, and nothing else.
 
-Knows: frames of MPEG 1, 2 and 2.5, layer III (ISO 11172-3, 13818-3), and the Xing/LAME tag.
+Knows: frames of MPEG 1, 2 and 2.5, layer III (ISO 11172-3, 13818-3), and the Xing and LAME tags.
 Does not know: how a frame is decoded.
 """
 
@@ -16,40 +16,56 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from loopwright.audio.promises import check_promise
+from loopwright.audio.header_length import check_header_length
 from loopwright.errors import NotAudio
 
-# kbit/s by index, for MPEG 1 and for MPEG 2 and 2.5; index 0 is "free format", 15 is not allowed.
+# kbit/s by index, for MPEG 1 and for MPEG 2 and 2.5; index 0 is "free format", 15 is not allowed
 _BITRATES = {
     1: (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320),
     2: (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
 }
 _RATES = {0b11: (44100, 48000, 32000), 0b10: (22050, 24000, 16000), 0b00: (11025, 12000, 8000)}
+"""Sample rates in Hz by the bits of the version, and by index."""
 LAYER_III = 0b01
 MONO = 0b11
 HEADER_BYTES = 4
-ZEROS = 1 << 16
-"""Bytes at a time in which zeros are skipped."""
+ID3_HEADER_BYTES = 10
+ZEROS_BYTES = 1 << 16
+"""How many zeros before a first frame are skipped at a time."""
 SEARCHED_BYTES = 1 << 18
-"""How far into a file its first frame is looked for: a tag with a picture was skipped before."""
+"""How far into a file its first frame is searched for, after its tags."""
 MAX_FALSE_STARTS = 100_000
-"""Headers that no frames follow, in all of a file: beyond, it was made to keep a reader busy."""
+"""Headers without frames after them, in one file; one with more was made to keep a reader busy."""
 FRAMES_IN_A_ROW = 3
-"""So many headers, each where the one before says, are MP3 and no coincidence."""
+"""This many headers, each where the one before says, are MP3 and no coincidence."""
 
-# Sync, a version, layer III; a bit rate and a sample rate that are allowed. Most bytes fail here at once.
+# sync, a version, layer III; a bit rate and a sample rate that exist: most bytes fail here at once
 _HEADER = re.compile(rb"\xff[\xe2\xe3\xf2\xf3\xfa\xfb][\x10-\xef]")
 
-XING_FRAMES = 0x01
+XING_HAS_FRAMES = 0x01
+"""The flag of a Xing tag that counts frames."""
+XING_FIELD_BYTES = (4, 4, 100, 4)
+"""A Xing tag's fields, each with a flag: frames, bytes, table of contents, quality."""
 DECODER_DELAY = 529
-"""Samples that every decoder of layer III is late by; readers take them off with an encoder's delay."""
+"""Samples that every decoder of layer III is late by; readers remove them with the encoder's."""
 LAME_DELAY_AT = 21
-"""Where a LAME tag has the encoder's delay and padding, 12 bits each, from its beginning."""
+"""Where in a LAME tag the encoder's delay and padding are, of 12 bits each."""
+LAME_DELAY_BYTES = 3
+LAME_BYTES = 36
 
 
 @dataclass(frozen=True)
 class Frame:
-    """A frame's header: where it lies, its length in bytes, and what must not change midway."""
+    """A frame of an MP3 file, as its header describes it.
+
+    Args:
+        at: Where it begins in the file.
+        size: Its length in bytes.
+        rate: Hz.
+        samples: Per channel.
+        is_mono: Whether it has one channel, and not two.
+        is_mpeg1: Whether its version is MPEG 1, and not 2 or 2.5.
+    """
 
     at: int
     size: int
@@ -60,7 +76,7 @@ class Frame:
 
     @property
     def side_bytes(self) -> int:
-        """Bytes of side information after the header; the tag comes behind them."""
+        """Bytes of side information after the header; a Xing tag comes after them."""
         if self.is_mpeg1:
             return 17 if self.is_mono else 32
         return 9 if self.is_mono else 17
@@ -68,57 +84,63 @@ class Frame:
 
 @dataclass(frozen=True)
 class _Tag:
-    """A Xing or Info tag. frames: the promise, if there is one; lame: delay and padding, 3 bytes."""
+    """A Xing, Info or VBRI tag: its count of frames, and its LAME delay and padding, 3 bytes."""
 
     frames: int | None
-    lame: bytes | None
+    lame_delay: bytes | None
 
 
 def read_frame(data: bytes, at: int) -> Frame | None:
-    """Return the layer III frame whose header lies at a position; None where there is none."""
+    """Return the layer III frame whose header is at a position; None where there is none."""
     if at + HEADER_BYTES > len(data) or data[at] != 0xFF or data[at + 1] & 0xE0 != 0xE0:
         return None
     version, layer = data[at + 1] >> 3 & 3, data[at + 1] >> 1 & 3
-    rate_index, bitrate_index = data[at + 2] >> 2 & 3, data[at + 2] >> 4
+    bitrate_index, rate_index = data[at + 2] >> 4, data[at + 2] >> 2 & 3
     if layer != LAYER_III or version == 0b01 or rate_index == 3 or not 0 < bitrate_index < 15:
         return None
     is_mpeg1 = version == 0b11
+    is_mono = data[at + 3] >> 6 == MONO
     rate, samples = _RATES[version][rate_index], 1152 if is_mpeg1 else 576
     bitrate = _BITRATES[1 if is_mpeg1 else 2][bitrate_index] * 1000
-    size = samples // 8 * bitrate // rate + (data[at + 2] >> 1 & 1)
-    return Frame(at, size, rate, samples, data[at + 3] >> 6 == MONO, is_mpeg1)
+    padding = data[at + 2] >> 1 & 1
+    size = samples // 8 * bitrate // rate + padding
+    return Frame(at, size, rate, samples, is_mono, is_mpeg1)
 
 
 def skip_id3(data: bytes) -> int:
-    """Return where a file begins behind the ID3v2 tags before it (ID3v2.4 structure, section 3.1)."""
+    """Return where a file begins after its ID3v2 tags (ID3v2.4 structure, section 3.1)."""
     position = 0
-    while data[position : position + 3] == b"ID3" and len(data) >= position + 10:
+    while data[position : position + 3] == b"ID3" and len(data) >= position + ID3_HEADER_BYTES:
         size = 0
-        for byte in data[position + 6 : position + 10]:
+        for byte in data[position + 6 : position + ID3_HEADER_BYTES]:
             size = size << 7 | byte & 0x7F
         has_footer = bool(data[position + 5] & 0x10)
-        position += 10 + size + 10 * has_footer
-    return (
-        position if position < len(data) else min(10, len(data))
-    )  # a size beyond the file is wrong
+        position += ID3_HEADER_BYTES * (1 + has_footer) + size
+    if position < len(data):
+        return position
+    # a size beyond the end of the file is wrong: the audio begins somewhere after the header
+    return min(ID3_HEADER_BYTES, len(data))
 
 
 def find_first_frame(data: bytes) -> Frame | None:
-    """Return the first frame that others follow, not too far into a file; None where there is none."""
+    """Return the first frame near the start of a file that others follow; None for none."""
     start = skip_id3(data)
-    while (
-        data[start : start + 1] == b"\0"
-    ):  # zeros behind a tag, or before the audio of a broken download
-        start += len(data[start : start + ZEROS]) - len(data[start : start + ZEROS].lstrip(b"\0"))
+    # zeros come after tags with room to grow, and at the start of a broken download
+    while data[start : start + 1] == b"\0":
+        zeros = data[start : start + ZEROS_BYTES]
+        start += len(zeros) - len(zeros.lstrip(b"\0"))
     return next(_followed_frames(data, start, start + SEARCHED_BYTES, itertools.count(1)), None)
 
 
-def counted_mp3(data: bytes) -> tuple[bytes, tuple[str, ...]]:
-    """Return an MP3 of the same frames behind a tag that counts them, and what was repaired.
+def repair_mp3(data: bytes) -> tuple[bytes, tuple[str, ...]]:
+    """Put a tag with the right count before the frames of an MP3 file.
+
+    Returns:
+        The file, and notes on what was wrong.
 
     Raises:
-        NotAudio: where there are no frames, far fewer than a tag promises, or frames of other
-            rates or channels midway, which one stream of audio cannot have.
+        NotAudio: There is no frame, there are far fewer than a tag says, or the sample rate or the
+            channels change midway.
     """
     frames, tags = [], []
     for frame in iterate_frames(data):
@@ -130,25 +152,23 @@ def counted_mp3(data: bytes) -> tuple[bytes, tuple[str, ...]]:
     if not frames:
         raise NotAudio("holds no whole MP3 frame")
     first = frames[0]
-    if any((one.rate, one.is_mono) != (first.rate, first.is_mono) for one in frames):
+    if any((frame.rate, frame.is_mono) != (first.rate, first.is_mono) for frame in frames):
         raise NotAudio("is several MP3s of different sample rates or channels; send one of them")
     notes = []
     if len(tags) > 1:
         notes.append(f"is {len(tags)} MP3s one after the other; all of them were used")
     elif tags and tags[0].frames is not None:
-        promised = tags[0].frames * first.samples
-        notes += check_promise(
-            promised, len(frames) * first.samples, "samples", at_least=first.samples
-        )
-    body = b"".join(data[frame.at : frame.at + frame.size] for frame in frames)
-    return _info_frame(first, len(frames), tags) + body, tuple(notes)
+        expected, found = tags[0].frames * first.samples, len(frames) * first.samples
+        notes += check_header_length(expected, found, "samples", tolerance=first.samples)
+    audio = b"".join(data[frame.at : frame.at + frame.size] for frame in frames)
+    return _info_frame(first, len(frames), tags) + audio, tuple(notes)
 
 
 def iterate_frames(data: bytes) -> Iterator[Frame]:
-    """Find all whole frames from the first on; tags, pictures and damage between them are skipped.
+    """Find all whole frames; tags, pictures and damage between them are skipped.
 
     Raises:
-        NotAudio: for a file of more false starts than damage explains.
+        NotAudio: There are more false starts than damage explains.
     """
     frame, false_starts = find_first_frame(data), itertools.count(1)
     while frame is not None:
@@ -156,24 +176,24 @@ def iterate_frames(data: bytes) -> Iterator[Frame]:
         if end > len(data):
             return
         yield frame
-        frame = read_frame(data, end) or next(
-            _followed_frames(data, end, len(data), false_starts), None
-        )
+        frame = read_frame(data, end)
+        if frame is None:
+            frame = next(_followed_frames(data, end, len(data), false_starts), None)
 
 
 def _followed_frames(
     data: bytes, start: int, end: int, false_starts: Iterator[int]
 ) -> Iterator[Frame]:
-    """Find frames that others follow, in a stretch of a file.
+    """Find the frames that others follow in a part of a file.
 
     Args:
-        data: the file.
-        start: where the stretch begins.
-        end: where it ends.
-        false_starts: counts headers that no frames follow, from 1 on; one count for all of a file.
+        data: The file.
+        start: Where the part begins.
+        end: Where it ends.
+        false_starts: Counts the headers without frames after them, from 1; one for all of a file.
 
     Raises:
-        NotAudio: behind MAX_FALSE_STARTS of them.
+        NotAudio: There are more than MAX_FALSE_STARTS of them.
     """
     for found in _HEADER.finditer(data, start, end):
         frame = read_frame(data, found.start())
@@ -184,72 +204,68 @@ def _followed_frames(
 
 
 def _is_followed(data: bytes, frame: Frame) -> bool:
-    """Whether enough frames of the same kind come right behind a frame, or the file ends."""
+    """Return whether enough frames of the same rate come right after a frame, or the file ends."""
     at = frame.at
     for count in range(FRAMES_IN_A_ROW):
         follower = read_frame(data, at)
         if follower is None or follower.rate != frame.rate:
-            # at the end a tag may follow, or nothing: one whole frame and no more is accepted there
-            return count > 1 or (count == 1 and _is_end(data, at))
+            # the last frames of a file have fewer after them, and perhaps a tag
+            is_end = at == len(data) or data.startswith((b"TAG", b"APETAGEX"), at)
+            return count > 1 or (count == 1 and is_end)
         at += follower.size
     return True
 
 
-def _is_end(data: bytes, at: int) -> bool:
-    return at == len(data) or data[at : at + 3] == b"TAG" or data[at : at + 8] == b"APETAGEX"
-
-
 def _tag_of(data: bytes, frame: Frame) -> _Tag | None:
-    """Return the Xing, Info or VBRI tag that a frame holds instead of audio."""
-    at, end = frame.at + HEADER_BYTES + frame.side_bytes, frame.at + frame.size
+    """Return the Xing, Info or VBRI tag that a frame holds instead of audio; None for audio."""
     if data[frame.at + 36 : frame.at + 40] == b"VBRI":
         return _Tag(int.from_bytes(data[frame.at + 50 : frame.at + 54], "big"), None)
+    at = frame.at + HEADER_BYTES + frame.side_bytes
     if data[at : at + 4] not in (b"Xing", b"Info"):
         return None
     flags = int.from_bytes(data[at + 4 : at + 8], "big")
-    frames = int.from_bytes(data[at + 8 : at + 12], "big") if flags & XING_FRAMES else 0
-    # behind the flags: frames (4), bytes (4), table of contents (100), quality (4), as far as flagged
-    lame_at = at + 8 + sum(size for bit, size in enumerate((4, 4, 100, 4)) if flags >> bit & 1)
-    has_lame = lame_at + 36 <= end and data[lame_at : lame_at + 4] in (b"LAME", b"Lavf", b"Lavc")
-    delay_at = lame_at + LAME_DELAY_AT
-    return _Tag(frames or None, data[delay_at : delay_at + 3] if has_lame else None)
+    frames = int.from_bytes(data[at + 8 : at + 12], "big") if flags & XING_HAS_FRAMES else 0
+    fields = [size for bit, size in enumerate(XING_FIELD_BYTES) if flags >> bit & 1]
+    lame_at = at + 8 + sum(fields)
+    lame_delay = None
+    is_lame = data[lame_at : lame_at + 4] in (b"LAME", b"Lavf", b"Lavc")
+    if is_lame and lame_at + LAME_BYTES <= frame.at + frame.size:
+        delay_at = lame_at + LAME_DELAY_AT
+        lame_delay = data[delay_at : delay_at + LAME_DELAY_BYTES]
+    return _Tag(frames or None, lame_delay)
 
 
 def _info_frame(first: Frame, count: int, tags: list[_Tag]) -> bytes:
-    """Return a frame with an Info tag: how many frames follow, and how many samples are no music."""
-    delays = [tag.lame for tag in tags if tag.lame is not None]
+    """Return a frame with an Info tag: how many frames follow, and which samples are no music."""
+    delays = [tag.lame_delay for tag in tags if tag.lame_delay is not None]
+    side = bytes(first.side_bytes)
     silent_frame = b""
     if delays and len(delays) == len(tags):
-        # the first file's delay is at the beginning, the last one's padding at the end
-        trimmed = bytes(
-            [delays[0][0], (delays[0][1] & 0xF0) | (delays[-1][1] & 0x0F), delays[-1][2]]
-        )
+        # of several files, the first one's delay is at the start, the last one's padding at the end
+        (start, middle, _), (_, last_middle, end) = delays[0], delays[-1]
+        delay_and_padding = bytes([start, middle & 0xF0 | last_middle & 0x0F, end])
     else:
-        # Nothing is known, so nothing may be taken off. But libsndfile's decoder takes its own delay
-        # off wherever it is told a count: it gets a silent frame more to take it from.
-        silent_frame, count = _frame_of(first, bytes(first.side_bytes)), count + 1
-        trimmed = (first.samples - DECODER_DELAY << 12 | DECODER_DELAY).to_bytes(3, "big")
-    tag = b"Info" + XING_FRAMES.to_bytes(4, "big") + count.to_bytes(4, "big")
-    tag += b"LAME3.100".ljust(LAME_DELAY_AT, b"\0") + trimmed + bytes(12)
-    return _frame_of(first, bytes(first.side_bytes) + tag) + silent_frame
+        # Nothing is known, so nothing may be removed. But libsndfile's decoder removes its own
+        # delay wherever it is told a count: it gets a silent frame more to remove it from.
+        silent_frame, count = _frame_like(first, side), count + 1
+        delay_and_padding = (first.samples - DECODER_DELAY << 12 | DECODER_DELAY).to_bytes(3, "big")
+    tag = b"Info" + XING_HAS_FRAMES.to_bytes(4, "big") + count.to_bytes(4, "big")
+    tag += b"LAME3.100".ljust(LAME_DELAY_AT, b"\0") + delay_and_padding
+    tag += bytes(LAME_BYTES - LAME_DELAY_AT - LAME_DELAY_BYTES)
+    return _frame_like(first, side + tag) + silent_frame
 
 
-def _frame_of(first: Frame, content: bytes) -> bytes:
-    """Return a frame like the first one, without a checksum, at the least bit rate that has room."""
+def _frame_like(first: Frame, content: bytes) -> bytes:
+    """Return a frame like another, without a checksum, at the lowest bit rate with enough room."""
+    version = 0b11 if first.is_mpeg1 else (0b10 if first.rate > 12000 else 0b00)
+    rate_index = _RATES[version].index(first.rate)
+    no_checksum = 1
+    second_byte = 0xE0 | version << 3 | LAYER_III << 1 | no_checksum
+    last_byte = MONO << 6 if first.is_mono else 0
     for bitrate_index in range(1, 15):
-        header = _header(first, bitrate_index)
+        header = bytes([0xFF, second_byte, bitrate_index << 4 | rate_index << 2, last_byte])
         frame = read_frame(header, 0)
         assert frame is not None
         if frame.size >= HEADER_BYTES + len(content):
             return (header + content).ljust(frame.size, b"\0")
     raise NotAudio("is an MP3 of a kind whose length cannot be written")
-
-
-def _header(first: Frame, bitrate_index: int) -> bytes:
-    """Return the header of a frame like the first one, without a checksum, at another bit rate."""
-    version = 0b11 if first.is_mpeg1 else (0b10 if first.rate > 12000 else 0b00)
-    rate_index = _RATES[version].index(first.rate)
-    versions = 0xE0 | version << 3 | LAYER_III << 1 | 1
-    return bytes(
-        [0xFF, versions, bitrate_index << 4 | rate_index << 2, MONO << 6 if first.is_mono else 0]
-    )

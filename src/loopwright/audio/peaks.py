@@ -1,6 +1,6 @@
-"""Peaks of a curve by height, distance and prominence: what ``scipy.signal.find_peaks`` finds, to the sample.
+"""Peaks of a curve by height, distance and prominence: what ``scipy.signal.find_peaks`` finds.
 
-A module of its own since scipy.signal takes longer to import than the whole server takes to listen.
+This is a module of its own since importing scipy.signal takes longer than measuring a loop.
 """
 
 from __future__ import annotations
@@ -9,45 +9,62 @@ import numpy as np
 from numpy.typing import NDArray
 
 Curve = NDArray[np.float64]
-Places = NDArray[np.intp]
+Indices = NDArray[np.intp]
 
 
-def find_peaks(curve: Curve, *, height: float, distance: int, prominence: float) -> Places:
-    """Where a curve [n] has peaks of at least this height and prominence, the higher ones keeping lower ones at a distance.
+def find_peaks(curve: Curve, *, height: float, distance: int, prominence: float) -> Indices:
+    """Find the peaks of a curve.
 
-    Of a plateau the middle counts, the earlier of two. The ends are no peaks.
+    The ends are no peaks; a plateau's peak is in its middle, and of two middles the first.
+
+    Args:
+        curve: [n].
+        height: The least value of a peak.
+        distance: The least distance between peaks; of two that are nearer the higher one counts.
+        prominence: The least height over the valleys around a peak.
+
+    Returns:
+        The indices of the peaks, ascending.
     """
-    peaks = _maxima(curve)
+    peaks = _local_maxima(curve)
     peaks = peaks[curve[peaks] >= height]
-    peaks = _apart(peaks, curve[peaks], distance)
-    prominent = [_prominence(curve, int(peak)) >= prominence for peak in peaks]
-    chosen: Places = peaks[np.array(prominent, dtype=bool)]
-    return chosen
+    peaks = _keep_distance(peaks, curve[peaks], distance)
+    is_prominent = [_prominence(curve, int(peak)) >= prominence for peak in peaks]
+    prominent: Indices = peaks[np.array(is_prominent, dtype=bool)]
+    return prominent
 
 
-def _maxima(curve: Curve) -> Places:
-    """The middle of each stretch of equal values that is higher than what is before it and after it."""
+def _local_maxima(curve: Curve) -> Indices:
+    """Return the middle of each run of equal values that is higher than both its neighbours."""
     starts = np.flatnonzero(np.diff(curve, prepend=np.nan) != 0)
     level = curve[starts]
-    higher = (level[1:-1] > level[:-2]) & (level[1:-1] > level[2:])
-    first, after = starts[1:-1][higher], starts[2:][higher]
-    middle: Places = (first + after - 1) // 2
+    is_peak = (level[1:-1] > level[:-2]) & (level[1:-1] > level[2:])
+    first, last = starts[1:-1][is_peak], starts[2:][is_peak] - 1
+    middle: Indices = (first + last) // 2
     return middle
 
 
-def _apart(peaks: Places, heights: Curve, distance: int) -> Places:
-    """The peaks without those nearer than ``distance`` to a higher one that stays; of equals the later stays."""
-    stays = np.ones(len(peaks), dtype=bool)
+def _keep_distance(peaks: Indices, heights: Curve, distance: int) -> Indices:
+    """Drop the peaks that are nearer than ``distance`` to a higher one that is kept.
+
+    Of two equal peaks the later one is kept.
+    """
+    is_kept = np.ones(len(peaks), dtype=bool)
     for number in np.argsort(heights, kind="stable")[::-1]:
-        if stays[number]:
-            stays &= (np.abs(peaks - peaks[number]) >= distance) | (peaks == peaks[number])
-    return peaks[stays]
+        if is_kept[number]:
+            is_far = np.abs(peaks - peaks[number]) >= distance
+            is_kept &= is_far | (peaks == peaks[number])
+    return peaks[is_kept]
 
 
 def _prominence(curve: Curve, peak: int) -> float:
-    """How far a peak rises over the higher of the two valleys that part it from something higher, or from the ends."""
+    """Return how far a peak rises over the higher of the two valleys beside it.
+
+    A valley is the lowest point before something higher, or before the end of the curve.
+    """
     higher = np.flatnonzero(curve > curve[peak])
-    at = int(np.searchsorted(higher, peak))
-    left = int(higher[at - 1]) + 1 if at > 0 else 0
-    right = int(higher[at]) if at < len(higher) else len(curve)
-    return float(curve[peak] - max(curve[left : peak + 1].min(), curve[peak:right].min()))
+    number = int(np.searchsorted(higher, peak))
+    left = int(higher[number - 1]) + 1 if number > 0 else 0
+    right = int(higher[number]) if number < len(higher) else len(curve)
+    valleys = curve[left : peak + 1].min(), curve[peak:right].min()
+    return float(curve[peak] - max(valleys))

@@ -1,6 +1,8 @@
-"""Time-stretching and pitch-shifting, to the sample. Meant to run in a worker process: the library holds the lock.
+"""Time-stretching and pitch-shifting, exact to the sample.
 
-Knows: Signalsmith Stretch (python-stretch), and how to keep a loop's seam. Does not know: tempo, files.
+Meant to run in a worker process: the library holds the interpreter's lock while it works.
+Knows: Signalsmith Stretch (python-stretch), and how to keep a loop's seam. Does not know: tempo,
+files.
 """
 
 from __future__ import annotations
@@ -11,39 +13,45 @@ import python_stretch
 from loopwright.audio.types import Audio
 
 SEED = 0
-"""The library's noise: fixed, so the same audio comes out every time."""
+"""Of the library's noise; fixed, so that the same audio always gives the same result."""
 
 LAPS = 3
 SEAM_SECONDS = 0.01
 
 
 def stretch_loop(audio: Audio, rate: int, samples: int, semitones: float = 0.0) -> Audio:
-    """A loop [channels, n] at a new length [channels, samples], its seam kept; pitch moved by ``semitones``.
+    """Stretch a loop to a new length, and keep its seam.
 
-    The loop is stretched three times over, and the middle lap is taken, so that what rings over the end rings into the start.
-    Tones need not be whole over the new length: the head is faded in over the continuation of the end.
+    The loop is stretched three times in a row and the middle lap is taken, so that what rings at
+    the end rings on at the start. A tone need not fit the new length a whole number of times, so
+    the head is crossfaded with what follows the end.
+
+    Args:
+        audio: [channels, n].
+        rate: Hz.
+        samples: The new length.
+        semitones: How far the pitch is moved.
+
+    Returns:
+        [channels, samples].
     """
     if samples == audio.shape[1] and semitones == 0:
         return audio
     laps = stretch(np.tile(audio, LAPS), rate, samples * LAPS, semitones)
-    loop = laps[:, samples : 2 * samples].copy()
+    loop, next_lap = laps[:, samples : 2 * samples].copy(), laps[:, 2 * samples :]
     fade = min(round(SEAM_SECONDS * rate), samples)
     rising = np.linspace(0, 1, fade, endpoint=False, dtype=np.float32)
-    loop[:, :fade] = loop[:, :fade] * rising + laps[:, 2 * samples : 2 * samples + fade] * (
-        1 - rising
-    )
+    loop[:, :fade] = loop[:, :fade] * rising + next_lap[:, :fade] * (1 - rising)
     return loop
 
 
 def stretch(audio: Audio, rate: int, samples: int, semitones: float = 0.0) -> Audio:
-    """Audio [channels, n] at a new length [channels, samples]; the library makes up for its own latency."""
+    """Stretch audio [channels, n] to [channels, samples]; semitones move its pitch."""
     channels, length = audio.shape
-    machine = python_stretch.Signalsmith.Stretch(SEED)
-    machine.preset(channels, float(rate))
-    machine.setTimeFactor(length / samples)
-    machine.setTransposeSemitones(semitones)
-    return _exactly(np.asarray(machine.process(np.ascontiguousarray(audio))), samples)
-
-
-def _exactly(audio: Audio, samples: int) -> Audio:
-    return np.pad(audio[:, :samples], ((0, 0), (0, max(0, samples - audio.shape[1]))))
+    stretcher = python_stretch.Signalsmith.Stretch(SEED)
+    stretcher.preset(channels, float(rate))
+    stretcher.setTimeFactor(length / samples)
+    stretcher.setTransposeSemitones(semitones)
+    stretched = np.asarray(stretcher.process(np.ascontiguousarray(audio)))[:, :samples]
+    # the library is told a factor and not a length, so a rounding may make a sample's difference
+    return np.pad(stretched, ((0, 0), (0, samples - stretched.shape[1])))

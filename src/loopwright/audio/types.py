@@ -1,4 +1,4 @@
-"""The types of audio in memory and of how it is finished, each defined once for all of the package."""
+"""The types of audio and of what is done to it at the end, each defined once for the package."""
 
 from __future__ import annotations
 

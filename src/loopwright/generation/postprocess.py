@@ -9,7 +9,7 @@ import math
 from dataclasses import dataclass
 
 from loopwright.audio.grid import Grid, align, measure_grid
-from loopwright.audio.loudness import is_noise, is_silent, normalized
+from loopwright.audio.loudness import is_noise, is_silent, normalize
 from loopwright.audio.seam import Seam, join, measure_seam
 from loopwright.audio.types import Audio
 from loopwright.planning.plan import GenerationPlan
@@ -66,7 +66,7 @@ def postprocess(audio: Audio, plan: GenerationPlan, sample_rate: int) -> Process
     warnings: tuple[str, ...] = ("the model made silence, left as it is",)
     if not silent:
         output = plan.output
-        audio, warnings = normalized(audio, output.normalize, sample_rate, output.target_lufs)
+        audio, warnings = normalize(audio, output.normalize, sample_rate, output.target_lufs)
     seam = None if plan.loop is None else measure_seam(audio, sample_rate)
     return ProcessedAudio(audio, seam, grid, shifted, silent, noise, warnings)
 

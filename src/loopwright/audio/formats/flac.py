@@ -25,9 +25,8 @@ def encode_flac(content: FileContent) -> bytes:
         samples, codec = np.left_shift(samples, 8), "PCM_24"
     else:
         samples, codec = quantize(content.audio, 16, content.dither_seed), "PCM_16"
-    return _tagged(
-        encode_with_libsndfile(samples, content.sample_rate, "FLAC", codec), content.tags
-    )
+    data = encode_with_libsndfile(samples, content.sample_rate, "FLAC", codec)
+    return _tagged(data, content.tags)
 
 
 def _tagged(data: bytes, tags: Tags) -> bytes:

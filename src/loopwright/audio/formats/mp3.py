@@ -17,10 +17,14 @@ def encode_mp3(content: FileContent) -> bytes:
     from loopwright.audio.formats.samples import encode_with_libsndfile
 
     data = encode_with_libsndfile(content.audio.T, content.sample_rate, "MP3", "MPEG_LAYER_III")
-    return _id3(content.tags) + _without_id3(data)
+    if data.startswith(b"ID3"):  # libsndfile's own tag
+        size = sum(byte << shift for byte, shift in zip(data[6:10], SIZE_SHIFTS, strict=True))
+        data = data[HEADER_BYTES + size :]
+    return _id3(content.tags) + data
 
 
 def _id3(tags: Tags) -> bytes:
+    """Return an ID3 tag with a frame for each text."""
     texts = [(b"TIT2", tags.title), (b"TSSE", tags.software)]
     if tags.bpm is not None:
         texts.append((b"TBPM", f"{tags.bpm:g}"))
@@ -38,13 +42,6 @@ def _frame(name: bytes, content: bytes) -> bytes:
 
 def _size(size: int) -> bytes:
     return bytes(size >> shift & 0x7F for shift in SIZE_SHIFTS)
-
-
-def _without_id3(data: bytes) -> bytes:
-    if data[:3] != b"ID3":
-        return data
-    size = sum(byte << shift for byte, shift in zip(data[6:10], SIZE_SHIFTS, strict=True))
-    return data[HEADER_BYTES + size :]
 
 
 MP3 = OutputFormat(

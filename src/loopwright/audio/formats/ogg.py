@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from loopwright.audio.formats.base import FileContent, OutputFormat
 from loopwright.audio.formats.tags import Tags, vorbis_comment
 from loopwright.audio.ogg_pages import page_bytes, pages, segments_of
-
-if TYPE_CHECKING:
-    from loopwright.audio.types import Audio
 
 OPUS_RATE = 48_000
 """Hz; the rate at which Ogg Opus files count their samples."""
@@ -24,21 +19,18 @@ def encode_ogg(content: FileContent) -> bytes:
 
     Its length is the audio's, rounded up to a whole sample at that rate.
     """
-    from loopwright.audio.formats.samples import encode_with_libsndfile
-
-    samples = _resample(content.audio, content.sample_rate)
-    return _tagged(encode_with_libsndfile(samples, OPUS_RATE, "OGG", "OPUS"), content.tags)
-
-
-def _resample(audio: Audio, sample_rate: int) -> Audio:
-    """Return audio [channels, samples] at OPUS_RATE, as [samples, channels]."""
     import numpy as np
     import soxr
 
+    from loopwright.audio.formats.samples import encode_with_libsndfile
+
     # rounded up: a browser that resamples it back rounds down, and a loop must not come out short
-    samples = -(-audio.shape[1] * OPUS_RATE // sample_rate)
-    resampled: Audio = soxr.resample(audio.T, sample_rate, OPUS_RATE, quality="VHQ")[:samples]
-    return np.pad(resampled, ((0, samples - len(resampled)), (0, 0)))
+    length = -(-content.audio.shape[1] * OPUS_RATE // content.sample_rate)
+    samples = soxr.resample(content.audio.T, content.sample_rate, OPUS_RATE, quality="VHQ")
+    samples = samples[:length]
+    samples = np.pad(samples, ((0, length - len(samples)), (0, 0)))
+    data = encode_with_libsndfile(samples, OPUS_RATE, "OGG", "OPUS")
+    return _tagged(data, content.tags)
 
 
 def _tagged(data: bytes, tags: Tags) -> bytes:

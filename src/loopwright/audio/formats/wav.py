@@ -37,7 +37,9 @@ def encode_wav(content: FileContent) -> bytes:
     if tags.bpm is not None and tags.beats is not None:
         chunks.append(chunk(b"acid", _acid(tags, tags.bpm, tags.beats)))
         chunks.append(chunk(b"smpl", _sampler(tags, frames, sample_rate)))
-    chunks.append(chunk(b"LIST", _texts(tags)))
+    texts = ((b"INAM", tags.title), (b"ICMT", tags.comment), (b"ISFT", tags.software))
+    info = b"".join(chunk(name, text.encode() + b"\0") for name, text in texts)
+    chunks.append(chunk(b"LIST", b"INFO" + info))
     return chunk(b"RIFF", b"WAVE" + b"".join(chunks))
 
 
@@ -87,12 +89,6 @@ def _sampler(tags: Tags, frames: int, sample_rate: int) -> bytes:
 
 def _note(tags: Tags) -> int:
     return MIDDLE_C if tags.root_note is None else tags.root_note
-
-
-def _texts(tags: Tags) -> bytes:
-    """Return the content of ``LIST``: title, comment and software, each ended by a zero."""
-    texts = ((b"INAM", tags.title), (b"ICMT", tags.comment), (b"ISFT", tags.software))
-    return b"INFO" + b"".join(chunk(name, text.encode() + b"\0") for name, text in texts)
 
 
 WAV = OutputFormat(
