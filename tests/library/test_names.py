@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loopwright.library.names import EXTENSIONS, Named, parse_name, safe_name
+from loopwright.library.names import EXTENSIONS, KeyAndTempo, parse_name, safe_name
 from loopwright.music.key import KEYS, Key, parse_key
 from loopwright.music.tempo import in_range
 
@@ -57,7 +57,9 @@ from loopwright.music.tempo import in_range
     ],
 )
 def test_names(name: str, key: str | None, bpm: Fraction | None) -> None:
-    assert parse_name(name) == Named(parse_key(key or ""), None if bpm is None else Fraction(bpm))
+    assert parse_name(name) == KeyAndTempo(
+        parse_key(key or ""), None if bpm is None else Fraction(bpm)
+    )
 
 
 @pytest.mark.parametrize(
@@ -65,8 +67,8 @@ def test_names(name: str, key: str | None, bpm: Fraction | None) -> None:
     [
         ("h_120bpm.wav", '"h" is no key'),
         ("a_999bpm.wav", "999 bpm is no tempo from 30 to 300"),
-        ("a_120bpm.txt", "does not end as one of audio does"),
-        ("notes", "does not end as one of audio does"),
+        ("a_120bpm.txt", "does not end like an audio file"),
+        ("notes", "does not end like an audio file"),
     ],
 )
 def test_names_that_cannot_be_understood(name: str, part: str) -> None:
@@ -87,7 +89,7 @@ def test_every_name_of_the_contracts_form(key: str, bpm: int, number: int, exten
         f"{key}_{bpm}_bpm_{number}{extension}",
     ):
         named = parse_name(name)
-        assert named == Named(Key(KEYS.index(key)), Fraction(bpm))
+        assert named == KeyAndTempo(Key(KEYS.index(key)), Fraction(bpm))
 
 
 @given(st.text(max_size=40))

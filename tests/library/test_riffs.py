@@ -22,7 +22,8 @@ from loopwright.errors import (
     StorageFailed,
     WorkerFailed,
 )
-from loopwright.library.riffs import SIDECAR, RiffLibrary
+from loopwright.library.riffs import RiffLibrary
+from loopwright.library.sidecar import sidecar_path
 from loopwright.music.key import Key
 from loopwright.system.workers import Workers
 from tests.sounds import RATE, drums, encoded, tone
@@ -82,7 +83,7 @@ def test_what_the_name_does_not_say_is_estimated_once(
     (riff,) = library.catalog().riffs
     assert riff.estimated == ("key", "bpm")
     assert float(riff.bpm) == pytest.approx(100, rel=0.01)
-    sidecar = path.with_name(path.name + SIDECAR)
+    sidecar = sidecar_path(path)
     kept = json.loads(sidecar.read_text())
     assert kept["estimated"] is True
     kept["bpm"] = 77.0
@@ -203,7 +204,7 @@ def test_a_tempo_that_was_given_is_kept_to_the_last_digit(
     again = RiffLibrary(tmp_path / "riffs", tmp_path / "cache", workers, 60)
     for riff in (added, *again.catalog().riffs):
         assert (riff.bpm, riff.key, riff.estimated) == (Fraction(bpm), Key(9, "minor"), ())
-    assert again.catalog().riffs[0].described()["original_bpm"] == float(bpm)
+    assert again.catalog().riffs[0].describe()["original_bpm"] == float(bpm)
 
 
 def test_what_was_given_counts_before_what_the_name_says(library: RiffLibrary) -> None:
@@ -227,7 +228,7 @@ def test_a_damaged_file_beside_a_riff_is_as_none(
     library: RiffLibrary, tmp_path: Path, kept: bytes
 ) -> None:
     path = put(tmp_path, "a_120bpm.wav")
-    path.with_name(path.name + SIDECAR).write_bytes(kept)
+    sidecar_path(path).write_bytes(kept)
     assert library.catalog().riffs[0].bpm == 120
 
 

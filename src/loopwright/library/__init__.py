@@ -1,1 +1,1 @@
-"""The personal riff library."""
+"""The personal riff library: a folder of loops, known by key and tempo."""

@@ -1,11 +1,12 @@
-"""What a riff's file name says: `gsharp_128bpm_1.wav` is in g sharp at 128 bpm.
+"""The key and tempo in a riff's file name: `gsharp_128bpm_1.wav` is in G sharp at 128 bpm.
 
-Knows: where in a name keys and tempi stand. How they are spelled is known to ``music``.
+Knows: where in a name a key and a tempo may stand. How they are spelled is known to ``music``.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import PurePath
@@ -15,87 +16,104 @@ from loopwright.music.key import Key, parse_key
 from loopwright.music.tempo import MAX_BPM, MIN_BPM, NamedTempo, find_tempo, without_tempi
 
 EXTENSIONS = frozenset([
-    ".wav", ".aif", ".aiff", ".flac", ".mp3", ".ogg", ".oga", ".opus", ".m4a", ".mp4", ".3gp", ".mov", ".webm", ".mkv",
-    ".caf", ".w64", ".au", ".voc", ".aac", ".ac3", ".wma", ".wv", ".ape", ".tta", ".amr", ".dsf", ".mp2", ".ts", ".flv",
-    ".avi", ".mpg", ".8svx",
+    ".wav", ".aif", ".aiff", ".flac", ".mp3", ".ogg", ".oga", ".opus", ".m4a", ".mp4", ".3gp",
+    ".mov", ".webm", ".mkv", ".caf", ".w64", ".au", ".voc", ".aac", ".ac3", ".wma", ".wv", ".ape",
+    ".tta", ".amr", ".dsf", ".mp2", ".ts", ".flv", ".avi", ".mpg", ".8svx",
 ])  # fmt: skip
-"""What files of audio are called. What is in them is told by their bytes."""
+"""Extensions of files that may be audio; whether they are is told by their bytes."""
 
-LONGEST_KEY = 3
-"""Parts of a name that one key has at most: F sharp minor."""
+MAX_KEY_PARTS = 3
+"""The most parts of a name that one key has: F sharp minor."""
 
 _PART = re.compile(r"[^\s_.,()\[\]+-]+")
 _UNMISTAKABLE = re.compile(r"(?i:.*(?:sharp|flat|[#♯♭]|maj|min).*)|[A-G]b?m|[A-G]b")
 _MINOR = re.compile(r"[a-g]b?m", re.IGNORECASE)
-_STYLES = frozenset(["fm", "ebm"])
-"""What would be a key beside a tempo, and names a sound or a style."""
+_NO_KEYS = frozenset(["fm", "ebm"])
+"""Spelled like keys, but the name of a sound and of a style."""
 _LIKE_A_KEY = re.compile(r"[h-z](?:sharp|flat|[#b])?", re.IGNORECASE)
-_SAFE = re.compile(r"[^\w.#-]+")
+"""What was meant as a key and is none: a letter that no note has."""
+_UNSAFE = re.compile(r"[^\w.#-]+")
 
 
 @dataclass(frozen=True)
-class Named:
-    """What a name gives; None where it gives nothing."""
+class KeyAndTempo:
+    """The key and tempo of a riff, as far as they are known.
+
+    Args:
+        key: None where it is not known.
+        bpm: The tempo in beats per minute; None where it is not known.
+    """
 
     key: Key | None
     bpm: Fraction | None
 
 
-def parse_name(filename: str) -> Named:
-    """Return the key and the tempo that a file name gives.
+def parse_name(filename: str) -> KeyAndTempo:
+    """Return the key and the tempo that a file name says.
 
-    A key is one, two or three parts of the name (`F#m`, `F sharp minor`), wherever it stands if it
-    cannot be a word: with its mode, sharp or flat, or like `Am` and `Bb` in just these cases. One
-    that may be a word, such as a lone letter, counts as the name's first or last part or beside
-    the tempo; `am`, `em` and the like only beside the tempo.
+    A key is one to three parts of the name (`F#m`, `F sharp minor`). It counts anywhere if it can
+    be no word: with its mode, sharp or flat, or like `Am` and `Bb` in exactly these letters. If it
+    may be a word, such as a lone letter, it counts as the name's first or last part, or beside the
+    tempo; `am`, `em` and the like only beside the tempo.
 
     Raises:
-        ValueError: with the reason, for a name that contradicts itself.
+        ValueError: The name's key or tempo cannot be one; the message has the reason.
     """
     path = PurePath(filename)
     if path.suffix.lower() not in EXTENSIONS:
-        raise ValueError("its name does not end as one of audio does, such as .wav or .mp3")
+        raise ValueError("its name does not end like an audio file's, such as .wav or .mp3")
     tempo, key = find_tempo(path.stem), _find_key(path.stem)
     if tempo is None:
-        return Named(key, None)
-    head = path.stem[: tempo.start].strip(" _-")
-    if key is None and _LIKE_A_KEY.fullmatch(head):
-        raise ValueError(f"{shown(head)} is no key such as A, F#m, Bb major or gsharp")
+        return KeyAndTempo(key, None)
+    before_tempo = path.stem[: tempo.start].strip(" _-")
+    if key is None and _LIKE_A_KEY.fullmatch(before_tempo):
+        raise ValueError(f"{shown(before_tempo)} is no key such as A, F#m, Bb major or gsharp")
     if tempo.playable is None:
         raise ValueError(f"{tempo.shown} bpm is no tempo from {MIN_BPM} to {MAX_BPM}")
-    return Named(key, tempo.playable)
+    return KeyAndTempo(key, tempo.playable)
 
 
 def _find_key(stem: str) -> Key | None:
-    """Return the key that a name gives: the surest, of these that beside the tempo, or the first."""
+    """Return the key that a name says: the surest, of these the one beside the tempo or first."""
     tempo = find_tempo(stem)
     parts = [part for part in _PART.finditer(without_tempi(stem)) if not part[0].isdecimal()]
-    found: list[tuple[bool, bool, int, Key]] = []
+    candidates: list[tuple[bool, bool, int, Key]] = []
     for number, part in enumerate(parts):
-        stops = [one.end() for one in parts[number : number + LONGEST_KEY]]
-        spelled = [stem[part.start() : stop] for stop in stops]
-        length = max((n for n, one in enumerate(spelled, 1) if parse_key(one)), default=0)
-        if length == 0 or part[0][0].lower() not in "abcdefg":  # such as "in A"
+        spelled = _longest_key(stem, parts[number : number + MAX_KEY_PARTS])
+        if spelled is None:
             continue
-        written, stop = spelled[length - 1], stops[length - 1]
-        beside = tempo is not None and _nothing_between(stem, (part.start(), stop), tempo)
-        at_an_end = number == 0 or number + length == len(parts)
-        joined = re.match(r"-[^\W\d_]", stem[stop:]) is not None  # E-Piano, G-Funk
-        is_word = joined or written.lower() in _STYLES
-        sure = _UNMISTAKABLE.fullmatch(written) is not None
-        key = parse_key(written)
-        placed = beside or (at_an_end and not _MINOR.fullmatch(written))
-        if key is not None and (sure or (placed and not is_word)):
-            found.append((not sure, not beside, number, key))
-    return min(found, key=lambda one: one[:3])[3] if found else None
+        key, stop = spelled
+        text = stem[part.start() : stop]
+        is_beside = tempo is not None and _is_beside(stem, part.start(), stop, tempo)
+        is_outermost = number == 0 or stop == parts[-1].end()
+        is_joined = re.match(r"-[^\W\d_]", stem[stop:]) is not None  # E-Piano, G-Funk
+        is_word = is_joined or text.lower() in _NO_KEYS
+        is_sure = _UNMISTAKABLE.fullmatch(text) is not None
+        is_in_place = is_beside or (is_outermost and not _MINOR.fullmatch(text))
+        if is_sure or (is_in_place and not is_word):
+            candidates.append((not is_sure, not is_beside, number, key))
+    return min(candidates, key=lambda one: one[:3])[3] if candidates else None
 
 
-def _nothing_between(stem: str, key: tuple[int, int], tempo: NamedTempo) -> bool:
-    """Return whether only separators stand between a key (start, stop) and the tempo."""
-    between = stem[key[1] : tempo.start] if key[1] <= tempo.start else stem[tempo.stop : key[0]]
+def _longest_key(stem: str, parts: Sequence[re.Match[str]]) -> tuple[Key, int] | None:
+    """Return the key that the most parts spell, from the first part on, and where it ends."""
+    start = parts[0].start()
+    if stem[start].lower() not in "abcdefg":  # "in A" is a key, but it begins at the "A"
+        return None
+    for part in reversed(parts):
+        key = parse_key(stem[start : part.end()])
+        if key is not None:
+            return key, part.end()
+    return None
+
+
+def _is_beside(stem: str, start: int, stop: int, tempo: NamedTempo) -> bool:
+    """Return whether only separators are between a part of a name and its tempo."""
+    between = stem[stop : tempo.start] if stop <= tempo.start else stem[tempo.stop : start]
     return _PART.search(between) is None
 
 
 def safe_name(filename: str) -> str:
-    """A file name without path, spaces and signs that mean something to a shell or a file system."""
-    return _SAFE.sub("_", PurePath(filename.replace("\\", "/")).name).lstrip(".") or "riff.wav"
+    """Return a file name without its folder, spaces, and what shells or file systems interpret."""
+    name = PurePath(filename.replace("\\", "/")).name
+    return _UNSAFE.sub("_", name).lstrip(".") or "riff.wav"

@@ -1,23 +1,19 @@
-"""The folder of riffs: which there are, in which key and tempo, and each as a loop at another tempo.
+"""The folder of riffs: which there are, in which key and tempo, and each as a loop at any tempo.
 
-The folder is looked at anew each time, so new, changed and deleted files count at once. What was given with a riff, and what
-neither that nor its name says and was estimated once, is kept in a small file beside it. Stretched riffs are kept in a cache on
-disk.
-Knows: files, names. Does not know: requests, models. Decoding, analysis and stretching happen in worker processes.
+The folder is listed each time, so new, changed and deleted files count at once. What a riff was
+added with, and what was estimated, is in a file beside it (``sidecar``); stretched riffs are cached
+on disk (``loop_cache``). Decoding, analysis and stretching happen in worker processes.
+Knows: files, names. Does not know: requests, models.
 """
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
-import io
-import json
+import itertools
 import threading
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import structlog
@@ -35,28 +31,33 @@ from loopwright.errors import (
     WorkerFailed,
     shown,
 )
-from loopwright.library.names import Named, parse_name, safe_name
-from loopwright.music.key import KEYS, Key, parse_key, semitones_between
-from loopwright.music.tempo import SECONDS_PER_MINUTE, bpm_number, in_range
+from loopwright.library.loop_cache import RiffLoop, cache_path, load_loop, save_loop
+from loopwright.library.names import KeyAndTempo, parse_name, safe_name
+from loopwright.library.sidecar import (
+    SIDECAR_SUFFIX,
+    Sidecar,
+    read_sidecar,
+    sidecar_path,
+    write_sidecar,
+)
+from loopwright.music.key import Key, semitones_between
+from loopwright.music.tempo import SECONDS_PER_MINUTE, bpm_number
 from loopwright.system.storage import MAX_NAME_BYTES, cut_to_bytes, reason_of, write_whole
 from loopwright.system.workers import Workers
 
-SIDECAR = ".loopwright.json"
-MAX_SIDECAR_BYTES = 10_000
 ANALYSIS_RATE = 22050
 ANALYSIS_SECONDS = 120.0
 ANALYSIS_TIMEOUT = 120.0
 DECODE_TIMEOUT = 60.0
 STRETCH_TIMEOUT = 120.0
-LONGEST_RIFF_SECONDS = 60.0
-WHOLE_BEATS = 0.1
-"""A riff this near to a whole number of beats is taken to be meant so."""
+MAX_LOOP_SECONDS = 60.0
+"""What is used of a riff; the rest is cut off."""
+BEAT_TOLERANCE = 0.1
+"""A riff this near (in beats) to a whole number of beats is meant to be that long."""
 NAME_DECIMALS = 3
-"""Of a tempo in the name of a file; the exact one is kept beside it."""
-STEM_BYTES = MAX_NAME_BYTES - len(SIDECAR) - 16
-"""Room for a stem: its ending, a number and the name of the file beside it come after it."""
-
-NOTHING_NAMED = Named(None, None)
+"""Digits of a tempo in a file name; the exact tempo is in the sidecar."""
+MAX_STEM_BYTES = MAX_NAME_BYTES - len(SIDECAR_SUFFIX) - 16
+"""The longest stem of a name: a number, the extension and the sidecar's suffix follow it."""
 
 log = structlog.get_logger()
 
@@ -66,11 +67,11 @@ class Riff:
     """A riff of the library.
 
     Args:
-        filename: in the folder.
-        key: its root, and its mode where that is known.
-        bpm: its tempo.
-        estimated: which of `key` and `bpm` nobody has said.
-        confidence: of what was estimated, 0 … 1.
+        filename: In the library's folder.
+        key: Its root, and its mode where that is known.
+        bpm: Its tempo in beats per minute.
+        estimated: Which of ``key`` and ``bpm`` were estimated, since nobody gave them.
+        confidence: Of the estimates, from 0 to 1.
     """
 
     filename: str
@@ -79,130 +80,148 @@ class Riff:
     estimated: tuple[str, ...] = ()
     confidence: Mapping[str, float] | None = None
 
-    def described(self) -> dict[str, object]:
-        """Describe it, by the contract's names."""
-        said: dict[str, object] = {
+    def describe(self) -> dict[str, object]:
+        """Return what clients see of it, under the names of the HTTP contract."""
+        fields: dict[str, object] = {
             "filename": self.filename,
             "original_bpm": bpm_number(self.bpm),
             "description": f"{self.key.name} riff at {bpm_number(self.bpm)} BPM",
         }
         if self.key.mode is not None:
-            said["mode"] = self.key.mode
+            fields["mode"] = self.key.mode
         if self.estimated:
-            said |= {"estimated": list(self.estimated), "confidence": dict(self.confidence or {})}
-        return said
+            fields["estimated"] = list(self.estimated)
+            fields["confidence"] = dict(self.confidence or {})
+        return fields
 
 
 @dataclass(frozen=True)
 class Catalog:
-    """All riffs there are. skipped: the reason by file name."""
+    """The riffs of the library at one moment.
+
+    Args:
+        riffs: All riffs.
+        skipped: The files that are no riffs, by name, each with the reason.
+    """
 
     riffs: tuple[Riff, ...]
     skipped: Mapping[str, str]
 
     def by_key(self) -> dict[str, list[Riff]]:
-        """Group riffs by their root's canonical name, both in order of their names."""
+        """Group the riffs by the name of their root; groups and riffs are in order of names."""
         roots = sorted({riff.key.name for riff in self.riffs})
         return {root: [riff for riff in self.riffs if riff.key.name == root] for root in roots}
 
 
 @dataclass(frozen=True)
 class ChosenRiff:
-    """A riff for a key. semitones: how far it must be moved to be in it."""
+    """A riff that was chosen for a key.
+
+    Args:
+        riff: The riff.
+        semitones: How far its pitch must be moved to be in the key.
+        warnings: What the client should know of the choice.
+    """
 
     riff: Riff
     semitones: int
     warnings: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class RiffLoop:
-    """A riff as a loop at a tempo. audio: [2, samples]; notes: what was repaired in its file."""
-
-    audio: Audio
-    notes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class _Beside:
-    """What the file beside a riff says: what was given with it, and what was estimated."""
-
-    given: Named = NOTHING_NAMED
-    estimate: Mapping[str, float] | None = None
-
-
 class RiffLibrary:
-    """A folder of riffs, and a folder for what is made from them. max_seconds: of a riff that is added."""
+    """A folder of riffs.
+
+    Args:
+        folder: Where the riffs are; made when the first one is added.
+        cache: The folder for stretched riffs.
+        workers: The processes that decode, analyse and stretch.
+        max_seconds: The longest riff.
+    """
 
     def __init__(self, folder: Path, cache: Path, workers: Workers, max_seconds: float) -> None:
         self._folder = folder
         self._cache = cache
         self._workers = workers
         self._max_seconds = max_seconds
-        self._analysed: dict[tuple[str, int, int], Mapping[str, float]] = {}
+        self._estimates: dict[tuple[str, int, int], Mapping[str, float]] = {}
         self._naming = threading.Lock()
 
     def catalog(self) -> Catalog:
-        """Find all riffs there are now, and analyse those that are new and do not say it all.
+        """List the riffs; new ones that do not say their key and tempo are analysed.
 
         Raises:
-            StorageFailed: where the folder cannot be read.
+            StorageFailed: The folder cannot be read.
         """
         riffs, skipped = [], {}
         for path in self._files():
             try:
                 riffs.append(self._riff(path))
-            except (ValueError, LoopwrightError, OSError) as error:
-                skipped[path.name] = (
-                    error.message if isinstance(error, LoopwrightError) else str(error)
-                )
-            except Exception as error:  # one odd file must not take all other riffs away
+            except LoopwrightError as error:
+                skipped[path.name] = error.message
+            except (ValueError, OSError) as error:
+                skipped[path.name] = str(error)
+            except Exception as error:  # one odd file must not hide all other riffs
                 log.error("riff could not be read", file=path.name, exc_info=error)
                 skipped[path.name] = "it could not be analysed"
         return Catalog(tuple(riffs), skipped)
 
     def choose(self, key: Key, seed: int, *, transpose: bool) -> ChosenRiff:
-        """Choose a riff for a key, the same for the same seed; one of its mode where there are any.
+        """Choose a riff for a key; one of its mode if there is any.
+
+        Args:
+            key: The key.
+            seed: The same seed chooses the same riff of the same library.
+            transpose: Whether a riff in the nearest key is taken if there is none in this one.
 
         Raises:
-            InvalidInput: with ``available_keys``, where there is none (with ``transpose``: none at all).
+            InvalidInput: There is no riff in the key (with ``transpose``: none at all); details
+                have ``available_keys``.
         """
         by_key = self.catalog().by_key()
-        nearest = min(
-            by_key, key=lambda one: (abs(semitones_between(one, key.name)), one), default=None
+        # the same distance up and down: the first by name, so that the choice is always the same
+        by_distance = sorted(
+            by_key, key=lambda root: (abs(semitones_between(root, key.name)), root)
         )
-        if key.name not in by_key and (not transpose or nearest is None):
+        if key.name not in by_key and not (transpose and by_distance):
+            available = ", ".join(by_key) or "there are none yet"
             raise InvalidInput(
-                f"key must be one there is a riff in ({', '.join(by_key) or 'there are none yet'}), got {shown(key.name)}",
+                f"key must be that of a riff in the library ({available}), got {shown(key.name)}",
                 field="key",
                 code="no_riff_in_key",
                 details={"available_keys": list(by_key)},
             )
-        root = key.name if key.name in by_key else str(nearest)
+        root = by_distance[0]
         riffs = by_key[root]
-        of_mode = [
-            riff for riff in riffs if None in (key.mode, riff.key.mode) or riff.key.mode == key.mode
-        ]
-        warnings = (
-            ()
-            if of_mode
-            else (f"there is no riff in {key.written}; one in {riffs[0].key.written} was used",)
-        )
-        chosen = (of_mode or riffs)[seed % len(of_mode or riffs)]
+        warnings: tuple[str, ...] = ()
+        in_mode = [riff for riff in riffs if key.mode is None or riff.key.mode in (None, key.mode)]
+        if not in_mode:
+            found = riffs[0].key.written
+            warnings = (f"there is no riff in {key.written}; one in {found} was used",)
+        candidates = in_mode or riffs
+        chosen = candidates[seed % len(candidates)]
         return ChosenRiff(chosen, semitones_between(root, key.name), warnings)
 
     def loop(self, riff: Riff, bpm: Fraction, rate: int, semitones: int = 0) -> RiffLoop:
-        """Return a riff as a loop at a tempo, exact to the sample: stretched, its pitch moved by ``semitones``."""
+        """Return a riff as a loop, exact to the sample.
+
+        Args:
+            riff: The riff.
+            bpm: The tempo it is stretched to.
+            rate: The sample rate of the loop, in Hz.
+            semitones: How far its pitch is moved.
+
+        Raises:
+            NotFound: The riff was deleted in the meantime.
+            NotAudio: Its file cannot be decoded or stretched.
+            StorageFailed: Its file cannot be read.
+        """
         path = self._folder / riff.filename
-        kept = self._cache / f"{_fingerprint(path, riff.bpm, bpm, rate, semitones)}.npz"
-        with (
-            contextlib.suppress(OSError, ValueError, KeyError),
-            np.load(kept, allow_pickle=False) as cached,
-        ):
-            return RiffLoop(cached["audio"], tuple(str(note) for note in cached["notes"]))
-        made = self._stretched(path, riff, bpm, rate, semitones)
-        _keep(kept, made)
-        return made
+        cached = cache_path(self._cache, path, riff.bpm, bpm, rate, semitones)
+        loop = load_loop(cached)
+        if loop is None:
+            loop = self._stretch(path, riff, bpm, rate, semitones)
+            save_loop(cached, loop)
+        return loop
 
     def add(
         self,
@@ -212,42 +231,53 @@ class RiffLibrary:
         bpm: Fraction | None,
         field: str = "audio_file",
     ) -> tuple[Riff, tuple[str, ...]]:
-        """Keep a new riff; return it, and what was repaired in its file.
+        """Add a riff to the library.
 
         Args:
-            data: the file; its bytes say what it is.
-            filename: what it is to be called; its ending is that of what it is.
-            key: its key, where it is known; kept as it was given.
-            bpm: its tempo, where it is known; kept to the last digit.
-            field: what messages call the file.
+            data: Its file; the bytes say what kind of file it is.
+            filename: The name it is to have, but for its extension.
+            key: Its key, if that is known.
+            bpm: Its tempo, if that is known; kept to the last digit.
+            field: What messages call the file.
+
+        Returns:
+            The riff, and what was repaired in its file.
 
         Raises:
-            NotAudio, TooLarge: for what cannot be a riff.
-            InvalidInput: for a name that contradicts itself, where it must be believed.
-            StorageFailed: where the disk does not take it; nothing is left behind.
+            NotAudio: The file cannot be decoded.
+            TooLarge: The file is too long or has too many channels.
+            InvalidInput: A key or tempo is needed from the name, which cannot have it.
+            StorageFailed: The disk refuses; nothing is left behind.
         """
         decoded = self._decode(data, ANALYSIS_RATE, ANALYSIS_SECONDS, field)
-        stem, suffix = Path(safe_name(filename)).stem, decoded.extension
+        stem, extension = Path(safe_name(filename)).stem, decoded.extension
         if key is None or bpm is None:
             try:
-                parse_name(f"{stem}{suffix}")
+                parse_name(f"{stem}{extension}")
             except ValueError as error:
                 raise InvalidInput(f"filename cannot be taken: {error}", field="filename") from None
-        with self._naming:  # or two that are sent at once may get the same name
-            path = self._free_name(stem, suffix, key, bpm)
+        # two riffs that are added at the same moment must not find the same name free
+        with self._naming:
+            path = self._free_path(stem, extension, key, bpm)
             write_whole(path, data, "the riff")
             try:
-                if not _says(path.name, key, bpm):
-                    self._write_beside(path, _Beside(Named(key, bpm)))
+                if not _is_in_name(path.name, key, bpm):
+                    write_sidecar(path, Sidecar(KeyAndTempo(key, bpm)))
                 riff = self._riff(path)
             except BaseException:
                 path.unlink(missing_ok=True)
-                _sidecar(path).unlink(missing_ok=True)
+                sidecar_path(path).unlink(missing_ok=True)
                 raise
         return riff, tuple(f"{field} {note}" for note in decoded.notes)
 
     def remove(self, filename: str) -> None:
-        """Delete a riff. Raises NotFound for anything that is no riff of this folder."""
+        """Delete a riff.
+
+        Raises:
+            NotFound: No riff of this folder has the name.
+            StorageFailed: The disk refuses.
+        """
+        # looked up in the folder and never joined to it: a name may hold a path
         path = next((path for path in self._files() if path.name == filename), None)
         if path is None:
             raise NotFound(
@@ -256,15 +286,24 @@ class RiffLibrary:
             )
         try:
             path.unlink(missing_ok=True)
-            _sidecar(path).unlink(missing_ok=True)
+            sidecar_path(path).unlink(missing_ok=True)
         except OSError as error:
+            reason = reason_of(error, path)
             raise StorageFailed(
-                f"the riff could not be deleted: {reason_of(error, path)}", field="filename"
+                f"the riff could not be deleted: {reason}", field="filename"
             ) from error
 
     def _files(self) -> list[Path]:
+        """Return the files that may be riffs, in order of their names."""
         try:
-            return sorted(path for path in self._folder.iterdir() if _may_be_riff(path))
+            return sorted(
+                path
+                for path in self._folder.iterdir()
+                if path.is_file()
+                and not path.is_symlink()  # it may lead out of the folder
+                and not path.name.startswith(".")
+                and not path.name.endswith(SIDECAR_SUFFIX)
+            )
         except FileNotFoundError:
             return []
         except OSError as error:
@@ -272,8 +311,8 @@ class RiffLibrary:
             raise StorageFailed(f"the folder of riffs cannot be read: {reason}") from error
 
     def _riff(self, path: Path) -> Riff:
-        """Return a riff: what was given with it counts before what its name says, and that before an estimate."""
-        beside = self._beside(path)
+        """Return a riff; what it was added with comes first, then its name, then an estimate."""
+        beside = read_sidecar(path)
         key, bpm = beside.given.key, beside.given.bpm
         if key is None or bpm is None:
             named = parse_name(path.name)
@@ -292,15 +331,15 @@ class RiffLibrary:
             confidence={name: found[f"{name}_confidence"] for name in missing},
         )
 
-    def _estimate(self, path: Path, beside: _Beside) -> Mapping[str, float]:
-        """Return what was found once, from memory or the file beside the riff; else what is found now."""
+    def _estimate(self, path: Path, beside: Sidecar) -> Mapping[str, float]:
+        """Return a riff's estimate: from memory, the sidecar, or an analysis, which is kept."""
         stat = path.stat()
         identity = (path.name, stat.st_size, stat.st_mtime_ns)
-        if identity not in self._analysed:
-            self._analysed[identity] = beside.estimate or self._analyse(path, beside)
-        return self._analysed[identity]
+        if identity not in self._estimates:
+            self._estimates[identity] = beside.estimate or self._analyse(path, beside)
+        return self._estimates[identity]
 
-    def _analyse(self, path: Path, beside: _Beside) -> Mapping[str, float]:
+    def _analyse(self, path: Path, beside: Sidecar) -> Mapping[str, float]:
         decoded = self._decode(path.read_bytes(), ANALYSIS_RATE, ANALYSIS_SECONDS, "it")
         try:
             found = asdict(
@@ -312,39 +351,10 @@ class RiffLibrary:
             ) from None
         log.info("riff analysed", file=path.name, **found)
         try:
-            self._write_beside(path, _Beside(beside.given, found))
+            write_sidecar(path, Sidecar(beside.given, found))
         except StorageFailed as error:
-            log.warning(
-                "the riff's analysis could not be kept", file=path.name, reason=error.message
-            )
+            log.warning("riff analysis not saved", file=path.name, reason=error.message)
         return found
-
-    def _beside(self, path: Path) -> _Beside:
-        """Read what is kept beside a riff; nothing where that is of another file of this name, or damaged."""
-        try:
-            with _sidecar(path).open("rb") as file:
-                content = json.loads(file.read(MAX_SIDECAR_BYTES))
-            stat = path.stat()
-            if (content["size"], content["mtime_ns"]) != (stat.st_size, stat.st_mtime_ns):
-                return _Beside()
-            return _Beside(_given(content.get("given", {})), _estimated(content))
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, ZeroDivisionError):
-            return _Beside()
-
-    def _write_beside(self, path: Path, beside: _Beside) -> None:
-        stat, given = path.stat(), beside.given
-        content: dict[str, Any] = {"size": stat.st_size, "mtime_ns": stat.st_mtime_ns}
-        key, bpm = given.key and given.key.written, given.bpm and str(given.bpm)
-        if key or bpm:
-            content["given"] = {
-                name: value for name, value in (("key", key), ("bpm", bpm)) if value
-            }
-        if beside.estimate is not None:
-            content |= {"estimated": True, **beside.estimate}
-        if len(content) > 2:
-            write_whole(
-                _sidecar(path), json.dumps(content, indent=1).encode(), "what is known of the riff"
-            )
 
     def _decode(self, data: bytes, rate: int, keep_seconds: float, field: str) -> Decoded:
         try:
@@ -360,17 +370,17 @@ class RiffLibrary:
         except WorkerFailed as error:
             raise NotAudio(f"{field} could not be decoded: {error.message}", field=field) from None
 
-    def _stretched(
+    def _stretch(
         self, path: Path, riff: Riff, bpm: Fraction, rate: int, semitones: int
     ) -> RiffLoop:
         name = f"the riff {riff.filename}"
         try:
-            decoded = self._decode(path.read_bytes(), rate, LONGEST_RIFF_SECONDS, name)
+            decoded = self._decode(path.read_bytes(), rate, MAX_LOOP_SECONDS, name)
         except OSError as error:
-            raise StorageFailed(
-                f"{name} cannot be read: {reason_of(error, path)}", field="key"
-            ) from error
+            reason = reason_of(error, path)
+            raise StorageFailed(f"{name} cannot be read: {reason}", field="key") from error
         except LoopwrightError as error:
+            # a client named no file, but a key that led to it
             raise type(error)(error.message, field="key") from None
         whole = _whole_beats(decoded.audio, riff.bpm, rate)
         samples = round(whole.shape[1] * riff.bpm / bpm)
@@ -382,20 +392,26 @@ class RiffLibrary:
             raise NotAudio(f"{name} could not be stretched: {error.message}", field="key") from None
         return RiffLoop(audio, tuple(f"{name} {note}" for note in decoded.notes))
 
-    def _free_name(self, stem: str, suffix: str, key: Key | None, bpm: Fraction | None) -> Path:
-        """Return a name that no file has, of what was given; of its own stem where something was not."""
-        said = f"{bpm_number(Fraction(round(bpm, NAME_DECIMALS)))}bpm" if bpm is not None else None
-        own = None if key is not None and bpm is not None else stem
-        whole = "_".join(part for part in (key and key.name, said, own) if part)
-        whole = cut_to_bytes(whole, STEM_BYTES)
-        numbers = ("", *(f"_{number}" for number in range(1, 100_000)))
-        return next(
-            path for n in numbers if not (path := self._folder / f"{whole}{n}{suffix}").exists()
-        )
+    def _free_path(self, stem: str, extension: str, key: Key | None, bpm: Fraction | None) -> Path:
+        """Return a free path, named by key and tempo, and by the stem if one of them is missing."""
+        parts = []
+        if key is not None:
+            parts.append(key.name)
+        if bpm is not None:
+            rounded = Fraction(round(bpm, NAME_DECIMALS))
+            parts.append(f"{bpm_number(rounded)}bpm")
+        if key is None or bpm is None:
+            parts.append(stem)
+        name = cut_to_bytes("_".join(parts), MAX_STEM_BYTES)
+        path = self._folder / f"{name}{extension}"
+        numbers = itertools.count(1)
+        while path.exists():
+            path = self._folder / f"{name}_{next(numbers)}{extension}"
+        return path
 
 
-def _says(filename: str, key: Key | None, bpm: Fraction | None) -> bool:
-    """Return whether a file's name alone says all that was given with it, to the last digit."""
+def _is_in_name(filename: str, key: Key | None, bpm: Fraction | None) -> bool:
+    """Return whether a file's name alone says the key and tempo it was given, to the last digit."""
     try:
         named = parse_name(filename)
     except ValueError:
@@ -403,68 +419,11 @@ def _says(filename: str, key: Key | None, bpm: Fraction | None) -> bool:
     return key in (None, named.key) and bpm in (None, named.bpm)
 
 
-def _given(content: Mapping[str, str]) -> Named:
-    key, bpm = (
-        parse_key(content.get("key", "")),
-        Fraction(content["bpm"]) if "bpm" in content else None,
-    )
-    return Named(key, bpm if bpm is not None and in_range(bpm) else None)
-
-
-def _estimated(content: Mapping[str, Any]) -> Mapping[str, float] | None:
-    names = ("bpm", "bpm_confidence", "key", "key_confidence")
-    if any(name not in content for name in names):
-        return None
-    found = {name: float(content[name]) for name in names}
-    is_sane = int(found["key"]) in range(len(KEYS)) and in_range(Fraction(str(found["bpm"])))
-    return found if is_sane else None
-
-
-def _may_be_riff(path: Path) -> bool:
-    return (
-        path.is_file()
-        and not path.is_symlink()
-        and not path.name.startswith(".")
-        and not path.name.endswith(SIDECAR)
-    )
-
-
 def _whole_beats(audio: Audio, bpm: Fraction, rate: int) -> Audio:
-    """Cut the audio or fill it with silence to whole beats, if it is nearly that; else leave it as it is."""
+    """Cut audio, or fill it with silence, to a whole number of beats if it nearly is that long."""
     beat = SECONDS_PER_MINUTE * rate / bpm
     beats = round(audio.shape[1] / beat)
     samples = round(beats * beat)
-    if beats == 0 or abs(audio.shape[1] - samples) > WHOLE_BEATS * beat:
+    if beats == 0 or abs(audio.shape[1] - samples) > BEAT_TOLERANCE * beat:
         return audio
     return np.pad(audio[:, :samples], ((0, 0), (0, max(0, samples - audio.shape[1]))))
-
-
-def _fingerprint(path: Path, own_bpm: Fraction, bpm: Fraction, rate: int, semitones: int) -> str:
-    try:
-        stat = path.stat()
-    except OSError:
-        raise NotFound(f"the riff {path.name} is gone", field="key") from None
-    what = (
-        str(path.resolve()),
-        stat.st_size,
-        stat.st_mtime_ns,
-        str(own_bpm),
-        str(bpm),
-        rate,
-        semitones,
-    )
-    return hashlib.sha256(repr(what).encode()).hexdigest()[:32]
-
-
-def _keep(path: Path, loop: RiffLoop) -> None:
-    """Put a loop into the cache; a full disk costs only time."""
-    content = io.BytesIO()
-    np.savez(content, audio=loop.audio, notes=np.array(loop.notes, dtype=str))
-    try:
-        write_whole(path, content.getvalue(), "the stretched riff")
-    except StorageFailed as error:
-        log.warning("a stretched riff could not be kept", reason=error.message)
-
-
-def _sidecar(path: Path) -> Path:
-    return path.with_name(path.name + SIDECAR)

@@ -48,9 +48,7 @@ async def available(service: ServiceOf) -> dict[str, object]:
     return {
         "available_keys": list(by_key),
         "total_keys": len(by_key),
-        "riff_details": {
-            key: [riff.described() for riff in riffs] for key, riffs in by_key.items()
-        },
+        "riff_details": {key: [riff.describe() for riff in riffs] for key, riffs in by_key.items()},
         "skipped": dict(catalog.skipped),
     }
 
@@ -82,7 +80,7 @@ async def add(request: Request, service: ServiceOf, settings: SettingsOf) -> JSO
     reply = {
         "success": True,
         "key": riff.key.name,
-        **riff.described(),
+        **riff.describe(),
         "warnings": [*warnings, *notes],
     }
     return JSONResponse(reply)
