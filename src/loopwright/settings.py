@@ -144,13 +144,16 @@ def read_settings(
         environment: Variables by name; an empty one counts as not set.
 
     Raises:
-        InvalidInput: A value is not allowed; the message names the setting, the value and what the
-            setting means.
+        InvalidInput: There is no such setting, or its value is not allowed; the message names the
+            setting, the value and what the setting means.
     """
     # imported here, or `loopwright --help` would wait for it
     from pydantic import TypeAdapter, ValidationError
 
     values: dict[str, object] = {}
+    names = {setting.name for setting in fields(Settings)}
+    for name in flags.keys() - names:
+        raise InvalidInput(f"there is no setting {name}", field=name)
     for setting in fields(Settings):
         if text := environment.get(env_var(setting.name)):
             values[setting.name] = text

@@ -108,11 +108,10 @@ def test_a_process_ends_with_its_server_even_amid_a_call(tmp_path: Path) -> None
         "import sys\n"
         "from loopwright.system.workers import run_in_process\n"
         "from tests.system.test_workers import say_who_and_take_long\n"
-        "if __name__ == '__main__':\n"
-        "    run_in_process(3600, say_who_and_take_long, sys.argv[1])\n"
+        "run_in_process(3600, say_who_and_take_long, sys.argv[1])\n"
     )
     said = tmp_path / "pid"
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     with subprocess.Popen([sys.executable, server, said], env=environment) as process:
         until(said.exists)
         process.kill()
@@ -123,6 +122,24 @@ def is_running(pid: int) -> bool:
     """Whether there is such a process; one that only waits to be buried counts as gone."""
     status = Path(f"/proc/{pid}/status")
     return status.exists() and "State:\tZ" not in status.read_text()
+
+
+def test_what_a_library_prints_is_no_outcome(workers: Workers) -> None:
+    assert workers.call(PATIENCE, print, "to be ignored") is None
+    assert workers.call(PATIENCE, add, 1, 1) == 2
+
+
+def test_a_program_is_not_run_again_by_its_workers(tmp_path: Path) -> None:
+    program = tmp_path / "program.py"
+    program.write_text(
+        "import operator\n"
+        "from loopwright.system.workers import run_in_process\n"
+        "print(run_in_process(60, operator.add, 1, 2))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, program], capture_output=True, text=True, check=True, cwd=tmp_path
+    )
+    assert done.stdout == "3\n"
 
 
 def test_closing_ends_the_processes() -> None:

@@ -22,7 +22,7 @@ from loopwright.kinds.kind import Kind
 from loopwright.kinds.loop import LOOP
 from loopwright.kinds.request import GenerationRequest
 from loopwright.kinds.style import STYLE
-from loopwright.kinds.table import KIND_NAMES, KINDS
+from loopwright.kinds.table import KINDS, kind_named
 from loopwright.music.tempo import bpm_number
 from loopwright.serving.active_run import Progress as Done
 from loopwright.settings import Settings
@@ -73,11 +73,7 @@ def _choose_kind(name: str | None, values: Mapping[str, Any], audio: Path | None
     if name is None:
         meant = LOOP if "seconds_total" not in values else STYLE if audio else AUDIO
         name = meant.name
-    kind = next((kind for kind in KINDS if kind.name == name), None)
-    if kind is None:
-        raise InvalidInput(
-            f"--kind must be one of {', '.join(KIND_NAMES)}, got {shown(name)}", field="kind"
-        )
+    kind = kind_named(name)
     for field in values:
         if field not in kind.request.model_fields:
             others = [kind.name for kind in KINDS if field in kind.request.model_fields]
@@ -86,12 +82,6 @@ def _choose_kind(name: str | None, values: Mapping[str, Any], audio: Path | None
                 f"{', '.join(others)}",
                 field=field,
             )
-    if audio is not None and not kind.takes_audio:
-        others = [kind.name for kind in KINDS if kind.takes_audio]
-        raise InvalidInput(
-            f"--audio has no meaning with --kind {name}; it has with {', '.join(others)}",
-            field="audio",
-        )
     return kind
 
 

@@ -93,6 +93,7 @@ class Service:
         Raises:
             LoopwrightError: Any of ``loopwright.errors``.
         """
+        self.sources.check(request, upload)
         asker = _Asker(Owner(client), on_progress)
         if kind_of(request).parts is not None:
             return await self._generate_mix(request, warnings, asker)
@@ -116,7 +117,6 @@ class Service:
     ) -> tuple[Generation, ...]:
         """Make ``request.n`` takes, each the best of its attempts."""
         began = time.perf_counter()
-        self.sources.check(request, upload)
         if upload is None:
             upload = await self._earlier(request, asker)
         async with self._place(), self._lease(self.models.key_for(request)) as engine:

@@ -14,7 +14,7 @@ from loopwright.audio.decode import INPUT_FORMATS, Decoded, decode
 from loopwright.errors import InvalidInput, NotAudio, WorkerFailed
 from loopwright.kinds.request import GenerationRequest
 from loopwright.kinds.riff import RiffLoopRequest
-from loopwright.kinds.table import kind_of
+from loopwright.kinds.table import KINDS, kind_of
 from loopwright.library.riffs import RiffLibrary
 from loopwright.planning.plan import GenerationPlan, ModelLimits, RiffUse, Source
 from loopwright.planning.source import with_source
@@ -55,12 +55,20 @@ class Sources:
     max_seconds: float
 
     def check(self, request: GenerationRequest, upload: Upload | None) -> None:
-        """Refuse a request whose source audio is missing; at once, before anything is waited for.
+        """Refuse audio that is missing or not wanted; at once, before anything is waited for.
 
         Raises:
-            InvalidInput: The client must send audio with this request.
+            InvalidInput: The client must send audio with this request, or must not.
         """
-        if upload is None and kind_of(request).needs_audio(request):
+        kind = kind_of(request)
+        if upload is not None and not kind.takes_audio:
+            others = [kind.name for kind in KINDS if kind.takes_audio]
+            raise InvalidInput(
+                f"{upload.field} has no meaning for {kind.name}, which takes no audio; "
+                f"it has for {', '.join(others)}",
+                field=upload.field,
+            )
+        if upload is None and kind.needs_audio(request):
             raise InvalidInput(
                 f"audio_file is missing; it must be a {INPUT_FORMATS} file (in JSON: audio_base64)",
                 field="audio_file",
@@ -83,9 +91,7 @@ class Sources:
         """
         if isinstance(request, RiffLoopRequest):
             return self._with_riff(plan, request, limits)
-        if upload is None or not kind_of(request).takes_audio:
-            return plan
-        return self._with_upload(plan, upload, limits)
+        return plan if upload is None else self._with_upload(plan, upload, limits)
 
     def _with_upload(
         self, plan: GenerationPlan, upload: Upload, limits: ModelLimits

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from loopwright.errors import InvalidInput, shown
 from loopwright.kinds.audio import AUDIO
 from loopwright.kinds.guided import GUIDED
 from loopwright.kinds.inpaint import INPAINT
@@ -35,6 +36,20 @@ _BY_REQUEST = {kind.request: kind for kind in KINDS}
 def kind_of(request: GenerationRequest) -> Kind[Any]:
     """Return the kind that a request asks for."""
     return _BY_REQUEST[type(request)]
+
+
+def kind_named(name: str) -> Kind[Any]:
+    """Return the kind of a name.
+
+    Raises:
+        InvalidInput: There is none; the message lists the names.
+    """
+    for kind in KINDS:
+        if kind.name == name:
+            return kind
+    raise InvalidInput(
+        f"kind must be one of {', '.join(KIND_NAMES)}, got {shown(name)}", field="kind"
+    )
 
 
 def plan_request(request: GenerationRequest, limits: ModelLimits) -> GenerationPlan:

@@ -10,16 +10,16 @@ Knows: processes. Does not know: what is computed.
 from __future__ import annotations
 
 import contextlib
-import multiprocessing
 import os
+import pickle
 import queue
-import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
-from multiprocessing.connection import Connection
-from typing import Any, ParamSpec, TypeVar
+from typing import IO, Any, ParamSpec, TypeVar
 
-from loopwright.errors import TooLarge, WorkerFailed
+from loopwright.errors import WorkerFailed
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -30,8 +30,15 @@ MEMORY_BYTES = 3_000_000_000
 NICENESS = 10
 """Niceness of processes that give way: about a tenth of a core's time while another needs it."""
 
-# not forked: a fork of a server with threads would copy their locks as they happen to be
-_SPAWN = multiprocessing.get_context("spawn")
+START = (
+    "import pickle, sys; sys.path = pickle.load(sys.stdin.buffer); "
+    "from loopwright.system.worker_process import serve; serve()"
+)
+"""The program of a worker.
+
+Not multiprocessing's, which would run the server's own program once more in every process: a
+script that makes a loop would then need an `if __name__ == "__main__":`.
+"""
 
 
 class Workers:
@@ -102,18 +109,6 @@ class Workers:
             self._all.discard(worker)
 
 
-def check_may_start() -> None:
-    """Check that this process may start others.
-
-    Raises:
-        RuntimeError: The process is still importing its program, where a new process would run the
-            same again. Python raises this itself, but not before it has waited for a lock that the
-            first process holds.
-    """
-    if getattr(multiprocessing.current_process(), "_inheriting", False):
-        raise RuntimeError('work that starts processes must be under `if __name__ == "__main__":`')
-
-
 def run_in_process(
     seconds: float, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs
 ) -> R:
@@ -135,66 +130,60 @@ def give_way() -> None:
 
 
 class _Worker:
-    """One process, and the pipe to it."""
+    """One process, the pipes to it, and a thread that reads what it sends."""
 
     def __init__(self, memory_bytes: int | None) -> None:
-        self._pipe, other_end = _SPAWN.Pipe()
-        self._process = _SPAWN.Process(target=_serve, args=(other_end, memory_bytes), daemon=True)
-        self._process.start()
-        other_end.close()  # the process has its own; while ours is open, its death goes unnoticed
+        # -P: the folder it is started in is not where modules come from
+        command = [sys.executable, "-P", "-c", START]
+        self._process = subprocess.Popen(  # noqa: S603 - our own program
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
+        self._outcomes: queue.Queue[Any] = queue.Queue()
+        # a pipe cannot be read with a limit of time on all systems
+        threading.Thread(target=self._read, name="worker pipe", daemon=True).start()
+        with contextlib.suppress(OSError):  # it died; the first call says so
+            self._send(sys.path)
+            self._send(memory_bytes)
 
     def run(self, seconds: float, function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
         """Run a function; return its result, or the exception it raised."""
+        died = WorkerFailed("it could not be worked on: the process that tried it died")
         try:
-            self._pipe.send((function, args, kwargs))
-            if not self._pipe.poll(seconds):
-                raise WorkerFailed(f"it took longer than {seconds:g} seconds")
-            return self._pipe.recv()
-        except (EOFError, OSError):
-            raise WorkerFailed(
-                "it could not be worked on: the process that tried it died"
-            ) from None
+            self._send((function, args, kwargs))
+            outcome = self._outcomes.get(timeout=seconds)
+        except OSError:
+            raise died from None
+        except queue.Empty:
+            raise WorkerFailed(f"it took longer than {seconds:g} seconds") from None
+        if outcome is _DIED:
+            raise died
+        return outcome
 
     def kill(self) -> None:
         self._process.kill()
-        self._process.join()
+        self._process.wait()
         with contextlib.suppress(OSError):
-            self._pipe.close()
+            self._stdin.close()
+
+    @property
+    def _stdin(self) -> IO[bytes]:
+        assert self._process.stdin is not None
+        return self._process.stdin
+
+    def _send(self, message: object) -> None:
+        pickle.dump(message, self._stdin, pickle.HIGHEST_PROTOCOL)
+        self._stdin.flush()
+
+    def _read(self) -> None:
+        assert self._process.stdout is not None
+        with self._process.stdout as pipe:
+            while True:
+                try:
+                    self._outcomes.put(pickle.load(pipe))  # noqa: S301 - from our own process
+                except Exception:  # whatever it is: nothing more will come that can be read
+                    self._outcomes.put(_DIED)
+                    return
 
 
-def _serve(pipe: Connection, memory_bytes: int | None) -> None:
-    """Take calls from a pipe and send their outcomes until it is closed."""
-    # Ctrl-C goes to all processes of a terminal; it is for the server, which then ends the workers
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_the_server, daemon=True).start()
-    if memory_bytes is not None:
-        _limit_memory(memory_bytes)
-    while True:
-        try:
-            function, args, kwargs = pipe.recv()
-        except EOFError:
-            os._exit(0)
-        try:
-            outcome = function(*args, **kwargs)
-        except MemoryError:
-            outcome = TooLarge("it needs more memory than is allowed")
-        except Exception as error:
-            outcome = error
-        pipe.send(outcome)
-
-
-def _end_with_the_server() -> None:
-    """End this process when its parent is gone: what it computes is for nobody."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
-
-
-def _limit_memory(memory_bytes: int) -> None:
-    try:
-        import resource
-    except ImportError:  # not on Windows
-        return
-    with contextlib.suppress(ValueError, OSError):
-        resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
+_DIED = object()
+"""What a worker's outcome is when it died."""

@@ -20,7 +20,7 @@ import structlog
 
 from loopwright.loading.model_source import ModelSource
 from loopwright.model.family import Precision
-from loopwright.system.workers import check_may_start, give_way, run_in_process
+from loopwright.system.workers import give_way, run_in_process
 
 if TYPE_CHECKING:
     from loopwright.loading.openvino.graphs import Graph
@@ -90,7 +90,6 @@ def convert(
         return folder
     from filelock import FileLock
 
-    check_may_start()
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder / "lock"):
         # again: another process may have made them while this one waited for the lock
