@@ -267,7 +267,9 @@ def _read(
         _check_length(read_samples / file_rate, max_seconds)
         # blocks after the beginning are read and checked, but not kept
         if kept_samples < keep:
-            kept.append(resampler.resample_chunk(_stereo(block)))
+            mix = np.array(_MIX_DOWN[block.shape[1]], np.float32)
+            mix /= np.maximum(np.abs(mix).sum(0), 1)  # so that nothing gets louder
+            kept.append(resampler.resample_chunk(block @ mix))
             kept_samples += len(kept[-1])
     if read_samples == 0:
         raise NotAudio("holds no samples")
@@ -312,10 +314,3 @@ def _blocks(file: soundfile.SoundFile, expected: int | None = None) -> Iterator[
             raise NotAudio("has samples a million times louder than full scale, which are no audio")
         read += len(block)
         yield block
-
-
-def _stereo(block: Audio) -> Audio:
-    """Mix [samples, channels] down to [samples, 2], no louder than it was."""
-    mix = np.array(_MIX_DOWN[block.shape[1]], np.float32)
-    mixed: Audio = block @ (mix / np.maximum(np.abs(mix).sum(0), 1))
-    return mixed

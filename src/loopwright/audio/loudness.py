@@ -49,6 +49,7 @@ def loudness(loop: Audio, sample_rate: int) -> float:
     """
     import pyloudnorm
 
+    # measured over the seam too, and long enough for the meter's gate
     shortest = round(2 * GATE_SECONDS * sample_rate)
     repeats = max(2, -(-shortest // max(1, loop.shape[1])))
     repeated = np.tile(loop, repeats).T

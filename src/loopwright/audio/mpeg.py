@@ -151,6 +151,7 @@ def repair_mp3(data: bytes) -> tuple[bytes, tuple[str, ...]]:
             tags.append(tag)
     if not frames:
         raise NotAudio("holds no whole MP3 frame")
+    # one stream has one rate and one number of channels, and libsndfile believes the first frame
     first = frames[0]
     if any((frame.rate, frame.is_mono) != (first.rate, first.is_mono) for frame in frames):
         raise NotAudio("is several MP3s of different sample rates or channels; send one of them")

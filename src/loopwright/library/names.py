@@ -76,6 +76,7 @@ def parse_name(filename: str) -> KeyAndTempo:
 def _find_key(stem: str) -> Key | None:
     """Return the key that a name says: the surest, of these the one beside the tempo or first."""
     tempo = find_tempo(stem)
+    # numbers count takes and are no part of a key
     parts = [part for part in _PART.finditer(without_tempi(stem)) if not part[0].isdecimal()]
     candidates: list[tuple[bool, bool, int, Key]] = []
     for number, part in enumerate(parts):
@@ -115,5 +116,6 @@ def _is_beside(stem: str, start: int, stop: int, tempo: NamedTempo) -> bool:
 
 def safe_name(filename: str) -> str:
     """Return a file name without its folder, spaces, and what shells or file systems interpret."""
+    # browsers on Windows may send a whole path, with its own separators
     name = PurePath(filename.replace("\\", "/")).name
     return _UNSAFE.sub("_", name).lstrip(".") or "riff.wav"

@@ -264,7 +264,7 @@ class RiffLibrary:
                 if not _is_in_name(path.name, key, bpm):
                     write_sidecar(path, Sidecar(KeyAndTempo(key, bpm)))
                 riff = self._riff(path)
-            except BaseException:
+            except BaseException:  # the server may also be told to stop
                 path.unlink(missing_ok=True)
                 sidecar_path(path).unlink(missing_ok=True)
                 raise
@@ -334,6 +334,7 @@ class RiffLibrary:
     def _estimate(self, path: Path, beside: Sidecar) -> Mapping[str, float]:
         """Return a riff's estimate: from memory, the sidecar, or an analysis, which is kept."""
         stat = path.stat()
+        # size and time of change, since another file may have taken the name
         identity = (path.name, stat.st_size, stat.st_mtime_ns)
         if identity not in self._estimates:
             self._estimates[identity] = beside.estimate or self._analyse(path, beside)
@@ -349,6 +350,7 @@ class RiffLibrary:
             raise NotAudio(
                 f"tempo and key could not be estimated: {error.message}; send key and bpm"
             ) from None
+        # an analysis takes seconds: without a sidecar every start of the server would repeat it
         log.info("riff analysed", file=path.name, **found)
         try:
             write_sidecar(path, Sidecar(beside.given, found))

@@ -1,1 +1,4 @@
-"""Musical time and words: exact fractions, standard library only. Knows nothing of models, audio or HTTP."""
+"""Tempo, keys and the words of prompts; exact fractions, and the standard library only.
+
+Does not know: models, audio, HTTP.
+"""

@@ -1,4 +1,4 @@
-"""Letters, digits and signs that are written in more than one way. Standard library only."""
+"""Letters, digits and signs that can be written in more than one way."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import unicodedata
 
 
 def plain(text: str) -> str:
-    """Return the text with full-width and the like as plain characters (NFKC), each in its place.
+    """Return a text with full-width and similar characters replaced by plain ones (NFKC).
 
-    The answer is as long as the text, so what is found in it stands at the same place in the text.
+    The result is as long as the text: what is found in it is at the same place in the text.
     """
     folded = (unicodedata.normalize("NFKC", character) for character in text)
     return "".join(new if len(new) == 1 else old for new, old in zip(folded, text, strict=True))

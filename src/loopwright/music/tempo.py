@@ -1,8 +1,8 @@
 """Tempo, bars and samples, as exact fractions.
 
-Knows: how a tempo is written in a text, how long bars last. A bar has four beats.
-Does not know: models, audio, requests. Does not cover other metres.
-This is the one parser of tempi: prompts, names of riffs and models all read them here.
+Knows: how a text names a tempo, how long a bar is. A bar has four beats; no other metre is covered.
+Does not know: models, audio, requests.
+This is the only parser of tempi: prompts, file names of riffs and models all use it.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ MAX_BPM = 300
 BPM_ALLOWED = f"a number of beats per minute from {MIN_BPM} to {MAX_BPM}"
 
 BARS = (8, 4, 2, 1)
-"""The loop lengths on offer, longest first."""
+"""The lengths of loops, longest first."""
 
 SHOWN_CHARACTERS = 40
-"""The most of a number that is shown to people."""
+"""The most that an error shows of a number."""
 
 _LETTER = r"[^\W\d_]"
 _MINUS = "-\u2212"
-# Numbers as people and hosts write them, 92,5 and 1e+06, and what programs print where they have
-# none. An exponent is short: ten to the power of a billion would take all memory.
+# Numbers as people and hosts write them (92,5 and 1e+06), and what programs print for no number.
+# An exponent is short: ten to the power of a billion would take all memory.
 _DIGITS = r"\d++(?:[.,]\d++)*+(?:e[+-]?\d{1,3}(?!\d))?"
 _NO_NUMBER = r"(?:nan|inf(?:inity)?|undefined|null|none)(?:\(\w+\))?"
 _BPM = (
@@ -42,7 +42,7 @@ _UNIT = re.compile(
     rf"|(?<!{_LETTER})(?P<name>tempo|\u2669)(?!{_LETTER})",
     re.IGNORECASE,
 )
-"""The unit with the number before it, or a word that only stands before a number."""
+"""The unit with the number before it, or a word that only comes before a number."""
 _AFTER = re.compile(
     rf"[\s_]*+(?P<sign>[:=]|(?:of|is)\b)?[\s_]*+"
     rf"(?P<number>[{_MINUS}]?(?:{_DIGITS}|{_NO_NUMBER}))"
@@ -50,17 +50,20 @@ _AFTER = re.compile(
     r"(?!\s*+(?:bar|beat|step|second)s?\b)",
     re.IGNORECASE,
 )
-"""The number after a unit, its own unit too; not `80s`, `90's` nor `4 bars`."""
+"""The number after a unit, perhaps with a unit of its own; not `80s`, `90's` or `4 bars`."""
 _OTHER_MEANINGS = frozenset(["303", "606", "707", "808", "909", "none"])
-"""What may follow the word bpm and is no tempo: "high bpm 808 kick"."""
+"""What may follow "bpm" and is no tempo, such as drum machines: "high bpm 808 kick"."""
 
 
 @dataclass(frozen=True)
 class NamedTempo:
-    """A tempo as a text names it.
+    """A tempo that a text names.
 
-    written: the number as it stands there (`92,5`, `-2147483648`, `NaN`).
-    bpm: its exact value; None where it is no number. start, stop: where its words stand.
+    Args:
+        written: The number as the text has it (`92,5`, `-2147483648`, `NaN`).
+        bpm: Its exact value; None where it is no number.
+        start: Where its words begin in the text.
+        stop: Where they end.
     """
 
     written: str
@@ -70,22 +73,23 @@ class NamedTempo:
 
     @property
     def playable(self) -> Fraction | None:
-        """The tempo, if loops are made at it; None for what hosts send where they have none."""
+        """The tempo, if loops can have it; None for what hosts send if they have no tempo."""
         return self.bpm if self.bpm is not None and in_range(self.bpm) else None
 
     @property
     def shown(self) -> str:
         """The number as an error shows it."""
-        cut = len(self.written) > SHOWN_CHARACTERS
-        return f"{self.written[:SHOWN_CHARACTERS]}…" if cut else self.written
+        if len(self.written) <= SHOWN_CHARACTERS:
+            return self.written
+        return f"{self.written[:SHOWN_CHARACTERS]}…"
 
 
 def named_tempi(text: str) -> tuple[NamedTempo, ...]:
-    """Return all tempi that a text names, in their order.
+    """Return all tempi that a text names, in order.
 
-    Read are `140bpm`, `92,5 BPM`, `140 beats per minute`, `140 b.p.m.`, `BPM: 140`, `bpm=140`,
-    `tempo of 140`, `♩=140` and the like, in full-width letters too. Of a number before the unit
-    and one after it the first counts, unless it belongs to a label of its own (`bars=4 bpm=140`).
+    These are `140bpm`, `92,5 BPM`, `140 beats per minute`, `140 b.p.m.`, `BPM: 140`, `bpm=140`,
+    `tempo of 140`, `♩=140` and the like, in full-width letters too. Of a number before the unit and
+    another after it the first counts, unless it has another label (`bars=4 bpm=140`).
     """
     letters = plain(text)
     found: list[NamedTempo] = []
@@ -104,14 +108,16 @@ def named_tempi(text: str) -> tuple[NamedTempo, ...]:
 
 
 def find_tempo(text: str) -> NamedTempo | None:
-    """Return the tempo that a text names, the last one if several; None if it names none."""
+    """Return the last tempo that a text names; None if it names none."""
     return next(reversed(named_tempi(text)), None)
 
 
 def without_tempi(text: str, *, keep_playable: bool = False) -> str:
-    """Return the text with spaces, as many as were characters, in place of the tempi it names.
+    """Return a text with its tempi replaced by spaces, so that it keeps its length.
 
-    keep_playable: leave the tempi that loops are made at.
+    Args:
+        text: The text.
+        keep_playable: Whether tempi that loops can have are left.
     """
     for tempo in named_tempi(text):
         if tempo.playable is None or not keep_playable:
@@ -121,60 +127,50 @@ def without_tempi(text: str, *, keep_playable: bool = False) -> str:
 
 
 def _counts(unit: re.Match[str], after: re.Match[str]) -> bool:
-    """Return whether the number after a unit is the tempo: not the one before it, and not none."""
-    playable = _is_playable(after["number"])
+    """Return whether the number after a unit is a tempo, and not the one before it."""
+    is_playable = _named(after["number"]).playable is not None
     if unit["before"] is not None:
-        of_a_label = unit.string[: unit.start()].rstrip().endswith((":", "="))
-        better = of_a_label or not _is_playable(unit["before"])
-        return playable and better and after["sign"] in (":", "=")
-    if playable or after["sign"] is not None or after["own"] is not None:
+        has_label = unit.string[: unit.start()].rstrip().endswith((":", "="))
+        is_better = has_label or _named(unit["before"]).playable is None
+        return is_playable and is_better and after["sign"] in (":", "=")
+    if is_playable or after["sign"] is not None or after["own"] is not None:
         return True
     return unit["name"] is None and after["number"].lower() not in _OTHER_MEANINGS
 
 
-def _is_playable(number: str) -> bool:
-    return _named(number, 0, 0).playable is not None
-
-
-def _named(written: str, start: int, stop: int) -> NamedTempo:
-    """Return the tempo that a number means. A hyphen before one in range is a dash, no minus."""
+def _named(written: str, start: int = 0, stop: int = 0) -> NamedTempo:
+    """Return the tempo that a number stands for."""
     unsigned = written.lstrip(_MINUS)
-    value = _value(unsigned)
-    if value is None or in_range(value):
-        return NamedTempo(written if value is None else unsigned, value, start, stop)
+    try:
+        value = Fraction(unsigned.lower().replace(",", "."))
+    except ValueError:  # NaN, 1.000.000, or more digits than Python converts
+        return NamedTempo(written, None, start, stop)
+    if in_range(value):  # a hyphen before it is a dash: "techno -140bpm"
+        return NamedTempo(unsigned, value, start, stop)
     return NamedTempo(written, value if unsigned == written else -value, start, stop)
 
 
-def _value(number: str) -> Fraction | None:
-    """Return a number's exact value; None for NaN, 1.000.000 and what is too long to be one."""
-    try:
-        return Fraction(number.lower().replace(",", "."))
-    except ValueError:
-        return None
-
-
 def in_range(bpm: Fraction) -> bool:
-    """Whether loops are made at this tempo."""
+    """Return whether loops can have this tempo."""
     return MIN_BPM <= bpm <= MAX_BPM
 
 
 def bar_seconds(bpm: Fraction) -> Fraction:
-    """Seconds of one bar."""
+    """Return the length of a bar in seconds."""
     return BEATS_PER_BAR * SECONDS_PER_MINUTE / bpm
 
 
 def loop_samples(bars: int, bpm: Fraction, sample_rate: int) -> int:
-    """Samples of a loop, the whole number nearest to the exact length (half to even)."""
+    """Return the length of a loop in samples: the exact length, rounded (half to even)."""
     return round(bars * bar_seconds(bpm) * sample_rate)
 
 
 def largest_fitting_bars(bpm: Fraction, window_samples: int, sample_rate: int) -> int | None:
-    """The largest of 8, 4, 2, 1 bars whose loop fits into the window; None if not even one bar does."""
-    return next(
-        (bars for bars in BARS if loop_samples(bars, bpm, sample_rate) <= window_samples), None
-    )
+    """Return the most of BARS whose loop fits a model's window; None if not even one bar does."""
+    fitting = (bars for bars in BARS if loop_samples(bars, bpm, sample_rate) <= window_samples)
+    return next(fitting, None)
 
 
 def bpm_number(bpm: Fraction) -> int | float:
-    """The tempo as a plain number for people and JSON: an integer when whole."""
+    """Return a tempo as a number for people and JSON: an integer where it is whole."""
     return int(bpm) if bpm.denominator == 1 else float(bpm)
