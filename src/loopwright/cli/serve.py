@@ -21,7 +21,12 @@ GRACE_SECONDS = 5
 
 
 def run(settings: Settings) -> None:
-    """Serve until stopped. Raises InvalidInput for settings that cannot be, Conflict if the port is taken."""
+    """Serve until stopped.
+
+    Raises:
+        InvalidInput: Settings do not go together, or the host is not one of this machine.
+        Conflict: The port is taken.
+    """
     configure_logs(settings.log_level, settings.log_format)
     check(settings)
     listener = _listen(settings.host, settings.port)
@@ -39,20 +44,25 @@ def run(settings: Settings) -> None:
 
 
 def url_of(host: str, port: int, root_path: str = "") -> str:
-    """Return the address to open in a browser; IPv6 stands in brackets (RFC 3986, section 3.2.2)."""
+    """Return the address to open in a browser.
+
+    IPv6 stands in brackets (RFC 3986, section 3.2.2).
+    """
     return f"http://{f'[{host}]' if ':' in host else host}:{port}{root_path}"
 
 
 def _listen(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # named as TCP, or asyncio leaves Nagle's algorithm on and every small reply waits 40 ms for an acknowledgement
+    # named as TCP, or asyncio leaves Nagle's algorithm on, and every small reply waits 40 ms for an
+    # acknowledgement
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
     except socket.gaierror as error:
+        reason = (error.strerror or "not found").lower()
         raise InvalidInput(
-            f"--host must be an address or name of this machine, got {shown(host)}: {(error.strerror or 'not found').lower()}",
+            f"--host must be an address or name of this machine, got {shown(host)}: {reason}",
             field="host",
         ) from None
     except OSError as error:
@@ -60,8 +70,9 @@ def _listen(host: str, port: int) -> socket.socket:
             raise InvalidInput(
                 f"--host must be an address of this machine, got {shown(host)}", field="host"
             ) from None
+        reason = (error.strerror or str(error)).lower()
         raise Conflict(
-            f"cannot listen on {host} port {port}: {(error.strerror or str(error)).lower()}; choose another with --port",
+            f"cannot listen on {host} port {port}: {reason}; choose another with --port",
             field="port",
         ) from None
     listener.listen(2048)

@@ -15,7 +15,7 @@ from loopwright.planning.plan import Loop
 Metadata = dict[str, object]
 
 NOT_OF_ONE_TAKE = frozenset(["n", "candidates", "return_format"])
-"""Fields of a request about how many takes are made and how they are sent, not about one of them."""
+"""Fields of a request that are about the number of takes and the reply, not about one take."""
 
 
 def metadata_of(generation: Generation) -> Metadata:

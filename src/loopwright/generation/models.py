@@ -1,7 +1,7 @@
-"""Which model a request means, and what can be said and done about models.
+"""The model that a request means, and what can be said and done about models.
 
-Knows: the model the server was started with, the one that is active, finetunes on the hub. Does not know: HTTP.
-Everything here that touches the network or loads a model takes a while: run it in a thread.
+Knows: the model the server was started with, the one that is active, finetunes on the hub. Does not
+know: HTTP. All that touches the network or loads a model takes a while: run it in a thread.
 """
 
 from __future__ import annotations
@@ -67,7 +67,13 @@ def _means_finetune(choice: ModelChoice) -> bool:
 
 
 class Models:
-    """standard: the model the server was started with. active: the one used where a request names none."""
+    """The models that requests may name.
+
+    Attributes:
+        registry: The models that are loaded.
+        standard: The model the server was started with.
+        active: The model that is used where a request names none.
+    """
 
     def __init__(self, registry: Registry, hub: Hub, standard: ModelKey) -> None:
         self.registry = registry
@@ -76,16 +82,18 @@ class Models:
         self._hub = hub
 
     def key_for(self, choice: ModelChoice) -> ModelKey:
-        """Return the model that a request means: what it names, else the active one.
+        """Return the model that a request means: the one it names, else the active one.
 
-        Raises InvalidInput for a finetune that is not named in full, or not allowed.
+        Raises:
+            InvalidInput: A finetune is not named in full, or is not allowed.
         """
         if not _means_finetune(choice):
             return self.active if choice.model_type is None else self.standard
         for field in FINETUNE_FIELDS:
             if not getattr(choice, field):
                 raise InvalidInput(
-                    f"{field} is missing; model_type finetune needs finetune_repo and finetune_checkpoint",
+                    f"{field} is missing; model_type finetune needs "
+                    f"{' and '.join(FINETUNE_FIELDS)}",
                     field=field,
                     code="missing_parameter",
                 )
@@ -115,19 +123,23 @@ class Models:
         return self.registry.statuses()
 
     def loaded(self) -> tuple[ModelInfo, ...]:
-        """The models that are loaded, least recently used first."""
+        """List the models that are loaded, least recently used first."""
         return self.registry.loaded()
 
     def checkpoints(self, repo: str) -> list[str]:
         """List the checkpoints of a repository, at least one.
 
-        Raises InvalidInput, NotFound, ModelUnavailable.
+        Raises:
+            InvalidInput: The repository is not allowed.
+            NotFound: There is no such repository, or it has no checkpoints.
+            ModelUnavailable: The hub cannot be reached.
         """
         self._hub.check_name(repo, "finetune_repo")
         found = checkpoints_among(self._hub.files(repo))
         if not found:
             raise NotFound(
-                f"the repository {repo} has no checkpoints, which are files that end in {' or '.join(SUFFIXES)}",
+                f"the repository {repo} has no checkpoints, which are files that end in "
+                f"{' or '.join(SUFFIXES)}",
                 field="finetune_repo",
                 details={
                     "hint": "choose a repository that holds finetunes of stable-audio-open-small"
@@ -138,9 +150,18 @@ class Models:
     def prompts(
         self, repo: str | None, checkpoint: str | None, key: str | None, prefer: Prefer
     ) -> Prompts:
-        """Return the prompts of a repository, of a loaded model by its key, or of the one preferred.
+        """Return the prompts that a model suggests.
 
-        Raises InvalidInput; of a repository that is named, also NotFound and ModelUnavailable.
+        Args:
+            repo: The model's repository.
+            checkpoint: The model's checkpoint in it.
+            key: Without a repository: a loaded model, by what clients call it.
+            prefer: Without either: which model is meant.
+
+        Raises:
+            InvalidInput: The repository is not allowed.
+            NotFound: The repository does not exist. Of a loaded model it is a message instead.
+            ModelUnavailable: The hub cannot be reached. Of a loaded model it is a message instead.
         """
         if repo:
             self._hub.check_name(repo, "repo")

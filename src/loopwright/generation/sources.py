@@ -22,7 +22,7 @@ from loopwright.system.workers import Workers
 
 DECODE_SECONDS = 30.0
 CUT_SECONDS = 0.05
-"""How much of an upload's end may be left out with no warning: loops are often cut a little late."""
+"""What may be left out of an upload's end with no warning: loops are often cut a little late."""
 
 
 @dataclass(frozen=True)

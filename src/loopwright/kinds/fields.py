@@ -1,6 +1,7 @@
 """The types of request fields, and the sentences that say what each may hold.
 
-Knows: how clients spell numbers, words, bars and keys. Does not know: which request has which field.
+Knows: how clients spell numbers, words, bars and keys. Does not know: which request has which
+field.
 """
 
 from __future__ import annotations

@@ -243,8 +243,8 @@ class GenerationRequest(ModelChoice):
     strict: bool = field(
         False,
         "true or false",
-        "Refuse what the model cannot do (bars that do not fit, a sampler, steps or a length beyond "
-        "its range) instead of doing what comes nearest, with a warning.",
+        "Refuse what the model cannot do (bars that do not fit, a sampler, steps or a length "
+        "beyond its range) instead of doing what comes nearest, with a warning.",
     )
 
     @property

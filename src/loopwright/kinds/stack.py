@@ -13,6 +13,7 @@ from loopwright.kinds.loop import LoopRequest, plan_loop
 
 StackPart = Literal["drums", "bass", "chords", "lead"]
 STACK_PARTS: tuple[StackPart, ...] = get_args(StackPart)
+PART_NAMES = ", ".join(STACK_PARTS)
 
 
 def _read_parts(value: object) -> object:
@@ -30,9 +31,9 @@ class StackRequest(LoopRequest):
 
     parts: Annotated[dict[StackPart, str | None], BeforeValidator(_read_parts)] = field(
         dict.fromkeys(STACK_PARTS),
-        f"a list of some of {', '.join(STACK_PARTS)}, or an object with a prompt (or null) for each",
-        f"Which parts: some of {', '.join(STACK_PARTS)}, as a list or as `drums,bass`; or an object "
-        "with a prompt of its own (or null) for each.",
+        f"a list of some of {PART_NAMES}, or an object with a prompt (or null) for each",
+        f"Which parts: some of {PART_NAMES}, as a list or as `drums,bass`; or an object with a "
+        "prompt of its own (or null) for each.",
         min_length=1,
     )
     key: KeyField | None = field(

@@ -44,8 +44,8 @@ STYLE = Kind(
     name="style-transfer",
     path="/generate/style-transfer",
     summary="Audio-to-audio style transfer",
-    description="Make the audio sent anew, in the words of the prompt. Mono becomes stereo; what is "
-    "longer than the window is cut.",
+    description="Make the audio sent anew, in the words of the prompt. Mono becomes stereo; what "
+    "is longer than the window is cut.",
     request=StyleRequest,
     plan=plan_style,
     source="required",

@@ -19,7 +19,7 @@ So all of them are far from each other, and from the seeds after the first that 
 
 
 def redrawn_plans(plan: GenerationPlan) -> Iterator[GenerationPlan]:
-    """Yield the plans to try in turn where a plan gave silence or noise: the same, with other seeds.
+    """Yield the plans to try in turn where one gave silence or noise: the same, with other seeds.
 
     A style transfer is freed of its source, since a source of which the loop type lets nothing
     through gives silence again and again. A plan that keeps parts of a silent source gives silence
