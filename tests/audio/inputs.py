@@ -1,4 +1,4 @@
-"""Audio files as programs in the field write them, and what becomes of each.
+"""Audio files as real programs write them, and how much of each is used.
 
 ``python -m tests.audio.inputs`` writes ``docs/audio-input.md``; a test holds it to what is true.
 """
@@ -16,40 +16,44 @@ from unittest import mock
 
 import numpy as np
 
-from loopwright.audio.decode import Decoded, decode
+from loopwright.audio.decode import decode
 from loopwright.errors import NotAudio, TooLarge
 from tests.sounds import RATE, encoded, tone
 
 PAGE = Path(__file__).parents[2] / "docs" / "audio-input.md"
 
 FRAMES = 2 * RATE
+HEADER_SAMPLES = 45
+"""More than a header of 44 bytes, heard as audio, makes of any codec here."""
 ENCODER_SILENCE = 4700
-"""Samples that a lossy encoder adds at both ends, where no field says how many: 107 ms at most."""
+"""The most samples (107 ms) that a lossy encoder adds at both ends and no field counts."""
+DECODER_DELAY = 1100
+"""The most samples that a decoder may remove at the start where no field counts them."""
 TOOLS = ("ffmpeg", "sox", "lame")
 
-PUT_RIGHT = "all of it, with a warning"
+REPAIRED = "all of it, with a warning"
 ALL, WITH_SILENCE = "all of it", "all of it, and the silence its encoder added"
 
 
 def missing_tools() -> list[str]:
-    """Programs of this page that are not installed."""
+    """Return the programs that write these files and are not installed."""
     return [tool for tool in TOOLS if shutil.which(tool) is None]
 
 
 @cache
 def source() -> bytes:
-    """Two seconds of stereo, as WAV."""
+    """Return two seconds of stereo as a WAV file."""
     sides = [tone(440, 2, channels=1), tone(660, 2, channels=1)]
     return encoded(np.concatenate(sides))
 
 
 def piped(*command: str) -> bytes:
-    """What a program writes to a pipe, so that it cannot go back to fill in a length."""
+    """Return what a program writes to a pipe, where it cannot go back to fill in a length."""
     return subprocess.run(command, input=source(), capture_output=True, check=True).stdout
 
 
-def filed(suffix: str, *arguments: str) -> bytes:
-    """What ffmpeg writes to a file."""
+def ffmpeg_file(suffix: str, *arguments: str) -> bytes:
+    """Return what ffmpeg writes to a file."""
     import tempfile
 
     with tempfile.TemporaryDirectory() as folder:
@@ -62,12 +66,15 @@ def filed(suffix: str, *arguments: str) -> bytes:
 
 
 def ffmpeg_pipe(*arguments: str) -> bytes:
-    """What ffmpeg writes to a pipe."""
+    """Return what ffmpeg writes to a pipe."""
     return piped("ffmpeg", "-v", "error", "-i", "pipe:0", *arguments, "-")
 
 
 def resized(data: bytes, name: bytes, size: int, order: str = "<") -> bytes:
-    """A file with another size in the header of a chunk; negative sizes are added to its own."""
+    """Return a file with another size in the header of a chunk.
+
+    A small number that is not 0 is added to the size that is there.
+    """
     at = data.index(name) + 4
     own = struct.unpack_from(f"{order}I", data, at)[0]
     value = own + size if abs(size) < 1000 and size else size
@@ -75,7 +82,7 @@ def resized(data: bytes, name: bytes, size: int, order: str = "<") -> bytes:
 
 
 def without_xing(data: bytes) -> bytes:
-    """An MP3 without the frame that holds its tag: what browsers' encoders write."""
+    """Return an MP3 file without the frame that holds its tag, as the encoders of browsers do."""
     from loopwright.audio.mpeg import find_first_frame
 
     first = find_first_frame(data)
@@ -83,16 +90,15 @@ def without_xing(data: bytes) -> bytes:
     return data[first.at + first.size :]
 
 
-def with_frames_promised(data: bytes, more: int) -> bytes:
-    """An MP3 whose tag promises more frames than there are."""
+def with_frames_counted(data: bytes, more: int) -> bytes:
+    """Return an MP3 file whose tag counts more frames than there are."""
     at = data.index(b"Info") + 8
-    return (
-        data[:at] + struct.pack(">I", struct.unpack_from(">I", data, at)[0] + more) + data[at + 4 :]
-    )
+    (count,) = struct.unpack_from(">I", data, at)
+    return data[:at] + struct.pack(">I", count + more) + data[at + 4 :]
 
 
 def unpadded_name(data: bytes) -> bytes:
-    """An AIFF with a name of odd length and no byte of padding."""
+    """Return an AIFF file with a chunk of odd length and no byte of padding."""
     at = data.index(b"SSND")
     whole = data[:at] + b"NAME" + struct.pack(">I", 3) + b"abc" + data[at:]
     return whole[:4] + struct.pack(">I", len(whole) - 8) + whole[8:]
@@ -100,7 +106,15 @@ def unpadded_name(data: bytes) -> bytes:
 
 @dataclass(frozen=True)
 class Input:
-    """A file. length: what its header says; make: writes it; result: what becomes of it."""
+    """A file of the table.
+
+    Args:
+        container: Of the file.
+        codec: Of the file.
+        length: What its header says about its length.
+        make: Writes it.
+        result: How much of it is used.
+    """
 
     container: str
     codec: str
@@ -118,42 +132,42 @@ def aiff() -> bytes:
 
 
 def mp3(*arguments: str) -> bytes:
-    return filed(".mp3", *arguments)
+    return ffmpeg_file(".mp3", *arguments)
 
 
 WAV_SIZES = [0, 0xFFFFFFFF, 0x7FFFFFFF, 0x7FFFF000, 0x80000000, 1, 8, 36, 44, -1, -8, -44]
 
 INPUTS = [
     *[Input("WAV", name, "right",
-            lambda codec=codec: filed(".wav", "-c:a", codec), ALL)  # type: ignore[misc]
+            lambda codec=codec: ffmpeg_file(".wav", "-c:a", codec), ALL)  # type: ignore[misc]
       for name, codec in [("PCM, 8 bits", "pcm_u8"), ("PCM, 16 bits", "pcm_s16le"),
                           ("PCM, 24 bits", "pcm_s24le"), ("PCM, 32 bits", "pcm_s32le"),
                           ("float, 32 bits", "pcm_f32le"), ("float, 64 bits", "pcm_f64le"),
                           ("A-law", "pcm_alaw"), ("µ-law", "pcm_mulaw")]],
     *[Input("WAV", "PCM, 16 bits", f"{size:+d} bytes" if 0 < abs(size) < 1000 else f"{size:#x}",
-            lambda size=size: resized(source(), b"data", size), PUT_RIGHT)  # type: ignore[misc]
+            lambda size=size: resized(source(), b"data", size), REPAIRED)  # type: ignore[misc]
       for size in WAV_SIZES],
-    Input("WAV", "PCM, 16 bits", "ffmpeg to a pipe", lambda: ffmpeg_pipe("-f", "wav"), PUT_RIGHT),
+    Input("WAV", "PCM, 16 bits", "ffmpeg to a pipe", lambda: ffmpeg_pipe("-f", "wav"), REPAIRED),
     Input("WAV", "PCM, 16 bits", "SoX to a pipe",
           lambda: piped("sox", "-t", "wav", "-", "-t", "wav", "-"), ALL),
     Input("WAV", "PCM, 16 bits", "half of the file is missing",
           lambda: source()[: len(source()) // 2], "refused"),
     Input("WAV", "ADPCM (Microsoft, IMA)", "right",
-          lambda: filed(".wav", "-c:a", "adpcm_ima_wav"), WITH_SILENCE),
-    Input("WAV", "MP3", "right", lambda: filed(".wav", "-c:a", "libmp3lame"), WITH_SILENCE),
-    Input("WAV", "AC-3", "right", lambda: filed(".wav", "-c:a", "ac3"), WITH_SILENCE),
-    Input("WAV (RF64)", "PCM, 16 bits", "right", lambda: filed(".wav", "-rf64", "always"), ALL),
-    Input("Wave64", "PCM, 16 bits", "right", lambda: filed(".w64"), ALL),
+          lambda: ffmpeg_file(".wav", "-c:a", "adpcm_ima_wav"), WITH_SILENCE),
+    Input("WAV", "MP3", "right", lambda: ffmpeg_file(".wav", "-c:a", "libmp3lame"), WITH_SILENCE),
+    Input("WAV", "AC-3", "right", lambda: ffmpeg_file(".wav", "-c:a", "ac3"), WITH_SILENCE),
+    Input("WAV (RF64)", "PCM, 16 bits", "right", lambda: ffmpeg_file(".wav", "-rf64", "always"), ALL),
+    Input("Wave64", "PCM, 16 bits", "right", lambda: ffmpeg_file(".w64"), ALL),
     Input("Wave64", "PCM, 16 bits", "ffmpeg to a pipe",
-          lambda: ffmpeg_pipe("-f", "w64"), PUT_RIGHT),
+          lambda: ffmpeg_pipe("-f", "w64"), REPAIRED),
     Input("AIFF", "PCM, 16 bits", "right", aiff, ALL),
     Input("AIFF", "PCM, 16 bits", "a chunk of odd length without padding",
           lambda: unpadded_name(aiff()), ALL),
-    Input("AIFF", "PCM, 16 bits", "0", lambda: resized(aiff(), b"SSND", 0, ">"), PUT_RIGHT),
-    Input("AIFF", "PCM, 16 bits", "ffmpeg to a pipe", lambda: ffmpeg_pipe("-f", "aiff"), PUT_RIGHT),
+    Input("AIFF", "PCM, 16 bits", "0", lambda: resized(aiff(), b"SSND", 0, ">"), REPAIRED),
+    Input("AIFF", "PCM, 16 bits", "ffmpeg to a pipe", lambda: ffmpeg_pipe("-f", "aiff"), REPAIRED),
     Input("AIFF", "PCM, 16 bits", "half of the file is missing",
           lambda: aiff()[: len(aiff()) // 2], "refused"),
-    Input("AIFF-C", "float, 32 bits", "right", lambda: filed(".aif", "-c:a", "pcm_f32be"), ALL),
+    Input("AIFF-C", "float, 32 bits", "right", lambda: ffmpeg_file(".aif", "-c:a", "pcm_f32be"), ALL),
     Input("FLAC", "FLAC", "right", flac, ALL),
     Input("FLAC", "FLAC", "ffmpeg to a pipe", lambda: ffmpeg_pipe("-f", "flac"), ALL),
     Input("FLAC", "FLAC", "an ID3 tag before it",
@@ -176,85 +190,75 @@ INPUTS = [
           lambda: piped("sox", "-t", "wav", "-", "-t", "mp3", "-"), WITH_SILENCE),
     Input("MP3", "22.05 kHz", "no tag (browsers)",
           lambda: without_xing(mp3("-ar", "22050")), WITH_SILENCE),
-    Input("MP3", "constant bit rate", "a tag that promises a frame too many",
-          lambda: with_frames_promised(mp3(), 1), PUT_RIGHT),
+    Input("MP3", "constant bit rate", "a tag that counts a frame too many",
+          lambda: with_frames_counted(mp3(), 1), REPAIRED),
     Input("MP3", "constant bit rate", "begins amid a frame",
           lambda: without_xing(mp3())[100:], WITH_SILENCE),
     Input("MP3", "constant bit rate", "zeros after an ID3 tag",
           lambda: b"ID3\4\0\0\0\0\0\x0a" + bytes(1000) + without_xing(mp3()), WITH_SILENCE),
     Input("MP3", "constant bit rate", "with a tag, half is missing",
           lambda: mp3()[: len(mp3()) // 2], "refused"),
-    Input("MP3", "MPEG layer II", "–", lambda: filed(".mp2"), WITH_SILENCE),
-    Input("Ogg", "Vorbis", "right", lambda: filed(".ogg", "-c:a", "libvorbis"), ALL),
-    Input("Ogg", "Opus", "right", lambda: filed(".opus", "-c:a", "libopus"), ALL),
-    Input("Ogg", "FLAC", "right", lambda: filed(".oga", "-c:a", "flac"), ALL),
-    Input("Ogg", "Speex", "right", lambda: filed(".ogg", "-c:a", "libspeex", "-ar", "16000"), ALL),
+    Input("MP3", "MPEG layer II", "–", lambda: ffmpeg_file(".mp2"), WITH_SILENCE),
+    Input("Ogg", "Vorbis", "right", lambda: ffmpeg_file(".ogg", "-c:a", "libvorbis"), ALL),
+    Input("Ogg", "Opus", "right", lambda: ffmpeg_file(".opus", "-c:a", "libopus"), ALL),
+    Input("Ogg", "FLAC", "right", lambda: ffmpeg_file(".oga", "-c:a", "flac"), ALL),
+    Input("Ogg", "Speex", "right", lambda: ffmpeg_file(".ogg", "-c:a", "libspeex", "-ar", "16000"), ALL),
     Input("AU", "PCM, 16 bits", "ffmpeg to a pipe", lambda: ffmpeg_pipe("-f", "au"), ALL),
-    Input("CAF", "PCM, 16 bits", "right", lambda: filed(".caf", "-c:a", "pcm_s16le"), ALL),
-    Input("CAF", "Apple Lossless", "right", lambda: filed(".caf", "-c:a", "alac"), ALL),
-    Input("M4A", "AAC", "index behind the audio", lambda: filed(".m4a"), WITH_SILENCE),
+    Input("CAF", "PCM, 16 bits", "right", lambda: ffmpeg_file(".caf", "-c:a", "pcm_s16le"), ALL),
+    Input("CAF", "Apple Lossless", "right", lambda: ffmpeg_file(".caf", "-c:a", "alac"), ALL),
+    Input("M4A", "AAC", "index behind the audio", lambda: ffmpeg_file(".m4a"), WITH_SILENCE),
     Input("M4A", "Apple Lossless", "index behind the audio",
-          lambda: filed(".m4a", "-c:a", "alac"), ALL),
+          lambda: ffmpeg_file(".m4a", "-c:a", "alac"), ALL),
     Input("MP4", "AAC", "in fragments",
-          lambda: filed(".mp4", "-movflags", "frag_keyframe+empty_moov+default_base_moof"),
+          lambda: ffmpeg_file(".mp4", "-movflags", "frag_keyframe+empty_moov+default_base_moof"),
           WITH_SILENCE),
-    Input("3GP", "AAC", "right", lambda: filed(".3gp", "-c:a", "aac"), WITH_SILENCE),
-    Input("QuickTime", "AAC", "right", lambda: filed(".mov"), WITH_SILENCE),
-    Input("WebM", "Opus", "right", lambda: filed(".webm"), ALL),
+    Input("3GP", "AAC", "right", lambda: ffmpeg_file(".3gp", "-c:a", "aac"), WITH_SILENCE),
+    Input("QuickTime", "AAC", "right", lambda: ffmpeg_file(".mov"), WITH_SILENCE),
+    Input("WebM", "Opus", "right", lambda: ffmpeg_file(".webm"), ALL),
     Input("WebM", "Opus", "ffmpeg to a pipe (MediaRecorder)",
           lambda: ffmpeg_pipe("-f", "webm"), ALL),
-    Input("AAC (ADTS)", "AAC", "–", lambda: filed(".aac"), WITH_SILENCE),
-    Input("WMA", "WMA 2", "right", lambda: filed(".wma"), WITH_SILENCE),
-    Input("WavPack", "WavPack", "right", lambda: filed(".wv"), ALL),
-    Input("True Audio", "True Audio", "right", lambda: filed(".tta"), ALL),
-    Input("AC-3", "AC-3", "–", lambda: filed(".ac3"), WITH_SILENCE),
-    Input("FLV", "AAC", "–", lambda: filed(".flv", "-c:a", "aac"), WITH_SILENCE),
-    Input("MPEG-TS", "AAC", "–", lambda: filed(".ts", "-c:a", "aac"), WITH_SILENCE),
+    Input("AAC (ADTS)", "AAC", "–", lambda: ffmpeg_file(".aac"), WITH_SILENCE),
+    Input("WMA", "WMA 2", "right", lambda: ffmpeg_file(".wma"), WITH_SILENCE),
+    Input("WavPack", "WavPack", "right", lambda: ffmpeg_file(".wv"), ALL),
+    Input("True Audio", "True Audio", "right", lambda: ffmpeg_file(".tta"), ALL),
+    Input("AC-3", "AC-3", "–", lambda: ffmpeg_file(".ac3"), WITH_SILENCE),
+    Input("FLV", "AAC", "–", lambda: ffmpeg_file(".flv", "-c:a", "aac"), WITH_SILENCE),
+    Input("MPEG-TS", "AAC", "–", lambda: ffmpeg_file(".ts", "-c:a", "aac"), WITH_SILENCE),
 ]  # fmt: skip
 
 
 def outcome(data: bytes) -> str:
-    """What becomes of a file, in the words of this page."""
+    """Return how much of a file is used, in the words of the table."""
     try:
-        got = decode(data, RATE, keep_seconds=12, max_seconds=600)
+        decoded = decode(data, RATE, keep_seconds=12, max_seconds=600)
     except (NotAudio, TooLarge):
         return "refused"
-    said = (
-        ALL
-        if _is_exact(got)
-        else WITH_SILENCE
-        if _has_silence(got)
-        else f"{got.seconds:.3f} s of 2"
-    )
-    return f"{said}, with a warning" if got.notes else said
-
-
-def _is_exact(got: Decoded) -> bool:
-    return (
-        abs(got.frames * RATE / got.rate - FRAMES) < 45
-    )  # one of 44 bytes of a header is 11 samples
-
-
-def _has_silence(got: Decoded) -> bool:
-    return 0 < got.frames * RATE / got.rate - FRAMES + 1100 < ENCODER_SILENCE + 1100
+    extra = decoded.frames * RATE / decoded.rate - FRAMES
+    if abs(extra) < HEADER_SAMPLES:
+        used = ALL
+    elif -DECODER_DELAY < extra < ENCODER_SILENCE:
+        used = WITH_SILENCE
+    else:
+        used = f"{decoded.seconds:.3f} s of 2"
+    return f"{used}, with a warning" if decoded.notes else used
 
 
 def reader_of(data: bytes) -> str:
-    """Who reads a file: ``ffmpeg`` where it is refused without it."""
+    """Return who reads a file: ``ffmpeg`` if it is refused without it."""
     with mock.patch("loopwright.audio.decode.find_ffmpeg", return_value=None):
         return "ffmpeg" if outcome(data) == "refused" else "built in"
 
 
-def row(one: Input) -> str:
-    """The line of a file in the table."""
-    data = one.make()
+def row(file: Input) -> str:
+    """Return the row of a file in the table."""
+    data = file.make()
     result = outcome(data)
     reader = "–" if result == "refused" else reader_of(data)
-    return f"| {one.container} | {one.codec} | {one.length} | {result} | {reader} |"
+    return f"| {file.container} | {file.codec} | {file.length} | {result} | {reader} |"
 
 
 def page() -> str:
-    """The table, from files that are written now."""
+    """Return the table, from files that are written now."""
     head = "| container | codec | length in the header | what is used | read by |"
     return "\n".join([head, "|---|---|---|---|---|", *map(row, INPUTS)])
 

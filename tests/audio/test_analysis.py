@@ -1,4 +1,4 @@
-"""Tempo and key of loops that are known."""
+"""Estimates of tempo and key, for loops whose tempo and key are known."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_silence_and_clicks_are_no_trouble() -> None:
 
 
 @pytest.mark.parametrize("seconds", [0.05, 0.3, 0.5, 1.0, 1.7])
-def test_the_tempo_of_a_short_sound_is_one_that_music_has(seconds: float) -> None:
+def test_the_tempo_of_a_short_sound_is_a_usual_one(seconds: float) -> None:
     bpm, confidence = estimate_tempo(drums(120, 4)[0, : round(seconds * RATE)], RATE)
     assert 60 <= bpm < 180
     assert confidence <= 1

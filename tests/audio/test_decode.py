@@ -1,4 +1,4 @@
-"""Every file we take becomes stereo at the model's rate; every other is refused with a sentence."""
+"""Files of all formats become stereo at one rate; others are refused in a sentence."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Offsets that are put in are found, and taken out; what has no onsets is left alone."""
+"""Known offsets are found and removed; audio without clear onsets stays as it is."""
 
 from __future__ import annotations
 

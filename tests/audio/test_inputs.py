@@ -40,12 +40,12 @@ def decoded(data: bytes) -> Decoded:
 @pytest.mark.parametrize(
     "one", inputs.INPUTS, ids=[f"{one.container} {one.codec} {one.length}" for one in inputs.INPUTS]
 )
-def test_what_becomes_of_a_file(one: inputs.Input) -> None:
+def test_as_much_of_a_file_is_used_as_the_table_says(one: inputs.Input) -> None:
     assert inputs.outcome(one.make()) == one.result
 
 
 @needs_tools
-def test_the_page_says_what_is_true() -> None:
+def test_the_page_has_the_true_table() -> None:
     assert inputs.PAGE.read_text().endswith(f"{inputs.page()}\n")
 
 
@@ -64,7 +64,7 @@ def test_the_page_says_what_is_true() -> None:
         ("wav_ffmpeg_pipe.wav", 22050, "does not say how long it is"),
     ],
 )
-def test_files_that_were_seen_to_fail(name: str, frames: int, note: str | None) -> None:
+def test_files_that_failed_in_the_past(name: str, frames: int, note: str | None) -> None:
     got = decoded((CASES / name).read_bytes())
     assert got.frames == frames
     assert len(got.notes) == (note is not None)
@@ -230,7 +230,7 @@ def test_ffmpeg_opens_nothing_but_what_it_is_given(tmp_path: Path) -> None:
 
 @needs_ffmpeg
 def test_what_ffmpeg_decodes_is_bounded_in_length() -> None:
-    long = inputs.filed(".m4a", "-filter_complex", "aloop=-1:88200,atrim=0:30")
+    long = inputs.ffmpeg_file(".m4a", "-filter_complex", "aloop=-1:88200,atrim=0:30")
     with pytest.raises(TooLarge, match="must be at most 10 seconds long"):
         decode(long, 44100, keep_seconds=1, max_seconds=10)
 
@@ -256,7 +256,7 @@ def test_placeholders_in_any_of_the_two_sizes_of_a_wav(riff: int, data: int) -> 
     assert decoded(bytes(wav)).frames == 22050
 
 
-def test_chunks_behind_the_audio_are_not_heard() -> None:
+def test_chunks_after_the_audio_are_not_heard() -> None:
     wav = encoded(tone(440, 0.5))
     for more in (b"LIST\x04\0\0\0INFO", b"id3 \x05\0\0\0abcde\0", bytes(300)):
         got = decoded(wav + more)
@@ -306,7 +306,7 @@ def test_a_tag_before_a_file_changes_nothing(kind: str) -> None:
     assert np.array_equal(tagged.audio, plain.audio)
 
 
-def test_a_tag_with_nothing_behind_it_and_one_of_a_wrong_size() -> None:
+def test_a_tag_with_nothing_after_it_and_one_of_a_wrong_size() -> None:
     with pytest.raises(NotAudio, match="is a tag with no audio behind it"):
         decoded(b"ID3\4\0\0\0\0\0\0")
     mp3 = encoded(tone(440), kind="MP3")
@@ -326,19 +326,19 @@ TAILS = [
 
 @pytest.mark.parametrize("kind", ["WAV", "AIFF", "FLAC", "MP3", "W64"])
 @pytest.mark.parametrize("tail", TAILS)
-def test_tags_and_padding_behind_a_file_are_not_heard(kind: str, tail: bytes) -> None:
+def test_tags_and_padding_after_a_file_are_not_heard(kind: str, tail: bytes) -> None:
     data = encoded(tone(440, 2), kind=kind)
     assert decoded(data + tail).frames == decoded(data).frames
 
 
-def test_a_chunk_that_is_cut_off_behind_the_audio_is_not_heard() -> None:
+def test_a_chunk_that_is_cut_off_after_the_audio_is_not_heard() -> None:
     wav = encoded(tone(440, 0.5))
     for name in (b"LIST", b"id3 ", b"bext", b"smpl"):
         got = decoded(wav + name + struct.pack("<I", 400_000) + bytes(range(256)) * 100)
         assert got.frames == 22050
 
 
-def test_an_empty_recording_does_not_play_what_is_said_of_it() -> None:
+def test_an_empty_recording_does_not_play_its_texts() -> None:
     wav = encoded(np.zeros((2, 0), np.float32))
     at = wav.index(b"data") + 8
     with pytest.raises(NotAudio, match="holds no samples"):
@@ -350,7 +350,7 @@ def test_an_empty_second_chunk_of_audio_takes_nothing_away() -> None:
     assert decoded(aiff + b"SSND" + struct.pack(">I", 8) + bytes(8)).frames == 22050
 
 
-def test_files_one_after_the_other_are_told() -> None:
+def test_a_second_file_after_the_first_is_reported() -> None:
     wav, flac = encoded(tone(440, 0.5)), encoded(tone(440, 0.5), kind="FLAC")
     assert "is followed by another file, which was left out" in decoded(wav + wav).notes[0]
     got = decoded(flac + flac)

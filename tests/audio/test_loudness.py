@@ -1,4 +1,4 @@
-"""Levels."""
+"""Peaks, loudness, and bringing audio to a level."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_a_true_peak_between_samples_is_seen() -> None:
     assert true_peak(wave) == pytest.approx(1.0, abs=0.02)
 
 
-def test_none_only_keeps_from_clipping() -> None:
+def test_without_normalizing_only_clipping_is_prevented() -> None:
     audio, warnings = normalize(tone(440), "none", RATE, -14)
     assert np.array_equal(audio, tone(440))
     assert warnings == ()

@@ -11,7 +11,7 @@ from tests.sounds import encoded, tone
 
 
 def test_a_page_written_with_its_own_numbers_is_the_same_page() -> None:
-    """libsndfile's checksums are the test of ours."""
+    """The checksums are compared with libsndfile's."""
     found = list(pages(encoded(tone(440, 1, 48_000), 48_000, "OGG", "OPUS")))
     assert len(found) > 2
     serial = int.from_bytes(found[0].header[14:18], "little")

@@ -1,4 +1,4 @@
-"""Peaks against the library's."""
+"""Peaks compared with those of scipy.signal."""
 
 from __future__ import annotations
 

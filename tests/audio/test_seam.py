@@ -1,4 +1,4 @@
-"""Joining and measuring, on audio whose answer is known."""
+"""Seams of audio for which the result is known."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def test_a_tone_cut_anywhere_is_joined_without_a_click() -> None:
 
 
 def test_the_tail_runs_on_over_the_seam() -> None:
-    """What rings at the end rings on at the start."""
+    """A sound that rings at the end rings on at the start."""
     audio = np.zeros((2, 50_000), np.float32)
     audio[:, 39_000:45_000] = tone(300, 6000 / RATE)[:, :6000]
     loop = join(audio[:, :43_528], 40_000)
@@ -35,7 +35,7 @@ def test_the_first_attack_stays_on_the_first_sample() -> None:
     assert np.abs(loop - drums(120, 4)).max() < 1e-5
 
 
-def test_power_is_kept_for_noise_and_for_what_repeats() -> None:
+def test_power_is_kept_for_noise_and_for_audio_that_repeats() -> None:
     noise = np.random.default_rng(0).normal(0, 0.1, (2, 93_528)).astype(np.float32)
     for audio in (noise, np.tile(noise[:, :90_000], 2)[:, :93_528]):
         head = join(audio, 90_000)[:, :220]

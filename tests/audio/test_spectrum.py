@@ -1,4 +1,4 @@
-"""The quick spectrum against the plain one."""
+"""The fast spectrum compared with a plain one."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from loopwright.audio.spectrum import SCALE, log_magnitude
 
 
 @given(st.integers(0, 1000), st.floats(0, 2))
-def test_it_is_what_it_says(seed: int, level: float) -> None:
+def test_the_fast_spectrum_equals_the_plain_one(seed: int, level: float) -> None:
     frames = level * np.random.default_rng(seed).normal(size=(5, 512)).astype(np.float32)
     plain = np.log1p(
         SCALE * np.abs(np.fft.rfft(frames.astype(np.float64) * np.hanning(512), axis=1))

@@ -1,4 +1,4 @@
-"""Stretched drums hit where they should; lengths are exact; pitch stays, or moves as asked."""
+"""Stretched loops: onsets on the grid, exact lengths, and the right pitch."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.sounds import RATE, drums, tone
 
 
 def attack_errors(audio: np.ndarray, bpm: float) -> np.ndarray:
-    """How far each eighth, where it reaches half its level, is from the grid, in seconds."""
+    """Return how far each eighth, where it reaches half its level, is from the grid, in seconds."""
     level = np.sqrt(np.convolve(audio.mean(0) ** 2, np.ones(64) / 64)[: audio.shape[1]])
     errors = []
     for eighth in range(1, round(audio.shape[1] / RATE * bpm / 30)):
@@ -42,18 +42,18 @@ def test_pitch_stays_and_moves() -> None:
 
 
 def test_a_loops_seam_stays_whole() -> None:
-    """A sine that is whole over its loop is whole over the stretched loop."""
+    """A sine of a whole number of periods stays one."""
     out = stretch_loop(tone(440, 2), RATE, 70000)
     jump = np.abs(out[:, 0] - out[:, -1]).max()
     assert jump < 2 * np.abs(np.diff(out[0])).max()
 
 
-def test_nothing_to_do_is_nothing_done() -> None:
+def test_a_loop_of_the_right_length_is_returned_as_it_is() -> None:
     audio = drums(120, 4)
     assert stretch_loop(audio, RATE, audio.shape[1]) is audio
 
 
-def test_the_same_comes_out_every_time() -> None:
+def test_the_same_audio_gives_the_same_result() -> None:
     assert np.array_equal(stretch(drums(120, 4), RATE, 70001), stretch(drums(120, 4), RATE, 70001))
 
 

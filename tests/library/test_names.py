@@ -1,4 +1,4 @@
-"""What file names say."""
+"""Keys and tempi in file names."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The folder of riffs."""
+"""The library of riffs, on real files and real worker processes."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def test_the_same_seed_chooses_the_same_riff(library: RiffLibrary, tmp_path: Pat
     assert len(set(chosen)) == 3
 
 
-def test_no_riff_in_the_key(library: RiffLibrary, tmp_path: Path) -> None:
+def test_a_key_without_riffs(library: RiffLibrary, tmp_path: Path) -> None:
     put(tmp_path, "a_120bpm.wav")
     with pytest.raises(InvalidInput, match=r'\(a\), got "c"') as caught:
         library.choose(Key(0), 0, transpose=False)
@@ -212,7 +212,7 @@ def test_what_was_given_counts_before_what_the_name_says(library: RiffLibrary) -
     assert (riff.key, float(riff.bpm), riff.estimated) == (Key(0), 90, ())
 
 
-def test_what_is_kept_beside_another_file_of_the_same_name_does_not_count(
+def test_the_sidecar_of_another_file_of_the_same_name_does_not_count(
     library: RiffLibrary, tmp_path: Path
 ) -> None:
     riff, _ = library.add(encoded(drums(120, 4)), "x.wav", Key(9), Fraction("93.4567"))
@@ -224,7 +224,7 @@ def test_what_is_kept_beside_another_file_of_the_same_name_does_not_count(
     "kept",
     [b"", b"[]", b"{}", b'{"size": 1}', b"\xff", b'{"given": {"bpm": "1/0"}}', b"9" * 20_000],
 )
-def test_a_damaged_file_beside_a_riff_is_as_none(
+def test_a_damaged_sidecar_counts_as_missing(
     library: RiffLibrary, tmp_path: Path, kept: bytes
 ) -> None:
     path = put(tmp_path, "a_120bpm.wav")
@@ -232,7 +232,7 @@ def test_a_damaged_file_beside_a_riff_is_as_none(
     assert library.catalog().riffs[0].bpm == 120
 
 
-def test_half_a_second_has_a_tempo_that_music_has(library: RiffLibrary) -> None:
+def test_half_a_second_has_a_usual_tempo(library: RiffLibrary) -> None:
     riff, _ = library.add(encoded(drums(120, 4)[:, : RATE // 2]), "hit.wav", None, None)
     assert riff.estimated == ("key", "bpm")
     assert 60 <= riff.bpm < 180
@@ -266,7 +266,7 @@ def test_names_of_any_length_are_kept(library: RiffLibrary, tmp_path: Path, lett
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS])
-def test_a_disk_that_takes_nothing_is_a_sentence_and_leaves_nothing(
+def test_a_full_or_read_only_disk_is_an_error_and_leaves_no_file(
     library: RiffLibrary, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
     def failing(_: int) -> None:
@@ -280,7 +280,7 @@ def test_a_disk_that_takes_nothing_is_a_sentence_and_leaves_nothing(
     assert list((tmp_path / "riffs").iterdir()) == []
 
 
-def test_where_what_was_given_cannot_be_kept_the_riff_is_not_either(
+def test_a_riff_whose_sidecar_cannot_be_written_is_not_kept(
     library: RiffLibrary, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fsync, calls = os.fsync, []
@@ -333,7 +333,7 @@ def test_a_mode_that_is_asked_for_is_chosen_where_there_is_one(
     assert instead.warnings == ("there is no riff in A minor; one in A major was used",)
 
 
-def test_what_was_repaired_in_a_riff_is_told_each_time(library: RiffLibrary) -> None:
+def test_what_was_repaired_in_a_riff_is_reported_each_time(library: RiffLibrary) -> None:
     data = bytearray(encoded(drums(120, 4)))
     data[40:44] = b"\xff" * 4
     riff, notes = library.add(bytes(data), "x.wav", Key(2), Fraction(120))
@@ -360,7 +360,7 @@ def test_a_file_that_cannot_be_analysed_leaves_nothing_behind(
     assert catalog.skipped == {"odd.wav": "it could not be analysed"}
 
 
-def test_a_worker_that_fails_is_a_sentence(
+def test_a_failing_worker_is_reported_in_a_sentence(
     library: RiffLibrary, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def failing(*_: object, **__: object) -> None:
@@ -374,7 +374,7 @@ def test_a_worker_that_fails_is_a_sentence(
 
 
 @pytest.mark.parametrize("samples", [1, 2, 30])
-def test_next_to_nothing_is_refused_or_kept_but_breaks_nothing(
+def test_a_few_samples_are_refused_or_kept_but_break_nothing(
     library: RiffLibrary, samples: int
 ) -> None:
     with contextlib.suppress(LoopwrightError):

@@ -35,7 +35,7 @@ def test_gsharp_in_all_its_spellings(text: str) -> None:
     ("text", "name"),
     [("Cb", "b"), ("B#", "c"), ("e#", "f"), ("Fb", "e"), ("b", "b"), ("bb", "asharp")],
 )
-def test_edges(text: str, name: str) -> None:
+def test_roots_around_the_octave(text: str, name: str) -> None:
     key = parse_key(text)
     assert key is not None
     assert key.name == name

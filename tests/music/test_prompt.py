@@ -1,4 +1,4 @@
-"""Words by loop type."""
+"""Prompts and negative prompts by loop type."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tempo from words, and lengths that are exact."""
+"""Tempi in texts, and exact lengths of loops."""
 
 from __future__ import annotations
 

@@ -350,8 +350,8 @@ class RiffLibrary:
             raise NotAudio(
                 f"tempo and key could not be estimated: {error.message}; send key and bpm"
             ) from None
-        # an analysis takes seconds: without a sidecar every start of the server would repeat it
         log.info("riff analysed", file=path.name, **found)
+        # an analysis takes seconds: without a sidecar every start of the server would repeat it
         try:
             write_sidecar(path, Sidecar(beside.given, found))
         except StorageFailed as error:
