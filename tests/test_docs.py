@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -53,6 +54,23 @@ def test_every_curl_of_a_page_in_its_order(
         assert done.returncode == 0, (block, done.stderr)
         for name in re.findall(r"-o (\S+)", block):
             assert (tmp_path / name).stat().st_size > 10_000
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/python-api.md"])
+def test_the_python_of_a_page_runs_in_its_order(page: str, tmp_path: Path) -> None:
+    script = "\n".join(blocks(page, "python"))
+    assert "loopwright.generate(" in script
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=tmp_path,
+        env={**os.environ, "LOOPWRIGHT_MODEL": "pocket"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    for name in re.findall(r'save\("(.+?)"\)', script):
+        assert (tmp_path / name).stat().st_size > 10_000
 
 
 def test_every_command_line_is_known() -> None:
