@@ -189,26 +189,18 @@ class Split:
 def encoder_split(config: OobleckConfig) -> Split:
     """Return the cut of the encoder, and the receptive fields it makes."""
     levels, samples, positions = _cut(config)
-    fine_samples = encoder_reach(config.strides[:levels], 0) + END_REACH
-    return Split(
-        levels,
-        positions,
-        samples,
-        fine_reach=-(-fine_samples // samples),
-        coarse_reach=encoder_reach(config.strides[levels:], LATENT_REACH),
-    )
+    reach_in_samples = encoder_reach(config.strides[:levels], 0) + END_REACH
+    fine_reach = -(-reach_in_samples // samples)
+    coarse_reach = encoder_reach(config.strides[levels:], LATENT_REACH)
+    return Split(levels, positions, samples, fine_reach, coarse_reach)
 
 
 def decoder_split(config: OobleckConfig) -> Split:
     """Return the cut of the decoder, and the receptive fields it makes."""
     levels, samples, positions = _cut(config)
-    return Split(
-        levels,
-        positions,
-        samples,
-        fine_reach=decoder_reach(config.strides[:levels], END_REACH),
-        coarse_reach=decoder_reach(config.strides[levels:], 0) + END_REACH,
-    )
+    fine_reach = decoder_reach(config.strides[:levels], END_REACH)
+    coarse_reach = decoder_reach(config.strides[levels:], 0) + END_REACH
+    return Split(levels, positions, samples, fine_reach, coarse_reach)
 
 
 def _cut(config: OobleckConfig) -> tuple[int, int, int]:
@@ -218,7 +210,8 @@ def _cut(config: OobleckConfig) -> tuple[int, int, int]:
     """
     hop = math.prod(config.strides)
     samples_after = list(accumulate(config.strides, operator.mul))
-    levels = max(sum(hop // samples >= FINE_PER_FRAME for samples in samples_after), 1)
+    is_fine = [hop // samples >= FINE_PER_FRAME for samples in samples_after]
+    levels = max(sum(is_fine), 1)
     samples = samples_after[levels - 1]
     return levels, samples, hop // samples
 
@@ -285,7 +278,8 @@ class Autoencoder(nn.Module):
         """
         out: Tensor = self.encoder.layers[self._encoder_cut :](fine)
         mean, spread = out.float().chunk(2, dim=1)
-        return mean / self.scale, (F.softplus(spread) + MIN_STD) / self.scale
+        std = F.softplus(spread) + MIN_STD
+        return mean / self.scale, std / self.scale
 
     def decode_coarse(self, latents: Tensor) -> Tensor:
         """Compute the decoder's coarse part: latents [b, channels, f] -> [b, c, p]."""

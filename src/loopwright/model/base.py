@@ -76,10 +76,10 @@ class Gaussian:
     std: Tensor
 
     def sample(self, generator: torch.Generator) -> Tensor:
-        """Draw latents [channels, frames], with noise made on the generator's device."""
-        noise = torch.randn(
-            self.mean.shape, generator=generator, device=generator.device, dtype=self.mean.dtype
-        )
+        """Draw latents [channels, frames]."""
+        # on the generator's device, the CPU: a seed gives the same noise wherever the model is
+        shape, dtype = self.mean.shape, self.mean.dtype
+        noise = torch.randn(shape, generator=generator, device=generator.device, dtype=dtype)
         return self.mean + self.std * noise.to(self.mean.device)
 
 

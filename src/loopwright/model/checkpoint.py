@@ -102,4 +102,5 @@ def _listed(kind: str, names: Iterable[str]) -> list[str]:
     if not found:
         return []
     more = f" and {len(found) - NAMES_SHOWN} more" if len(found) > NAMES_SHOWN else ""
-    return [f"{kind} {', '.join(found[:NAMES_SHOWN])}{more}"]
+    examples = ", ".join(found[:NAMES_SHOWN])
+    return [f"{kind} {examples}{more}"]

@@ -254,9 +254,8 @@ def parse_config(values: Mapping[str, object]) -> ModelConfig:
     channels, what = autoencoder.channels, "the autoencoder's latent_dim"
     model.check_equal("io_channels", model.integer("io_channels"), channels, what)
     diffusion.check_equal("config.io_channels", denoiser.channels, channels, what)
-    return ModelConfig(
-        _parse_spec(root, diffusion, autoencoder), denoiser, autoencoder, conditioning
-    )
+    spec = _parse_spec(root, diffusion, autoencoder)
+    return ModelConfig(spec, denoiser, autoencoder, conditioning)
 
 
 def _parse_spec(root: Section, diffusion: Section, autoencoder: AutoencoderConfig) -> LatentSpec:
@@ -266,22 +265,19 @@ def _parse_spec(root: Section, diffusion: Section, autoencoder: AutoencoderConfi
             f"sample_size must be at least one latent frame ({autoencoder.hop} samples), "
             f"got {window}"
         )
+    # stable-audio-tools takes the v objective where a file names none
+    objective = diffusion.text("diffusion_objective", "v")
+    objectives = get_args(Objective)
+    if objective not in objectives:
+        raise diffusion.unsupported("diffusion_objective", f"one of {', '.join(objectives)}")
     return LatentSpec(
         sample_rate=root.integer("sample_rate"),
         window_samples=window,
         channels=autoencoder.channels,
         hop=autoencoder.hop,
-        objective=_parse_objective(diffusion),
+        objective=cast(Objective, objective),
         shift=_parse_shift(diffusion),
     )
-
-
-def _parse_objective(diffusion: Section) -> Objective:
-    name = diffusion.text("diffusion_objective", "v")
-    objectives = get_args(Objective)
-    if name not in objectives:
-        raise diffusion.unsupported("diffusion_objective", f"one of {', '.join(objectives)}")
-    return cast(Objective, name)
 
 
 def _parse_shift(diffusion: Section) -> tuple[int, int] | None:
@@ -301,6 +297,11 @@ def _parse_denoiser(diffusion: Section, conditioning: ConditioningConfig) -> Den
     diffusion.check_value("prepend_cond_ids", [], default=[])
     section = diffusion.section("config")
     section.check_fields(DENOISER_OPTIONS, DENOISER_FIELDS)
+    attention = section.section("attn_kwargs", {})
+    attention.check_fields(ATTENTION_OPTIONS, ("qk_norm",))
+    head_norm = attention.text("qk_norm", "none")
+    if head_norm not in {"ln", "none"}:
+        raise attention.unsupported("qk_norm", "'ln' or 'none'")
     config = DenoiserConfig(
         channels=section.integer("io_channels"),
         width=section.integer("embed_dim"),
@@ -310,19 +311,10 @@ def _parse_denoiser(diffusion: Section, conditioning: ConditioningConfig) -> Den
         global_width=section.integer("global_cond_dim"),
         project_context=section.flag("project_cond_tokens", True),
         project_global=section.flag("project_global_cond", True),
-        normalise_heads=_normalises_heads(section),
+        normalise_heads=head_norm == "ln",
     )
     _check_widths(section, config, conditioning)
     return config
-
-
-def _normalises_heads(section: Section) -> bool:
-    attention = section.section("attn_kwargs", {})
-    attention.check_fields(ATTENTION_OPTIONS, ("qk_norm",))
-    norm = attention.text("qk_norm", "none")
-    if norm not in {"ln", "none"}:
-        raise attention.unsupported("qk_norm", "'ln' or 'none'")
-    return norm == "ln"
 
 
 def _check_widths(
@@ -365,15 +357,14 @@ def _parse_autoencoder(pretransform: Section) -> AutoencoderConfig:
     config.section("bottleneck").check_value("type", "vae")
     decoder = config.section("decoder")
     channels, hop = config.integer("latent_dim"), config.integer("downsampling_ratio")
-    return AutoencoderConfig(
-        # the encoder gives a mean and a spread per channel
-        encoder=_parse_oobleck(config.section("encoder"), "in_channels", 2 * channels, hop),
-        decoder=_parse_oobleck(decoder, "out_channels", channels, hop),
-        channels=channels,
-        hop=hop,
-        scale=pretransform.number("scale", 1.0),
-        tanh=decoder.flag("soft_clip", False) or decoder.section("config").flag("final_tanh", True),
-    )
+    # the encoder gives a mean and a spread per channel
+    encoder_config = _parse_oobleck(config.section("encoder"), "in_channels", 2 * channels, hop)
+    decoder_config = _parse_oobleck(decoder, "out_channels", channels, hop)
+    scale = pretransform.number("scale", 1.0)
+    # either of two options ends the decoder with a tanh
+    soft_clip = decoder.flag("soft_clip", False)
+    tanh = soft_clip or decoder.section("config").flag("final_tanh", True)
+    return AutoencoderConfig(encoder_config, decoder_config, channels, hop, scale, tanh)
 
 
 def _parse_oobleck(
@@ -411,14 +402,11 @@ def _parse_conditioning(section: Section, diffusion: Section) -> ConditioningCon
     for part in conditioners:
         if part.text("type") not in {"t5", "number"}:
             raise part.unsupported("type", "'t5' or 'number'")
+    (text,) = texts
     number_names = {number.name for number in numbers}
-    return ConditioningConfig(
-        width=width,
-        text=texts[0],
-        numbers=numbers,
-        context_names=diffusion.names("cross_attention_cond_ids", number_names | {texts[0].name}),
-        global_names=diffusion.names("global_cond_ids", number_names),
-    )
+    context_names = diffusion.names("cross_attention_cond_ids", number_names | {text.name})
+    global_names = diffusion.names("global_cond_ids", number_names)
+    return ConditioningConfig(width, text, numbers, context_names, global_names)
 
 
 def _parse_text(section: Section, width: int) -> TextConfig:

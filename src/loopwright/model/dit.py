@@ -33,7 +33,8 @@ def rotations(tokens: int, head_width: int, device: torch.device) -> Tensor:
     Rotary position embedding (Su et al. 2021). The answer is [tokens, pairs].
     """
     rotary_width = max(head_width // 2, MIN_ROTARY_WIDTH)
-    exponents = torch.arange(0, rotary_width, 2, device=device, dtype=torch.float32) / rotary_width
+    even_channels = torch.arange(0, rotary_width, 2, device=device, dtype=torch.float32)
+    exponents = even_channels / rotary_width
     positions = torch.arange(tokens, device=device, dtype=torch.float32)
     return positions[:, None] / ROTARY_BASE**exponents
 
@@ -46,6 +47,7 @@ def rotate(x: Tensor, angles: Tensor) -> Tensor:
         angles: [n, pairs]; channels after the pairs stay as they are.
     """
     pairs = angles.shape[-1]
+    # in float32 as the reference does it, also where the weights are in half precision
     real = x[..., :pairs].float()
     imaginary = x[..., pairs : 2 * pairs].float()
     cos, sin = angles.cos(), angles.sin()

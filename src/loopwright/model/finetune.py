@@ -29,18 +29,6 @@ def apply_finetune(base: Tensors, checkpoint: Tensors) -> dict[str, Tensor]:
     Raises:
         CheckpointError: The finetune's denoiser is not whole.
     """
-    tuned = _exported(checkpoint)
-    missing = sorted(name for name in base if name.startswith(DENOISER) and name not in tuned)
-    if missing:
-        examples = ", ".join(missing[:NAMES_SHOWN])
-        raise CheckpointError(
-            f"the checkpoint lacks {len(missing)} tensors of the denoiser, such as {examples}"
-        )
-    return {**base, **tuned}
-
-
-def _exported(checkpoint: Tensors) -> dict[str, Tensor]:
-    """Name a checkpoint's tensors as an exported model does, and leave out the autoencoder's."""
     is_training = any(name.startswith(TRAINING) for name in checkpoint)
     current, averaged = {}, {}
     for name, tensor in checkpoint.items():
@@ -50,4 +38,13 @@ def _exported(checkpoint: Tensors) -> dict[str, Tensor]:
         if name.startswith(AVERAGED):
             averaged[f"model.{name.removeprefix(AVERAGED)}"] = tensor
     exported = current | averaged
-    return {name: tensor for name, tensor in exported.items() if not name.startswith(AUTOENCODER)}
+    # training stores the frozen autoencoder along: the base has the same
+    tuned = {name: tensor for name, tensor in exported.items() if not name.startswith(AUTOENCODER)}
+    required = [name for name in base if name.startswith(DENOISER)]
+    missing = sorted(name for name in required if name not in tuned)
+    if missing:
+        examples = ", ".join(missing[:NAMES_SHOWN])
+        raise CheckpointError(
+            f"the checkpoint lacks {len(missing)} tensors of the denoiser, such as {examples}"
+        )
+    return {**base, **tuned}

@@ -35,9 +35,10 @@ def rk4(x: Tensor, schedule: Schedule) -> Sampler:
     """Take classical fourth-order Runge-Kutta steps of four evaluations."""
     for t, t_next in pairwise(schedule):
         dt = t_next - t
+        half = dt / 2
         k1 = yield x, t
-        k2 = yield x + dt / 2 * k1, t + dt / 2
-        k3 = yield x + dt / 2 * k2, t + dt / 2
+        k2 = yield x + half * k1, t + half
+        k3 = yield x + half * k2, t + half
         k4 = yield x + dt * k3, t_next
         x = x + dt / 6 * (k1 + 2 * k2 + 2 * k3 + k4)
     return x
@@ -66,7 +67,8 @@ def dpmpp(x: Tensor, schedule: Schedule) -> Sampler:
         if previous is not None and t_next > 0:
             previous_denoised, previous_h = previous
             target = denoised + (denoised - previous_denoised) * (h / (2 * previous_h))
-        x = (t_next / t) * x - (1 - t_next) * math.expm1(-h) * target
+        towards = -(1 - t_next) * math.expm1(-h)
+        x = (t_next / t) * x + towards * target
         previous = denoised, h
     return x
 

@@ -32,7 +32,8 @@ def guide_latents(sampler: Sampler, source: Tensor, mask: Tensor, strength: floa
     while True:
         output = yield x, t
         if GUIDE_TO <= t <= GUIDE_FROM:
-            share = (mask.square() * (strength * (1 - t) / t)).clamp(max=1)
+            pull = strength * (1 - t) / t
+            share = (mask.square() * pull).clamp(max=1)
             denoised = x - t * output
             # a flow's output is (x - data) / t: this is what it would be for the moved estimate
             output = output - share * (source - denoised) / t

@@ -200,6 +200,7 @@ class StableAudio(ABC):
 
     def denoise(self, x: Tensor, t: Tensor, conditioning: Sequence[Conditioning]) -> Tensor:
         """Evaluate the denoiser once, as ``LatentModel`` says."""
+        # for the type checker: a model is given back only what it made itself
         own = [row for row in conditioning if isinstance(row, StableAudioConditioning)]
         keys_values = torch.stack([row.keys_values for row in own], dim=2)
         global_cond = torch.stack([row.global_cond for row in own])
@@ -208,6 +209,7 @@ class StableAudio(ABC):
     def encode(self, audio: Tensor, frames: int) -> Encoding:
         """Encode the beginning of a window tile by tile, as ``LatentModel`` says."""
         split = self._encoder_split
+        # the last frames also hear what follows them, as far as the coarse part reaches
         needed_frames = frames - (-split.coarse_reach // split.positions)
         needed = min(needed_frames, self.spec.frames) * split.positions
         whole = self.spec.frames * split.positions
@@ -306,7 +308,8 @@ class StableAudioModel(StableAudio, nn.Module):
 
     def keys_values(self, context: Tensor) -> Tensor:
         """Return the keys and values of cross-attention, in the denoiser's precision."""
-        return self.denoiser.keys_values(context.to(self.denoiser.preprocess_conv.weight.dtype))
+        own = self.denoiser.preprocess_conv.weight.dtype
+        return self.denoiser.keys_values(context.to(own))
 
     def predict(self, x: Tensor, t: Tensor, keys_values: Tensor, global_cond: Tensor) -> Tensor:
         """Evaluate the denoiser once in its own precision; the answer has that of ``x``."""

@@ -56,6 +56,7 @@ class T5TextEncoder:
         # slow to import: only models with a T5 wait for it
         from transformers import AutoTokenizer, T5EncoderModel
 
+        # local files only: what is missing in the folder is an error, not a download in passing
         try:
             self._tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
             model = T5EncoderModel.from_pretrained(

@@ -70,10 +70,12 @@ def heun(x: Tensor, sigmas: Schedule) -> Sampler:
     Each step takes two evaluations, but the last one takes one.
     """
     for sigma, lower in pairwise(sigmas):
-        slope = (x - (yield from _denoised(x, sigma))) / sigma
+        denoised = yield from _denoised(x, sigma)
+        slope = (x - denoised) / sigma
         euler = x + slope * (lower - sigma)
         if lower > 0:
-            slope_there = (euler - (yield from _denoised(euler, lower))) / lower
+            denoised_there = yield from _denoised(euler, lower)
+            slope_there = (euler - denoised_there) / lower
             slope = (slope + slope_there) / 2
         x = x + slope * (lower - sigma)
     return x

@@ -67,7 +67,8 @@ def rotary(positions: int, width: int, device: torch.device) -> tuple[Tensor, Te
     Returns:
         Two tensors, each [positions, width // 2].
     """
-    frequencies = 1.0 / ROTARY_BASE ** (torch.arange(0, width, 2, device=device) / width)
+    even_channels = torch.arange(0, width, 2, device=device)
+    frequencies = 1.0 / ROTARY_BASE ** (even_channels / width)
     angles = torch.arange(positions, device=device)[:, None] * frequencies
     return angles.cos(), angles.sin()
 
@@ -207,7 +208,8 @@ class Denoiser(nn.Module):
         placed = torch.cat([self.transpose(x, semitones), position], -1)
         condition = self.embed_condition(t, tokens, bpm)
         # patches of frames become one position: fewer positions, each with more channels
-        hidden = self.input(placed.reshape(batch, frames // self.patch, -1)) + condition[:, None]
+        patches = placed.reshape(batch, frames // self.patch, -1)
+        hidden = self.input(patches) + condition[:, None]
         narrow = F.silu(self.condition(F.silu(condition)))
         rotation = rotary(hidden.shape[1], self.head_width, x.device)
         for block in self.blocks:
@@ -242,18 +244,21 @@ class Denoiser(nn.Module):
         drums, notes, timbre = torch.split(x, self.sizes, -1)
         rolls = notes.reshape(*x.shape[:-1], ROLLS, NOTES)
         padded = F.pad(rolls, (MAX_SHIFT_DOWN, MAX_SHIFT_UP))
-        return torch.cat([drums, _shift(padded, semitones).flatten(-2), timbre], -1)
+        transposed = _shift(padded, semitones)
+        return torch.cat([drums, transposed.flatten(-2), timbre], -1)
 
     def transpose_back(self, x: Tensor, semitones: Tensor) -> Tensor:
         """Undo ``transpose``; what is in the padding is dropped."""
         drums, notes, timbre = torch.split(x, self.padded_sizes, -1)
-        rolls = _shift(notes.reshape(*x.shape[:-1], ROLLS, PADDED_NOTES), -semitones)
+        padded = notes.reshape(*x.shape[:-1], ROLLS, PADDED_NOTES)
+        rolls = _shift(padded, -semitones)
         kept = rolls[..., MAX_SHIFT_DOWN : MAX_SHIFT_DOWN + NOTES]
         return torch.cat([drums, kept.flatten(-2), timbre], -1)
 
     def embed_condition(self, t: Tensor, tokens: Tensor, bpm: Tensor) -> Tensor:
         """Embed time, tempo and the sum of the words, [batch, width]."""
-        words = (self.words(tokens) * (tokens != PAD)[..., None]).sum(1)
+        is_word = (tokens != PAD)[..., None]
+        words = (self.words(tokens) * is_word).sum(1)
         exponents = torch.linspace(
             0, math.log(HIGHEST_TIME_FREQUENCY), TIME_FEATURES, device=t.device
         )
@@ -274,7 +279,8 @@ def velocity_to(clean: Tensor, x: Tensor, t: Tensor) -> Tensor:
         x: Noisy latents, three dimensions, the first of which is the batch.
         t: [batch].
     """
-    return (x - clean) / t.clamp(min=MIN_TIME)[:, None, None]
+    time = t.clamp(min=MIN_TIME)[:, None, None]
+    return (x - clean) / time
 
 
 def semitones_to_white_keys(tokens: Tensor) -> Tensor:
@@ -297,7 +303,9 @@ def semitones_to_white_keys(tokens: Tensor) -> Tensor:
 
 def names_key_and_mode(tokens: Tensor) -> Tensor:
     """Return whether a prompt names both root and mode: [batch, MAX_TOKENS] to [batch]."""
-    return ((tokens >= FIRST_KEY) & (tokens < FIRST_KEY + 2 * ROOTS)).any(-1)
+    # those of twelve roots in major, then in minor, come first
+    is_whole_key = (tokens >= FIRST_KEY) & (tokens < FIRST_KEY + 2 * ROOTS)
+    return is_whole_key.any(-1)
 
 
 def _embedding(features: int, width: int) -> nn.Sequential:
@@ -307,7 +315,8 @@ def _embedding(features: int, width: int) -> nn.Sequential:
 def _shift(notes: Tensor, semitones: Tensor) -> Tensor:
     """Rotate notes [batch, frames, rolls, notes] up by semitones [batch]."""
     count = notes.shape[-1]
-    source = (torch.arange(count, device=notes.device) - semitones[:, None]) % count
+    targets = torch.arange(count, device=notes.device)
+    source = (targets - semitones[:, None]) % count
     return notes.gather(-1, source[:, None, None].expand_as(notes))
 
 
@@ -319,4 +328,6 @@ def _rotate(x: Tensor, rotation: tuple[Tensor, Tensor]) -> Tensor:
     """Rotate pairs of even and odd channels; all first halves come out before all second ones."""
     cosine, sine = rotation
     even, odd = x[..., 0::2], x[..., 1::2]
-    return torch.cat([even * cosine - odd * sine, even * sine + odd * cosine], -1)
+    first = even * cosine - odd * sine
+    second = even * sine + odd * cosine
+    return torch.cat([first, second], -1)

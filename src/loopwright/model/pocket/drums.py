@@ -18,7 +18,6 @@ NOISE_BANDS, NOISE_FFT, NOISE_HOP = 32, 512, FINE_HOP // 4
 SPECTRUM_FFT, SPECTRUM_HOP = 1024, FINE_HOP // 2
 SPECTRUM_BINS = SPECTRUM_FFT // 2 + 1
 SPECTRA_PER_LATENT = FINE_PER_LATENT * 2
-"""Bin k advances k quarter turns from one spectrum to the next; the network need not learn it."""
 
 # The network's outputs per fine frame, in this order.
 NOISE = 2 * 4 * NOISE_BANDS
@@ -37,6 +36,12 @@ class DrumDecoder(nn.Module):
         channels: The drum channels of a latent frame.
         fine_width: Width of the network at fine frames.
         coarse_width: Width of the network at latent frames.
+
+    Attributes:
+        bands: The share of each band of noise in each bin, [NOISE_BANDS, bins].
+        noise_window: [NOISE_FFT].
+        spectrum_window: [SPECTRUM_FFT].
+        phase_advances: Complex, [SPECTRA_PER_LATENT, SPECTRUM_BINS].
     """
 
     bands: Tensor
@@ -53,11 +58,23 @@ class DrumDecoder(nn.Module):
         self.norm = nn.LayerNorm(fine_width)
         self.output = nn.Linear(fine_width, NOISE + SPECTRUM)
         self.bodies = BodyDecoder(channels)
+        bands = mel_bands(NOISE_FFT, NOISE_BANDS, 60.0)
+        # a flat set of gains must give white noise: the bands add up to 1 in every bin
+        bands = bands / (bands.sum(0, keepdim=True) + 1e-6)
+        # no triangle reaches the lowest and the highest bin
+        bands[:, 0] = bands[:, 1]
+        bands[-1, -1] = 1.0
+        # a steady tone in bin k advances k quarter turns from one spectrum to the next: with these,
+        # i to the power of (spectrum * bin), the network need not learn it. Modulo 4 before the
+        # exponential: all powers of i are exact quarter turns
+        bins = torch.arange(SPECTRUM_BINS) % 4
+        quarters = (torch.arange(SPECTRA_PER_LATENT)[:, None] * bins) % 4
+        phase_advances = torch.exp(1j * math.pi / 2 * quarters).to(torch.complex64)
         # computed, not learned: kept out of the checkpoint
-        self.register_buffer("bands", _noise_bands(), persistent=False)
+        self.register_buffer("bands", bands, persistent=False)
         self.register_buffer("noise_window", torch.hann_window(NOISE_FFT), persistent=False)
         self.register_buffer("spectrum_window", torch.hann_window(SPECTRUM_FFT), persistent=False)
-        self.register_buffer("phase_advances", _phase_advances(), persistent=False)
+        self.register_buffer("phase_advances", phase_advances, persistent=False)
 
     def forward(self, latents: Tensor, generator: torch.Generator) -> Tensor:
         """Decode latents.
@@ -72,7 +89,8 @@ class DrumDecoder(nn.Module):
         coarse = self.up(self.coarse(self.input(latents)))
         batch, frames, _ = coarse.shape
         fine = self.fine(coarse.reshape(batch, FINE_PER_LATENT * frames, -1))
-        noise, spectrum = torch.split(self.output(self.norm(fine)), [NOISE, SPECTRUM], -1)
+        controls = self.output(self.norm(fine))
+        noise, spectrum = torch.split(controls, [NOISE, SPECTRUM], -1)
         bodies = self.bodies(latents)
         mid_only = torch.stack([bodies, torch.zeros_like(bodies)], 1)
         return self.sound_noise(noise, generator) + self.sound_spectrum(spectrum) + mid_only
@@ -109,28 +127,10 @@ class DrumDecoder(nn.Module):
         """
         batch, fine, _ = settings.shape
         settings = settings.reshape(batch, fine * 2, 2, 2, SPECTRUM_BINS)
-        magnitude = torch.exp(settings[:, :, :, 0].clamp(max=5.0))
-        spectrum = torch.polar(magnitude, settings[:, :, :, 1])
+        log_magnitude, phase = settings.unbind(3)
+        spectrum = torch.polar(torch.exp(log_magnitude.clamp(max=5.0)), phase)
         by_latent = spectrum.reshape(batch, -1, SPECTRA_PER_LATENT, 2, SPECTRUM_BINS)
         turned = (by_latent * self.phase_advances[:, None]).reshape(spectrum.shape)
         pieces = torch.fft.irfft(turned, n=SPECTRUM_FFT) * self.spectrum_window
         mid, side = (overlap_add(pieces[:, :, channel], SPECTRUM_HOP) for channel in range(2))
         return torch.stack([mid, side], 1) / HANN_OVERLAP_GAIN * SPECTRUM_GAIN
-
-
-def _noise_bands() -> Tensor:
-    """Compute bands that add up to 1 in every bin, [NOISE_BANDS, bins]."""
-    bands = mel_bands(NOISE_FFT, NOISE_BANDS, 60.0)
-    bands = bands / (bands.sum(0, keepdim=True) + 1e-6)
-    # no triangle reaches the lowest and the highest bin
-    bands[:, 0] = bands[:, 1]
-    bands[-1, -1] = 1.0
-    return bands
-
-
-def _phase_advances() -> Tensor:
-    """Compute i to the power of (spectrum * bin), complex, [SPECTRA_PER_LATENT, bins]."""
-    # modulo 4 before the exponential: all powers of i are exact quarter turns
-    bins = torch.arange(SPECTRUM_BINS) % 4
-    quarters = (torch.arange(SPECTRA_PER_LATENT)[:, None] * bins) % 4
-    return torch.exp(1j * math.pi / 2 * quarters).to(torch.complex64)

@@ -72,14 +72,19 @@ class Features(nn.Module):
     def forward(self, audio: Tensor) -> Tensor:
         """Compute features of [batch, 2, samples] as [batch, samples // FINE_HOP, FEATURES]."""
         batch, _, samples = audio.shape
-        mid, side = (audio[:, 0] + audio[:, 1]) * 0.5, (audio[:, 0] - audio[:, 1]) * 0.5
+        left, right = audio[:, 0], audio[:, 1]
+        mid, side = (left + right) * 0.5, (left - right) * 0.5
         # mid and side as rows of one batch: each spectrum is computed once for both
         both = torch.cat([mid, side])
-        spectrum = torch.fft.rfft(frames(both, 1024, FINE_HOP) * self.window_1024) * GAIN_1024
+        windowed = frames(both, 1024, FINE_HOP) * self.window_1024
+        spectrum = torch.fft.rfft(windowed) * GAIN_1024
         mel = _log(spectrum.abs() @ self.mel.T)
-        long = torch.fft.rfft(frames(both, 4096, FINE_HOP) * self.window_4096).abs() * GAIN_4096
+        # a longer window tells low pitches apart, a shorter one when something is struck
+        windowed = frames(both, 4096, FINE_HOP) * self.window_4096
+        long = torch.fft.rfft(windowed).abs() * GAIN_4096
         pitch = _log(long @ self.pitch.T)
-        short = torch.fft.rfft(frames(mid, 512, TRANSIENT_HOP) * self.window_512).abs() * GAIN_512
+        windowed = frames(mid, 512, TRANSIENT_HOP) * self.window_512
+        short = torch.fft.rfft(windowed).abs() * GAIN_512
         transients = _log(short @ self.transients.T).reshape(batch, samples // FINE_HOP, -1)
         side_pitch = pitch[batch:].reshape(batch, -1, PITCH_BANDS // 2, 2).mean(-1)
         # magnitudes are compressed, phases kept
@@ -203,7 +208,8 @@ class PocketEncoder(Encoder):
         summary = self.tell(self.found(views).flatten(-2))
         hidden = self.norm(self.coarse(self.downsample(features) + summary))
         context = self.told(hidden).reshape(*hidden.shape[:-1], NOTES, NOTE_CONTEXT)
-        decided = F.gelu(self.decide(torch.cat([views, context], -1)), approximate="tanh")
+        informed = torch.cat([views, context], -1)
+        decided = F.gelu(self.decide(informed), approximate="tanh")
         notes = self.loud(decided).transpose(-1, -2).flatten(-2)
         output = self.output(hidden)
         drums, timbre = output[..., : self.drum_channels], output[..., self.drum_channels :]
@@ -259,7 +265,8 @@ class HarmonicView(nn.Module):
         levels = level[..., self.long_bands] * self.long_exists
         stand_out = above[..., self.long_bands] * self.long_exists
         fine = pitch[..., self.pitch_bands] * self.pitch_exists
-        fine = fine.reshape(batch, frames, FINE_PER_LATENT, NOTES, -1).transpose(2, 3).flatten(-2)
+        by_frame = fine.reshape(batch, frames, FINE_PER_LATENT, NOTES, -1)
+        fine = by_frame.transpose(2, 3).flatten(-2)
         bands = torch.cat([levels, stand_out, fine], -1)
         view = F.gelu(self.look(bands) + self.which, approximate="tanh")
         by_note = view.permute(0, 2, 3, 1).reshape(batch * NOTES, self.width, frames)
@@ -283,7 +290,8 @@ def _bands_at(harmonics: tuple[float, ...], first: int, per_octave: int, around:
     """
     notes = first + torch.arange(NOTES) * per_octave // 12
     steps = torch.tensor([round(per_octave * math.log2(harmonic)) for harmonic in harmonics])
-    offsets = (steps[:, None] + torch.arange(-around, around + 1)).flatten()
+    neighbours = torch.arange(-around, around + 1)
+    offsets = (steps[:, None] + neighbours).flatten()
     return notes[:, None] + offsets
 
 
@@ -299,7 +307,8 @@ def _pitch_bands(fft_size: int, bands: int, per_octave: int, lowest_hz: float) -
     """
     bins = torch.linspace(0, SAMPLE_RATE / 2, fft_size // 2 + 1)
     centres = lowest_hz * 2 ** (torch.arange(bands) / per_octave)
-    widths = (centres * (2 ** (1 / per_octave) - 1)).clamp(min=SAMPLE_RATE / fft_size)
+    relative_width = 2 ** (1 / per_octave) - 1
+    widths = (centres * relative_width).clamp(min=SAMPLE_RATE / fft_size)
     distance = (bins[None] - centres[:, None]).abs() / widths[:, None]
     weights = (1 - distance).clamp(min=0)
     return weights / weights.sum(1, keepdim=True)

@@ -29,7 +29,9 @@ def frames(signal: Tensor, size: int, hop: int) -> Tensor:
     """
     # half a frame of silence at both ends, so that the first and the last frame are centred too
     pad = (size - hop) // 2
-    return F.pad(signal, (pad, pad)).unfold(-1, size, hop)[:, : signal.shape[-1] // hop]
+    padded = F.pad(signal, (pad, pad))
+    count = signal.shape[-1] // hop
+    return padded.unfold(-1, size, hop)[:, :count]
 
 
 def overlap_add(pieces: Tensor, hop: int) -> Tensor:
@@ -61,7 +63,9 @@ def mel_bands(fft_size: int, bands: int, lowest_hz: float) -> Tensor:
     """
     bins = torch.linspace(0, SAMPLE_RATE / 2, fft_size // 2 + 1)
     lowest, highest = _mel(lowest_hz), _mel(SAMPLE_RATE / 2)
-    edges = 700 * (10 ** (torch.linspace(lowest, highest, bands + 2) / 2595) - 1)
+    edges_in_mel = torch.linspace(lowest, highest, bands + 2)
+    edges = 700 * (10 ** (edges_in_mel / 2595) - 1)
+    # a band's triangle rises from the band before's centre and falls to the next one's
     low, centre, high = edges[:-2, None], edges[1:-1, None], edges[2:, None]
     rising = (bins - low) / (centre - low)
     falling = (high - bins) / (high - centre)

@@ -136,6 +136,7 @@ class PocketModel(nn.Module):
         Returns:
             The shape of ``x``.
         """
+        # for the type checker: a model is given back only what it made itself
         own = [row for row in conditioning if isinstance(row, PocketConditioning)]
         tokens = torch.stack([row.tokens for row in own])
         bpm = torch.stack([row.bpm for row in own])
@@ -153,10 +154,12 @@ class PocketModel(nn.Module):
 
         The result has no variance: the encoder predicts latents, not a distribution.
         """
-        yield from ()
+        yield from ()  # makes this a generator, as the protocol asks
         heard = min(frames + MARGIN, self.spec.frames) * HOP
-        padded = F.pad(audio[:, :heard], (0, max(0, heard - audio.shape[1])))
-        latents = (self.encoder(padded[None])[0, :frames] - self.latent_mean) / self.latent_spread
+        missing = max(0, heard - audio.shape[1])
+        padded = F.pad(audio[:, :heard], (0, missing))
+        codec = self.encoder(padded[None])[0, :frames]
+        latents = (codec - self.latent_mean) / self.latent_spread
         return Gaussian(latents.T, torch.zeros_like(latents.T))
 
     def decode(self, latents: Tensor, samples: int, generator: torch.Generator) -> Decoding:
@@ -164,7 +167,8 @@ class PocketModel(nn.Module):
         needed = latents[:, : -(-samples // HOP) + MARGIN]
         codec = needed.T[None] * self.latent_spread + self.latent_mean
         drums = self.drums(codec[..., : self.drum_channels], generator)
-        mid, side = (drums + self.tones(codec[..., self.drum_channels :]))[0]
+        tones = self.tones(codec[..., self.drum_channels :])
+        mid, side = (drums + tones)[0]
         yield torch.stack([mid + side, mid - side])[:, :samples]
 
     def _silent_channels(self, negative: Tokens) -> Tensor:

@@ -19,6 +19,10 @@ class Oscillators(nn.Module):
     Args:
         frequencies: Radians per sample, in double precision, [oscillators].
         phases: Radians at sample 0, [oscillators].
+
+    Attributes:
+        waves: Each oscillator's course around a step's centre, under a triangle: cosines, then
+            sines, [2 * oscillators, 2 * FINE_HOP].
     """
 
     frequencies: Tensor
@@ -27,8 +31,13 @@ class Oscillators(nn.Module):
 
     def __init__(self, frequencies: Tensor, phases: Tensor) -> None:
         super().__init__()
+        offset = torch.arange(2 * FINE_HOP) - (FINE_HOP - 0.5)
+        angle = frequencies[:, None] * offset
+        # triangles of neighbouring steps add up to 1: amplitudes are interpolated linearly
+        triangle = 1 - offset.abs() / FINE_HOP
+        waves = torch.cat([torch.cos(angle), torch.sin(angle)]) * triangle
         self.register_buffer("frequencies", frequencies, persistent=False)
-        self.register_buffer("waves", _waves(frequencies), persistent=False)
+        self.register_buffer("waves", waves.float(), persistent=False)
         self.register_buffer("phases", phases, persistent=False)
 
     def forward(self, amplitude: Tensor) -> Tensor:
@@ -55,17 +64,3 @@ class Oscillators(nn.Module):
 def radians(hz: Tensor) -> Tensor:
     """Convert Hz to radians per sample."""
     return 2 * math.pi * hz / SAMPLE_RATE
-
-
-def _waves(frequencies: Tensor) -> Tensor:
-    """Compute each oscillator's course around a step's centre, under a triangle.
-
-    Returns:
-        [2 * oscillators, 2 * FINE_HOP]: cosines, then sines.
-    """
-    offset = torch.arange(2 * FINE_HOP) - (FINE_HOP - 0.5)
-    angle = frequencies[:, None] * offset
-    # triangles of neighbouring steps add up to 1: amplitudes are interpolated linearly
-    triangle = 1 - offset.abs() / FINE_HOP
-    waves: Tensor = (torch.cat([torch.cos(angle), torch.sin(angle)]) * triangle).float()
-    return waves

@@ -205,4 +205,6 @@ def _look_up(word: str, vocabulary: Mapping[str, int]) -> int | None:
     """Return a word's token, or that of its singular; None if the vocabulary has neither."""
     if word in vocabulary:
         return vocabulary[word]
-    return vocabulary.get(word[:-1]) if word.endswith("s") and len(word) > 3 else None
+    # in shorter words the s belongs to the word: "gas", "bus"
+    is_plural = word.endswith("s") and len(word) > 3
+    return vocabulary.get(word[:-1]) if is_plural else None

@@ -89,7 +89,15 @@ class ToneDecoder(nn.Module):
         self.norm = nn.LayerNorm(timbre_width)
         self.output = nn.Linear(timbre_width, FINE_PER_LATENT * TIMBRE)
         self.register_buffer("harmonics", _harmonics_per_oscillator(), persistent=False)
-        self.mid, self.side = _mid_and_side_oscillators()
+        steps = torch.arange(OSCILLATORS, dtype=torch.float64) / OSCILLATORS_PER_OCTAVE
+        mid = radians(note_hz(LOWEST_NOTE) * 2**steps)
+        # a little higher than mid: the two beat slowly, which is heard as width
+        side = mid * 2 ** (SIDE_DETUNE_CENTS / 1200)
+        # the seed is part of the model: other phases would change every seed's audio
+        generator = torch.Generator().manual_seed(1)
+        phases = torch.rand(2, OSCILLATORS, generator=generator) * (2 * math.pi)
+        self.mid = Oscillators(mid, phases[0])
+        self.side = Oscillators(side, phases[1])
 
     def forward(self, latents: Tensor) -> Tensor:
         """Decode latents [batch, frames, TONE_CHANNELS] to mid and side, [batch, 2, samples]."""
@@ -110,7 +118,8 @@ class ToneDecoder(nn.Module):
         timbre = self.output(hidden).reshape(batch, steps, TIMBRE)
         roll = latents[..., :ROLL_CHANNELS].reshape(batch, times, NOTES).clamp(max=MAX_LOUDNESS)
         # notes become rows of the batch: one small network serves all of them
-        notes = self.notes(roll.transpose(1, 2).reshape(batch * NOTES, 1, times))
+        rolls = roll.transpose(1, 2).reshape(batch * NOTES, 1, times)
+        notes = self.notes(rolls)
         notes = notes.reshape(batch, NOTES, 2, FINE_PER_LATENT // ROLLS, times)
         by_step = notes.permute(0, 4, 3, 2, 1).reshape(batch, steps, 2 * NOTES)
         return torch.cat([by_step, timbre], -1)
@@ -180,16 +189,6 @@ def note_hz(note: int) -> float:
 def harmonics_of(group: int) -> range:
     """Return the harmonics in a group."""
     return range(HARMONIC_GROUPS[group], HARMONIC_GROUPS[group + 1])
-
-
-def _mid_and_side_oscillators() -> tuple[Oscillators, Oscillators]:
-    steps = torch.arange(OSCILLATORS, dtype=torch.float64) / OSCILLATORS_PER_OCTAVE
-    mid = radians(note_hz(LOWEST_NOTE) * 2**steps)
-    side = mid * 2 ** (SIDE_DETUNE_CENTS / 1200)
-    # the seed is part of the model: other phases would change every seed's audio
-    generator = torch.Generator().manual_seed(1)
-    phases = torch.rand(2, OSCILLATORS, generator=generator) * (2 * math.pi)
-    return Oscillators(mid, phases[0]), Oscillators(side, phases[1])
 
 
 def _harmonics_per_oscillator() -> Tensor:
