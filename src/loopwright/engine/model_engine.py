@@ -68,11 +68,13 @@ class ModelEngine:
         """Carry out a plan step by step; nothing is computed before the first step is taken."""
         model, generator = self._loaded, torch.Generator().manual_seed(plan.seed)
         bpm = None if plan.bpm is None else float(plan.bpm)
-        text = TextPrompt(plan.words.prompt, plan.words.negative_prompt, plan.seconds_total, bpm)
+        words = plan.words
+        text = TextPrompt(words.prompt, words.negative_prompt, plan.seconds_total, bpm)
         positive, negative = yield _task("conditioning", lambda: model.condition(text))
         sampler = yield from self._sampler(plan, generator)
         latents = yield from apply_cfg(sampler, positive, negative, plan.cfg_scale)
-        pieces = yield from _decode_by_tasks(model.decode(latents, plan.made_samples, generator))
+        decoding = model.decode(latents, plan.made_samples, generator)
+        pieces = yield from _decode_by_tasks(decoding)
         return np.concatenate(pieces, axis=1)
 
     def _sampler(
@@ -98,6 +100,7 @@ class ModelEngine:
             return start_sampler(plan.sampler, spec, plan.steps, start_noise, draw, init, level)
         mask = torch.from_numpy(_mask_per_frame(plan.source_mask, spec)).to(self._device)
         sampler = start_sampler(plan.sampler, spec, plan.steps, start_noise, draw)
+        # to the mean: what is kept of a source should be the source, not a draw around it
         return guide_latents(sampler, source.mean, mask, plan.source_mask.strength)
 
     def _encode_source(self, plan: GenerationPlan) -> Generator[Task, Any, Gaussian]:
@@ -108,7 +111,8 @@ class ModelEngine:
         """
         assert plan.source is not None
         spec = self._loaded.spec
-        audio = torch.from_numpy(plan.source.audio).to(self._device)[:, : spec.frames * spec.hop]
+        window = spec.frames * spec.hop
+        audio = torch.from_numpy(plan.source.audio).to(self._device)[:, :window]
         if plan.source.period is None:
             return (yield from _encode_by_tasks(self._loaded.encode(audio, spec.frames)))
         heard = min(-(-plan.made_samples // spec.hop), spec.frames)  # rounded up
@@ -189,7 +193,8 @@ def _decode_by_tasks(decoding: Decoding) -> Generator[Task, Any, list[Audio]]:
 
 def _mask_per_frame(source_mask: SourceMask, spec: LatentSpec) -> NDArray[np.float32]:
     """Return the mask at the centre of each latent frame, [frames]."""
-    seconds = (np.arange(spec.frames) + 0.5) * spec.hop / spec.sample_rate
+    centres = (np.arange(spec.frames) + 0.5) * spec.hop
+    seconds = centres / spec.sample_rate
     if source_mask.period is not None:
         seconds = seconds % source_mask.period
     points = np.array(source_mask.points)

@@ -128,7 +128,18 @@ class Registry:
             entry.leases += 1
             self._entries.move_to_end(key)
         try:
-            yield self._wait_until_loaded(key, entry)
+            with self._changed:
+                self._changed.wait_for(
+                    lambda: entry.engine or entry.failure is not None or self._closed
+                )
+                engine, failure = entry.engine, entry.failure
+            if engine is None:
+                if failure is None:
+                    raise Conflict("the server is stopping")
+                retry_at = entry.failed_at + REMEMBER_FAILURE_SECONDS
+                raise _unavailable(key, failure, retry_at - time.monotonic())
+            # outside the lock: the block runs for as long as the request
+            yield engine
         finally:
             with self._changed:
                 entry.leases -= 1
@@ -202,7 +213,17 @@ class Registry:
         try:
             loaded = self._load(key)
         except Exception as error:
-            self._note_failure(key, entry, error)
+            if isinstance(error, LoopwrightError):
+                failure, trace = error, None
+            else:
+                # a bug: the log needs to know where
+                failure, trace = LoopwrightError(f"{type(error).__name__}: {error}"), error
+            log.error(
+                "model could not be loaded", model=str(key), reason=failure.message, exc_info=trace
+            )
+            with self._changed:
+                entry.failure, entry.failed_at = failure, time.monotonic()
+                self._changed.notify_all()
             return
         engine = loaded.engine if isinstance(loaded, Stopgap) else loaded
         with self._changed:
@@ -264,32 +285,6 @@ class Registry:
         if entry.is_replaced and entry.leases == 0 and entry.engine is not None:
             entry.engine.close()
 
-    def _note_failure(self, key: ModelKey, entry: _Entry, error: Exception) -> None:
-        """Log why a model could not be loaded, and tell all that wait for it."""
-        if isinstance(error, LoopwrightError):
-            failure, trace = error, None
-        else:
-            failure, trace = LoopwrightError(f"{type(error).__name__}: {error}"), error
-        log.error(
-            "model could not be loaded", model=str(key), reason=failure.message, exc_info=trace
-        )
-        with self._changed:
-            entry.failure, entry.failed_at = failure, time.monotonic()
-            self._changed.notify_all()
-
-    def _wait_until_loaded(self, key: ModelKey, entry: _Entry) -> Engine:
-        """Return the entry's engine once it is loaded; raise where it failed."""
-        with self._changed:
-            self._changed.wait_for(
-                lambda: entry.engine or entry.failure is not None or self._closed
-            )
-            if entry.engine is not None:
-                return entry.engine
-            if entry.failure is None:
-                raise Conflict("the server is stopping")
-            retry_at = entry.failed_at + REMEMBER_FAILURE_SECONDS
-            raise _unavailable(key, entry.failure, retry_at - time.monotonic())
-
     def _make_room(self) -> None:
         """Unload idle models, least recently used first, until the rest is within the limits.
 
@@ -298,15 +293,14 @@ class Registry:
         with self._changed:
             idle = [key for key, entry in self._entries.items() if entry.is_idle]
             for key in idle:
-                if len(self._entries) > 1 and self._exceeds_limits():
+                # one that is loading takes a place already, but its bytes are not known yet
+                present = [entry for entry in self._entries.values() if entry.failure is None]
+                engines = [entry.engine for entry in present if entry.engine is not None]
+                used = sum(engine.info.memory_bytes for engine in engines)
+                is_over_budget = self._memory_budget is not None and used > self._memory_budget
+                exceeds_limits = len(present) > self.max_models or is_over_budget
+                if exceeds_limits and len(self._entries) > 1:
                     self._unload(key)
-
-    def _exceeds_limits(self) -> bool:
-        present = [entry for entry in self._entries.values() if entry.failure is None]
-        if len(present) > self.max_models:
-            return True
-        used = sum(entry.engine.info.memory_bytes for entry in present if entry.engine is not None)
-        return self._memory_budget is not None and used > self._memory_budget
 
     def _unload(self, key: ModelKey) -> None:
         engine = self._entries.pop(key).engine

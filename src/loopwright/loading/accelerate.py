@@ -56,12 +56,13 @@ class Compiled:
         if self._compiled is None:
             return self._call_module(x, t, keys_values, global_cond)
         rows = x.shape[0]
+        # any values would do for the rows that pad; those of the last row are at hand
         index = torch.arange(padded(rows), device=x.device).clamp(max=rows - 1)
         batch = x[index], t[index], keys_values[:, :, index], global_cond[index]
         try:
             # a copy, since the graph's next replay writes over what this one returns
             return self._compiled(*batch)[:rows].clone()
-        except torch.OutOfMemoryError:
+        except torch.OutOfMemoryError:  # which says nothing about the compiler
             raise
         except Exception as error:  # whatever a compiler, a driver or a missing one raises
             log.warning(

@@ -65,9 +65,10 @@ def choose_backend(options: BackendOptions) -> Backend:
         InvalidInput: the device is not there, or cannot compute in the precision.
     """
     device = pick_device("cpu" if options.engine == "openvino" else options.device)
-    uses_openvino = options.engine == "openvino" or (
-        options.engine == "auto" and device == "cpu" and has_openvino()
-    )
+    uses_openvino = options.engine == "openvino"
+    if options.engine == "auto":
+        # the quicker one on a CPU, and of no use for a GPU
+        uses_openvino = device == "cpu" and has_openvino()
     where = "openvino" if uses_openvino else f"torch on {device}"
     precisions = PRECISIONS[where]
     if options.precision != "auto" and options.precision not in precisions:

@@ -105,8 +105,8 @@ def find_source(request: LoadRequest) -> ModelSource:
         ModelUnavailable: the hub cannot be reached, or wants a token.
         CheckpointError: the files are no model.
     """
-    is_finetune = request.checkpoint is not None
-    base = request.base if is_finetune else request.source
+    # a finetune's checkpoint holds no whole model: its weights are put over those of the base
+    base = request.source if request.checkpoint is None else request.base
     folder = Path(base)
     files = files_in(folder) if folder.is_absolute() else fetch_model(request.hub, base)
     config, finetune = files.config, None

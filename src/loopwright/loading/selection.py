@@ -30,7 +30,14 @@ def select_model(setting: str, hub: Hub) -> ModelSelection:
         InvalidInput: it cannot be the name of any model.
     """
     if setting == "auto":
-        return _select_automatically(hub)
+        # the big model, where it can be had without asking anybody for a token
+        big, embedded = ModelKey(BASE_REPO), ModelKey(POCKET.name)
+        if is_cached(hub, BASE_REPO):
+            return ModelSelection(big, "its weights are in the hub's cache")
+        if hub.has_token:
+            return ModelSelection(big, "HF_TOKEN is set, so its weights can be downloaded")
+        reason = f"{BASE_REPO} is not in the hub's cache and HF_TOKEN is not set"
+        return ModelSelection(embedded, reason)
     if family_of(setting).is_built_in:
         return ModelSelection(ModelKey(setting), "it was asked for")
     folder = Path(setting).expanduser()
@@ -43,16 +50,3 @@ def select_model(setting: str, hub: Hub) -> ModelSelection:
         )
     hub.check_name(setting)
     return ModelSelection(ModelKey(setting), "it was asked for")
-
-
-def _select_automatically(hub: Hub) -> ModelSelection:
-    """Prefer the big model where it can be had without asking anybody for a token."""
-    if is_cached(hub, BASE_REPO):
-        return ModelSelection(ModelKey(BASE_REPO), "its weights are in the hub's cache")
-    if hub.has_token:
-        return ModelSelection(
-            ModelKey(BASE_REPO), "HF_TOKEN is set, so its weights can be downloaded"
-        )
-    return ModelSelection(
-        ModelKey(POCKET.name), f"{BASE_REPO} is not in the hub's cache and HF_TOKEN is not set"
-    )

@@ -146,7 +146,8 @@ def load_openvino(
     needed = _graphs_needed(tuning)
     folder = convert(source, cache, backend.precision, needed, low_priority=low_priority)
     graphs = Graphs(folder, backend.precision, threads)
-    engine, _, frames = tuning.get("autoencoder", f"torch {TILE_FRAMES[0]}").partition(" ")
+    best = tuning.get("autoencoder", f"torch {TILE_FRAMES[0]}")
+    engine, _, frames = best.partition(" ")
     model = _openvino_model(config, folder, graphs, autoencoder_in_torch=engine == "torch")
     model.tile_frames = int(frames)
     memory_bytes = graphs.weight_bytes
@@ -230,7 +231,8 @@ def tile_trial(model: StableAudio, config: ModelConfig, frames: int) -> Callable
 
     decoder = config.autoencoder.decoder
     split = decoder_split(decoder)
-    channels = decoder.channels * (1, *decoder.multiples)[split.levels]
+    multiples = (1, *decoder.multiples)
+    channels = decoder.channels * multiples[split.levels]
     positions = frames * split.positions + 2 * split.fine_reach
     tile = torch.randn(1, channels, positions)
     tiles = [tile] * model.tile_pool.size

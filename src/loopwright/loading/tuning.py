@@ -108,11 +108,20 @@ class Tuning:
             most: What memory allows.
             same: Compares a row's outputs.
         """
-        size = self._found.get(name)
-        if not isinstance(size, int) or not 1 <= size <= most:
-            size = _best_batch_size(evaluate, most, same)
-            self._set(name, size)
-            log.info("measured how many rows to evaluate at once", what=name, best=size)
+        known = self._found.get(name)
+        if isinstance(known, int) and 1 <= known <= most:
+            return known
+        size = 1
+        alone = evaluate(1)[0]
+        per_row = least_seconds(lambda: evaluate(1))
+        while size * 2 <= most and same(evaluate(size * 2)[0], alone):
+            doubled = size * 2
+            seconds = least_seconds(lambda: evaluate(doubled))  # noqa: B023 - called at once
+            if seconds / doubled > per_row * WORTH_IT:
+                break
+            size, per_row = doubled, seconds / doubled
+        self._set(name, size)
+        log.info("measured how many rows to evaluate at once", what=name, best=size)
         return size
 
     def _set(self, name: str, value: object) -> None:
@@ -143,19 +152,6 @@ def least_seconds(run: Callable[[], object]) -> float:
     return min(seconds)
 
 
-def _best_batch_size(evaluate: Evaluate, most: int, same: Same) -> int:
-    size = 1
-    alone = evaluate(1)[0]
-    per_row = least_seconds(lambda: evaluate(1))
-    while size * 2 <= most and same(evaluate(size * 2)[0], alone):
-        doubled = size * 2
-        seconds = least_seconds(lambda: evaluate(doubled)) / doubled  # noqa: B023 - called at once
-        if seconds > per_row * WORTH_IT:
-            break
-        size, per_row = doubled, seconds
-    return size
-
-
 def find_max_batch_size(model: LatentModel, backend: Backend, tuning: Tuning) -> int:
     """Return the most rows of a forward that still make each row cheaper.
 
@@ -167,7 +163,8 @@ def find_max_batch_size(model: LatentModel, backend: Backend, tuning: Tuning) ->
     device = torch.device(backend.device)
     evaluate = batch_evaluator(model, device)
     same = torch.equal if device.type == "cpu" else _equal_to_rounding
-    return tuning.batch_size("rows", evaluate, memory_limit(device, evaluate), same)
+    most = memory_limit(device, evaluate)
+    return tuning.batch_size("rows", evaluate, most, same)
 
 
 def batch_evaluator(model: LatentModel, device: torch.device) -> Callable[[int], Tensor]:

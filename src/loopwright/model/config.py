@@ -265,6 +265,15 @@ def _parse_spec(root: Section, diffusion: Section, autoencoder: AutoencoderConfi
             f"sample_size must be at least one latent frame ({autoencoder.hop} samples), "
             f"got {window}"
         )
+    shift = None
+    if diffusion.get("distribution_shift_options") is not None:
+        options = diffusion.section("distribution_shift_options")
+        options.check_fields(SHIFT_OPTIONS, ("min_length", "max_length"))
+        shortest = options.integer("min_length", 256)
+        longest = options.integer("max_length", 4096)
+        if shortest >= longest:
+            raise options.unsupported("max_length", f"more than min_length ({shortest})")
+        shift = shortest, longest
     # stable-audio-tools takes the v objective where a file names none
     objective = diffusion.text("diffusion_objective", "v")
     objectives = get_args(Objective)
@@ -276,19 +285,8 @@ def _parse_spec(root: Section, diffusion: Section, autoencoder: AutoencoderConfi
         channels=autoencoder.channels,
         hop=autoencoder.hop,
         objective=cast(Objective, objective),
-        shift=_parse_shift(diffusion),
+        shift=shift,
     )
-
-
-def _parse_shift(diffusion: Section) -> tuple[int, int] | None:
-    if diffusion.get("distribution_shift_options") is None:
-        return None
-    options = diffusion.section("distribution_shift_options")
-    options.check_fields(SHIFT_OPTIONS, ("min_length", "max_length"))
-    shortest, longest = options.integer("min_length", 256), options.integer("max_length", 4096)
-    if shortest >= longest:
-        raise options.unsupported("max_length", f"more than min_length ({shortest})")
-    return shortest, longest
 
 
 def _parse_denoiser(diffusion: Section, conditioning: ConditioningConfig) -> DenoiserConfig:

@@ -167,7 +167,7 @@ class ActiveRun:
             answer = self.pending.do()
             self._add_seconds(self.pending.stage, time.perf_counter() - began)
             self._go_on(answer)
-        except BaseException as error:
+        except BaseException as error:  # whatever it is: a client waits for the result
             self.fail(error)
 
     def take_outputs(self, outputs: Sequence[Tensor], seconds: float) -> None:

@@ -160,9 +160,8 @@ class FairShares:
             client.backlog = max(client.backlog - share, 0.0)
             for owner in client.requests:
                 request = self._requests[owner]
-                request.fair_share = min(
-                    request.fair_share + share / len(client.requests), request.due
-                )
+                fair_share = request.fair_share + share / len(client.requests)
+                request.fair_share = min(fair_share, request.due)
 
     def order(self) -> list[Owner]:
         """Return all requests in the order in which they are to be served.
@@ -175,7 +174,7 @@ class FairShares:
         late = sum(requests[owner].is_late for owner in order)
         if late:
             # no rows are left until a late one is due, so that the late ones come first
-            order[: late + 1] = sorted(
-                order[: late + 1], key=lambda owner: requests[owner].turn_order
-            )
+            taking_turns = order[: late + 1]
+            taking_turns.sort(key=lambda owner: requests[owner].turn_order)
+            order[: late + 1] = taking_turns
         return order

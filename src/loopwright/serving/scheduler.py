@@ -111,7 +111,8 @@ def evaluate(batch: Sequence[ActiveRun]) -> None:
     """
     began = time.perf_counter()
     try:
-        outputs = iter(batch[0].engine.forward([row for run in batch for row in run.rows]))
+        rows = [row for run in batch for row in run.rows]
+        outputs = iter(batch[0].engine.forward(rows))
     except Exception as error:
         if len(batch) == 1:
             batch[0].fail(error)

@@ -87,7 +87,8 @@ class Turns:
         is_ahead = in_order.index(task_run) < in_order.index(leader)
         if task_run.engine.batching.overlaps or is_ahead:
             return True
-        has_room = sum(len(run.rows) for run in batch) < leader.engine.batching.max_batch_size
+        rows = sum(len(run.rows) for run in batch)
+        has_room = rows < leader.engine.batching.max_batch_size
         could_join = task_run.engine is leader.engine and has_room and not task_run.is_decoding
         return could_join and not self._last_was_task
 
@@ -97,7 +98,8 @@ def _first_with_task(in_order: Sequence[ActiveRun]) -> ActiveRun | None:
     runs = [run for run in in_order if not run.is_in_background]
     is_background_busy = len(runs) < len(in_order)
     # runs that hold a place in their engine's forwards, by engine
-    held = Counter(id(run.engine) for run in in_order if run.is_begun and not run.is_decoding)
+    holding = [run for run in in_order if run.is_begun and not run.is_decoding]
+    held = Counter(id(run.engine) for run in holding)
     for run in runs:
         batching = run.engine.batching
         if run.rows or (batching.overlaps and is_background_busy):

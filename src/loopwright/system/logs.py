@@ -29,15 +29,14 @@ def configure_logs(level: str, style: str) -> None:
                 colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
             )
         ]
+    least_severe = logging.getLevelNamesMapping()[level.upper()]
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             *last_processors,
         ],
-        wrapper_class=structlog.make_filtering_bound_logger(
-            logging.getLevelNamesMapping()[level.upper()]
-        ),
+        wrapper_class=structlog.make_filtering_bound_logger(least_severe),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
     # libraries log through the standard library; only their warnings are worth a line

@@ -12,7 +12,7 @@ import queue
 import signal
 import sys
 import threading
-from typing import IO, Any
+from typing import Any
 
 from loopwright.errors import TooLarge
 
@@ -21,10 +21,15 @@ def serve() -> None:
     """Take calls, which are (function, args, kwargs), until the input ends."""
     # Ctrl-C goes to all processes of a terminal; it is for the server, which then ends the workers
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    outcomes = _take_stdout()
+    # the output is for outcomes alone; what libraries print goes to stderr instead
+    outcomes = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
     memory_bytes = pickle.load(sys.stdin.buffer)  # noqa: S301 - the server's own
     if memory_bytes is not None:
-        _limit_memory(memory_bytes)
+        with contextlib.suppress(ImportError, ValueError, OSError):  # Windows has no resource
+            import resource
+
+            resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
     calls: queue.Queue[Any] = queue.Queue()
     threading.Thread(target=_read, args=(calls,), daemon=True).start()
     while True:
@@ -51,19 +56,3 @@ def _read(calls: queue.Queue[Any]) -> None:
             os._exit(0)
         except BaseException:
             os._exit(1)
-
-
-def _take_stdout() -> IO[bytes]:
-    """Return the output for outcomes alone; what libraries print goes to stderr instead."""
-    outcomes = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)
-    return outcomes
-
-
-def _limit_memory(memory_bytes: int) -> None:
-    try:
-        import resource
-    except ImportError:  # not on Windows
-        return
-    with contextlib.suppress(ValueError, OSError):
-        resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))

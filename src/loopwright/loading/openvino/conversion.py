@@ -24,7 +24,6 @@ from loopwright.system.workers import give_way, run_in_process
 
 if TYPE_CHECKING:
     from loopwright.loading.openvino.graphs import Graph
-    from loopwright.model.autoencoder import Autoencoder
 
 TEXT, KEYS_VALUES, DENOISER, CONDITIONS = "text", "keys_values", "denoiser", "conditions"
 DECODE_FINE = "decode_fine"
@@ -42,7 +41,8 @@ log = structlog.get_logger()
 
 def graph_file(folder: Path, name: str, precision: Precision) -> Path:
     """Return where a graph lies; the name of a quantised graph holds its precision."""
-    return folder / (f"{name}-{precision}.xml" if name in QUANTISED else f"{name}.xml")
+    stem = f"{name}-{precision}" if name in QUANTISED else name
+    return folder / f"{stem}.xml"
 
 
 def graphs_folder(source: ModelSource, cache: Path) -> Path:
@@ -52,8 +52,9 @@ def graphs_folder(source: ModelSource, cache: Path) -> Path:
     from loopwright.loading.openvino.graphs import GRAPHS_VERSION
 
     digest = hashlib.sha256(f"{openvino.__version__} {GRAPHS_VERSION}".encode())
+    hashes = cache / "openvino" / "hashes"
     for file in source.files():
-        digest.update(f"{file.name} {_file_hash(file, cache / 'openvino' / 'hashes')}".encode())
+        digest.update(f"{file.name} {_file_hash(file, hashes)}".encode())
     return cache / "openvino" / digest.hexdigest()[: 2 * HASH_BYTES]
 
 
@@ -121,12 +122,20 @@ def make_graphs(
     if low_priority:
         give_way()
     import torch
+    from safetensors.torch import save_file
 
     from loopwright.loading.openvino import graphs
     from loopwright.model.text import T5TextEncoder
 
     model, config = source.load(torch.device("cpu")), source.read_config()
-    _save_autoencoder(model.autoencoder, folder / AUTOENCODER_FILE)
+    weights_file = folder / AUTOENCODER_FILE
+    if not weights_file.is_file():
+        # as torch takes them, weight norm folded, so that they can be mapped
+        weights = model.autoencoder.state_dict()
+        contiguous = {name: tensor.contiguous() for name, tensor in weights.items()}
+        temporary = weights_file.with_suffix(f".{os.getpid()}")
+        save_file(contiguous, temporary)
+        temporary.replace(weights_file)
     for name in names:
         if name == TEXT:
             encoder = model.text_encoder
@@ -137,17 +146,6 @@ def make_graphs(
             graph = graphs.NETWORKS[name](model, config)
         file = graph_file(folder, name, precision)
         _save_graph(graph, file, in_int8=precision == "int8" and name in QUANTISED)
-
-
-def _save_autoencoder(autoencoder: Autoencoder, file: Path) -> None:
-    """Save the weights as torch takes them, weight norm folded, so that they can be mapped."""
-    from safetensors.torch import save_file
-
-    if not file.is_file():
-        tensors = {name: tensor.contiguous() for name, tensor in autoencoder.state_dict().items()}
-        temporary = file.with_suffix(f".{os.getpid()}")
-        save_file(tensors, temporary)
-        temporary.replace(file)
 
 
 def _save_graph(graph: Graph, file: Path, *, in_int8: bool) -> None:
@@ -184,12 +182,14 @@ def _file_hash(file: Path, remembered: Path) -> str:
     """
     stat = file.stat()
     identity = f"{file.resolve()} {stat.st_size} {stat.st_mtime_ns} {stat.st_ino}"
-    note = remembered / hashlib.sha256(identity.encode()).hexdigest()[: 2 * HASH_BYTES]
+    name = hashlib.sha256(identity.encode()).hexdigest()[: 2 * HASH_BYTES]
+    note = remembered / name
     if note.is_file():
         return note.read_text()
     with file.open("rb") as content:
         found = hashlib.file_digest(content, "sha256").hexdigest()
     remembered.mkdir(parents=True, exist_ok=True)
+    # moved into place, so that no other process reads half a hash
     with tempfile.NamedTemporaryFile("w", dir=remembered, delete=False) as new:
         new.write(found)
     os.replace(new.name, note)  # noqa: PTH105 - both are names

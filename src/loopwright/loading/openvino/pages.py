@@ -9,27 +9,21 @@ from __future__ import annotations
 
 import ctypes
 import mmap
-from collections.abc import Iterator
 from pathlib import Path
 
 MAPS = Path("/proc/self/maps")
 
 
 def release_pages(file: Path) -> None:
-    """Release the pages of a file that this process has mapped.
+    """Release the pages of a file that this process has mapped for reading only.
 
     A page that is read again comes back from the file.
     """
     if not MAPS.is_file() or not hasattr(mmap, "MADV_DONTNEED"):
         return
+    # called in C, since Python's own madvise is a method of maps that Python made
     madvise = ctypes.CDLL(None).madvise
     madvise.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
-    for start, stop in _read_only_maps(file):
-        madvise(start, stop - start, mmap.MADV_DONTNEED)
-
-
-def _read_only_maps(file: Path) -> Iterator[tuple[int, int]]:
-    """Yield the addresses, first and end, where a file is mapped for reading only."""
     name = str(file.resolve())
     for line in MAPS.read_text(encoding="utf-8", errors="surrogateescape").splitlines():
         fields = line.split(maxsplit=5)
@@ -38,5 +32,5 @@ def _read_only_maps(file: Path) -> Iterator[tuple[int, int]]:
         addresses, rights, *_, path = fields
         # what was written into other maps would be lost
         if path == name and "w" not in rights:
-            start, stop = addresses.split("-")
-            yield int(start, 16), int(stop, 16)
+            start, stop = (int(address, 16) for address in addresses.split("-"))
+            madvise(start, stop - start, mmap.MADV_DONTNEED)

@@ -101,7 +101,15 @@ class PocketModel(nn.Module):
         negative conditioning has the other words of the negative prompt, or none.
         """
         positive, negative = self._read(text.prompt, text.negative_prompt)
-        silent = self._silent_channels(negative)
+        silent = torch.zeros(self.spec.channels, dtype=torch.bool, device=self.latent_mean.device)
+        # ``notes`` and ``drums`` are views: assigning to them sets ``silent``
+        drums = silent[: self.drum_channels]
+        notes = silent[self.drum_channels : self.drum_channels + ROLL_CHANNELS].view(ROLLS, NOTES)
+        # basses have no channels of their own: they are the low notes
+        basses = HIGHEST_BASS_NOTE + 1 - LOWEST_NOTE
+        drums[:] = self.instrumentation.excludes_drums(negative)
+        notes[:, :basses] = self.instrumentation.excludes_bass(negative)
+        notes[:, basses:] = self.instrumentation.excludes_pitched(negative)
         bpm = torch.tensor(float(text.bpm or DEFAULT_BPM), device=silent.device)
         reduced = self.instrumentation.reduce_negative(negative)
         positive_ids = torch.tensor(positive.ids, device=silent.device)
@@ -170,21 +178,6 @@ class PocketModel(nn.Module):
         tones = self.tones(codec[..., self.drum_channels :])
         mid, side = (drums + tones)[0]
         yield torch.stack([mid + side, mid - side])[:, :samples]
-
-    def _silent_channels(self, negative: Tokens) -> Tensor:
-        """Return whether a channel belongs to a part that is excluded as a whole, [channels].
-
-        Parts are drums, basses (by their range) and all pitched instruments.
-        """
-        silent = torch.zeros(self.spec.channels, dtype=torch.bool, device=self.latent_mean.device)
-        # ``notes`` and ``drums`` are views: assigning to them sets ``silent``
-        drums = silent[: self.drum_channels]
-        notes = silent[self.drum_channels : self.drum_channels + ROLL_CHANNELS].view(ROLLS, NOTES)
-        basses = HIGHEST_BASS_NOTE + 1 - LOWEST_NOTE
-        drums[:] = self.instrumentation.excludes_drums(negative)
-        notes[:, :basses] = self.instrumentation.excludes_bass(negative)
-        notes[:, basses:] = self.instrumentation.excludes_pitched(negative)
-        return silent
 
 
 def load_pocket() -> PocketModel:

@@ -105,7 +105,14 @@ def tokenize(prompt: str, vocabulary: Mapping[str, int]) -> Tokens:
     # folding keeps positions, so that words can be reported as they were written
     text = "".join(map(_fold_character, plain(prompt).replace("\u2019", "'")))
     words: list[tuple[str, int | None]] = []
-    if (key := _find_key_token(text, prompt)) is not None:
+    key: tuple[int, int, int] | None = None
+    if (named := find_key(prompt)) is not None:
+        # a root alone is major, as musicians write it
+        token = key_token(named.key.root, named.key.mode == "minor")
+        key = named.start, named.stop, token
+    elif (mode := _MODE_ALONE.search(text)) is not None:
+        key = mode.start(), mode.end(), key_token(None, mode[1].startswith("min"))
+    if key is not None:
         start, stop, token = key
         words.append((prompt[start:stop].strip(), token))
         # commas in the key's place: the words around it must not become a phrase
@@ -146,23 +153,6 @@ def _fold_character(character: str) -> str:
     base = "".join(part for part in decomposed if not unicodedata.combining(part))
     lower = (base if len(base) == 1 else character).lower()
     return lower if len(lower) == 1 else character
-
-
-def _find_key_token(text: str, prompt: str) -> tuple[int, int, int] | None:
-    """Return where a prompt names its key (start, stop), and the key's token.
-
-    A root alone is major, as musicians write it; a mode may stand alone.
-
-    Args:
-        text: The prompt, folded.
-        prompt: The prompt as it was written.
-    """
-    if (named := find_key(prompt)) is not None:
-        token = key_token(named.key.root, named.key.mode == "minor")
-        return named.start, named.stop, token
-    if (mode := _MODE_ALONE.search(text)) is not None:
-        return mode.start(), mode.end(), key_token(None, mode[1].startswith("min"))
-    return None
 
 
 def _tokens_of_word(
