@@ -50,10 +50,8 @@ def run(settings: Settings, values: dict[str, Any]) -> None:
         values["format"] = format_of_extension(output.suffix)
     request, _ = kind.request.parse(values)
     is_one = request.n == 1 and kind.parts is None
-    if output is not None and is_one:
-        _check_file(output, request.format)
-    elif output is not None:
-        _check_folder(output)
+    if output is not None:
+        _check_output(output, request.format, is_one=is_one)
     generations = asyncio.run(_generate(settings, request, _read(audio)))
     paths = [Path(generation.file_name()) for generation in generations]
     if output is not None:
@@ -123,30 +121,29 @@ def _read(audio: Path | None) -> Upload | None:
         ) from None
 
 
-def _check_file(output: Path, file_format: Format) -> None:
+def _check_output(output: Path, file_format: Format, *, is_one: bool) -> None:
+    """Check where to save: a file, or a folder for several.
+
+    Args:
+        output: The file, or the folder.
+        file_format: Of all files.
+        is_one: Whether there is one file.
+    """
     own_format, name = format_of_extension(output.suffix), shown(output.name)
-    if own_format is None:
+    if is_one and own_format is None:
         extensions = one_of(row.extension for row in FORMATS.values())
         raise InvalidInput(f"--output must end in {extensions}, got {name}", field="output")
-    if own_format != file_format:
+    if is_one and own_format != file_format:
         extension = FORMATS[file_format].extension
         raise InvalidInput(
             f"--output must end in {extension}, as --format says, got {name}", field="output"
         )
-    if not output.parent.is_dir():
-        raise InvalidInput(
-            f"--output must lie in a folder that exists, got {shown(str(output.parent))}",
-            field="output",
-        )
-
-
-def _check_folder(output: Path) -> None:
-    """Check the folder for several files; it is made where there is none, but not its parents."""
-    if output.is_file() or format_of_extension(output.suffix) is not None:
+    if not is_one and (output.is_file() or own_format is not None):
         raise InvalidInput(
             f"--output must be a folder, since there are several files, got {shown(str(output))}",
             field="output",
         )
+    # a folder is made where there is none, but not its parents: they are rather misspelled
     if not output.is_dir() and not output.absolute().parent.is_dir():
         raise InvalidInput(
             f"--output must lie in a folder that exists, got {shown(str(output.parent))}",
@@ -162,7 +159,8 @@ def _summarise(generations: Sequence[Generation], paths: Sequence[Path]) -> None
         if generation is not generations[-1]:
             table.add_row("", "")
     console.print(table)
-    for warning in dict.fromkeys(w for generation in generations for w in generation.warnings):
+    warnings = (warning for generation in generations for warning in generation.warnings)
+    for warning in dict.fromkeys(warnings):
         console.print(f"[yellow]warning:[/yellow] {warning}")
 
 
@@ -175,11 +173,9 @@ def _facts(generation: Generation, path: Path) -> Iterator[tuple[str, str]]:
         yield "bars", str(loop.bars)
     yield "length", f"{generation.duration:.3f} s ({generation.audio.shape[1]} samples)"
     yield "seed", str(generation.plan.seed)
-    hint = (
-        " (small, built in; `loopwright info` says what it cannot do)"
-        if generation.info.limitations
-        else ""
-    )
+    hint = ""
+    if generation.info.limitations:
+        hint = " (small, built in; `loopwright info` says what it cannot do)"
     yield "model", f"{generation.info.name} on {generation.info.device}{hint}"
     yield "made in", f"{generation.generation_time:.2f} s"
     yield "saved as", str(path)

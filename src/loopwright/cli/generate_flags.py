@@ -54,19 +54,18 @@ def command() -> typer.Typer:
         **_flags(),
         **MODEL_FLAGS,
     }
+    signature = [
+        inspect.Parameter(
+            name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=inspect.Parameter.empty if name == "prompt" else None,
+            annotation=annotation,
+        )
+        for name, annotation in parameters.items()
+    ]
     # typer reads the flags from the signature
     generate.__annotations__ = {**parameters, "return": None}
-    generate.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
-        [
-            inspect.Parameter(
-                name,
-                inspect.Parameter.KEYWORD_ONLY,
-                default=inspect.Parameter.empty if name == "prompt" else None,
-                annotation=annotation,
-            )
-            for name, annotation in parameters.items()
-        ]
-    )
+    generate.__signature__ = inspect.Signature(signature)  # type: ignore[attr-defined]
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
     app.command(help="Make a loop, or what --kind says, and save it.")(generate)
     return app
@@ -93,11 +92,12 @@ def _flag(name: str, schema: Mapping[str, Any], allowed: str) -> Any:
         allowed: What it may hold, as errors say it.
     """
     kinds = [kind.name for kind in KINDS if name in kind.request.model_fields]
-    panel = "Options"
-    if len(kinds) < len(KINDS):
-        panel = (
-            "Options of loops" if LOOP.name in kinds else f"Options of --kind {', '.join(kinds)}"
-        )
+    if len(kinds) == len(KINDS):
+        panel = "Options"
+    elif LOOP.name in kinds:
+        panel = "Options of loops"
+    else:
+        panel = f"Options of --kind {', '.join(kinds)}"
     # a field that may be null is one of two types, the other of which is null
     schema = {**schema, **schema.get("anyOf", [{}])[0]}
     help_ = re.sub(r"`(\w+)`", _as_flag, schema["description"])

@@ -23,13 +23,8 @@ def metadata_of(generation: Generation) -> Metadata:
     loop = generation.plan.loop
     asked = {name: value for name, value in generation.asked.items() if name not in NOT_OF_ONE_TAKE}
     of_length = _of_audio(generation) if loop is None else _of_loop(generation, loop)
-    return {
-        **asked,
-        **of_length,
-        **_of_source(generation),
-        **_of_model(generation),
-        **_of_device(generation),
-    }
+    # what was asked for comes first: a field that was changed is written over
+    return {**asked, **of_length, **_of_source(generation), **_of_model(generation)}
 
 
 def log_fields_of(generation: Generation) -> Metadata:
@@ -110,7 +105,8 @@ def _of_source(generation: Generation) -> Metadata:
 
 
 def _of_model(generation: Generation) -> Metadata:
-    plan, key, redrawn = generation.plan, generation.info.key, generation.redrawn
+    plan, info, redrawn = generation.plan, generation.info, generation.redrawn
+    key = info.key
     metadata: Metadata = {}
     if key.checkpoint is not None:  # with `model_type` alone nobody could ask for it again
         metadata |= {"finetune_repo": key.source, "finetune_checkpoint": key.checkpoint}
@@ -125,15 +121,9 @@ def _of_model(generation: Generation) -> Metadata:
         "sample_rate": generation.sample_rate,
         "generation_time": round(generation.generation_time, 3),
         "realtime_factor": round(generation.duration / generation.generation_time, 2),
-        "model": generation.info.name,
+        "model": info.name,
         "model_type": key.type,
         "warnings": list(generation.warnings),
-    }
-
-
-def _of_device(generation: Generation) -> Metadata:
-    info = generation.info
-    return {
         "device": info.device,
         "engine": info.engine,
         "precision": info.precision,

@@ -91,11 +91,8 @@ class Sources:
         """
         if isinstance(request, RiffLoopRequest):
             return self._with_riff(plan, request, limits)
-        return plan if upload is None else self._with_upload(plan, upload, limits)
-
-    def _with_upload(
-        self, plan: GenerationPlan, upload: Upload, limits: ModelLimits
-    ) -> GenerationPlan:
+        if upload is None:
+            return plan
         decoded = self._decode(upload, limits)
         warnings = [f"{upload.field} {note}" for note in decoded.notes]
         # a seamless loop's source goes round after the loop's end

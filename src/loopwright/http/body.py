@@ -78,8 +78,15 @@ class Body:
         """
         fields, files = dict(self.fields), dict(self.files)
         upload = await _take_audio(fields, files) if takes_audio else None
+        # what is left are files under names that take none
         for name, file in files.items():
-            raise _misplaced_file(name, file, model, takes_audio=takes_audio)
+            if name in model.model_fields:
+                got = f"a file ({shown(file.name)}, {len(file.data):,} bytes)"
+                raise InvalidInput(f"{name} must be text, got {got}", field=name)
+            if not takes_audio:
+                raise _no_audio_accepted(name)
+            sentence = f"there is no file field {shown(name)}; send the audio as {AUDIO_FILE}"
+            raise InvalidInput(sentence, field=name[:SHOWN_CHARACTERS], code="unknown_file")
         if not takes_audio:
             for name in (AUDIO_BASE64, AUDIO_FILE):
                 if fields.get(name):
@@ -95,12 +102,14 @@ async def read_body(request: Request, max_bytes: int) -> Body:
         TooLarge: The body has more than ``max_bytes``.
         InvalidInput: The body cannot be read, or breaks off.
     """
-    content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    header = request.headers.get("content-type", "")
+    content_type = header.partition(";")[0].strip().lower()
     limited = _LimitedRequest(request, max_bytes)
     if content_type == FORMS[0]:
         body = await _read_multipart(limited, max_bytes)
     elif content_type == FORMS[1]:
         body = await _off_the_loop(_read_urlencoded, await limited.body())
+    # without a type it is JSON: scripts often forget to say so
     elif content_type in (JSON, "") or content_type.endswith("+json"):
         body = await _off_the_loop(_read_json, await limited.body())
     else:
@@ -116,9 +125,8 @@ async def read_body(request: Request, max_bytes: int) -> Body:
 async def _take_audio(fields: dict[str, object], files: dict[str, Upload]) -> Upload | None:
     """Remove the audio from fields and files, and return it; None where none was sent."""
     file = files.pop(AUDIO_FILE, None)
-    text = (
-        fields.pop(AUDIO_BASE64, None) or None
-    )  # an empty text is none, as an empty field of a form
+    # an empty text is none, as an empty field of a form
+    text = fields.pop(AUDIO_BASE64, None) or None
     if fields.pop(AUDIO_FILE, None):
         raise InvalidInput(
             "audio_file must be a file, got text; in JSON send audio_base64", field=AUDIO_FILE
@@ -134,19 +142,6 @@ async def _take_audio(fields: dict[str, object], files: dict[str, Upload]) -> Up
             f"audio_base64 must be audio in base64, got {shown(text)}", field=AUDIO_BASE64
         )
     return Upload(await _off_the_loop(_decode_audio, text), field=AUDIO_BASE64)
-
-
-def _misplaced_file(
-    name: str, file: Upload, model: type[RequestModel], *, takes_audio: bool
-) -> InvalidInput:
-    """Return the error for a file under a name that takes no file."""
-    if name in model.model_fields:
-        sentence = f"{name} must be text, got a file ({shown(file.name)}, {len(file.data):,} bytes)"
-        return InvalidInput(sentence, field=name)
-    if takes_audio:
-        sentence = f"there is no file field {shown(name)}; send the audio as {AUDIO_FILE}"
-        return InvalidInput(sentence, field=name[:SHOWN_CHARACTERS], code="unknown_file")
-    return _no_audio_accepted(name)
 
 
 def _no_audio_accepted(name: str) -> InvalidInput:

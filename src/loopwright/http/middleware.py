@@ -51,10 +51,8 @@ class RequestMiddleware:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [
-                    *message.get("headers", ()),
-                    (b"x-request-id", request_id.encode()),
-                ]
+                id_header = (b"x-request-id", request_id.encode())
+                message["headers"] = [*message.get("headers", ()), id_header]
             await send(message)
 
         began = time.perf_counter()
@@ -109,6 +107,7 @@ class InternalErrorMiddleware:
                 received=getattr(Request(scope).state, "received", None),
                 exc_info=error,
             )
+            # once a reply has begun, its status is with the client: all that is left is to end it
             if not is_started:
                 await internal_error(request_id)(scope, receive, send)
 

@@ -47,10 +47,26 @@ def plan_window(
         request: The request.
         warnings: What was changed in the request to clamp it.
         limits: The model's limits.
+
+    Raises:
+        InvalidInput: The format cannot have as many bits per sample.
     """
     prompt = drop_unplayable_tempi(request.prompt)
     tempo = find_tempo(prompt)
     cfg_scale = limits.default_cfg_scale if request.cfg_scale is None else request.cfg_scale
+    depths = FORMATS[request.format].bit_depths
+    if depths and request.bit_depth not in depths:
+        raise InvalidInput(
+            f"bit_depth must be {one_of(depths)} with format {request.format}, "
+            f"got {request.bit_depth}",
+            field="bit_depth",
+        )
+    output = OutputPlan(
+        normalize=request.normalize,
+        target_lufs=request.target_lufs,
+        format=request.format,
+        bit_depth=request.bit_depth,
+    )
     return GenerationPlan(
         original_prompt=request.prompt,
         words=Words(prompt, request.negative_prompt),
@@ -63,7 +79,7 @@ def plan_window(
         cfg_scale=cfg_scale,
         sampler=request.sampler_type or limits.samplers[0],
         warnings=(*warnings, *_warnings(request, cfg_scale)),
-        output=_plan_output(request),
+        output=output,
     )
 
 
@@ -96,23 +112,6 @@ def clamp(request: R, limits: ModelLimits) -> tuple[R, tuple[str, ...]]:
             raise InvalidInput(sentence, field=name)
         warnings.append(f"{sentence}; {shown(replacement)} was used")
     return request.model_copy(update=replacements), tuple(warnings)
-
-
-def _plan_output(request: GenerationRequest) -> OutputPlan:
-    """Plan the file. Raises InvalidInput for bits per sample that its format cannot have."""
-    depths = FORMATS[request.format].bit_depths
-    if depths and request.bit_depth not in depths:
-        raise InvalidInput(
-            f"bit_depth must be {one_of(depths)} with format {request.format}, "
-            f"got {request.bit_depth}",
-            field="bit_depth",
-        )
-    return OutputPlan(
-        normalize=request.normalize,
-        target_lufs=request.target_lufs,
-        format=request.format,
-        bit_depth=request.bit_depth,
-    )
 
 
 def _warnings(request: GenerationRequest, cfg_scale: float) -> list[str]:

@@ -57,7 +57,17 @@ def plan_inpaint(request: InpaintRequest, limits: ModelLimits) -> GenerationPlan
     """
     plan, bar, length = plan_masked_loop(request, limits)
     assert plan.loop is not None
-    start, end = _new_range(request, bar)
+    first, last = request.from_bar, request.to_bar
+    start, end = request.from_seconds, request.to_seconds
+    if first is not None and start is None and end is None:
+        # bars are counted from 1, and the last one is made new too
+        start, end = (first - 1) * bar, (last or first) * bar
+    elif first is not None or last is not None or start is None or end is None:
+        raise InvalidInput(
+            "say what is made new: from_bar (and to_bar), or from_seconds and to_seconds",
+            field="from_bar",
+            code="missing_parameter",
+        )
     if not start < end <= length + EDGE:
         raise InvalidInput(
             f"what is made new must begin before it ends, within the loop's {plan.loop.bars} bars "
@@ -67,21 +77,6 @@ def plan_inpaint(request: InpaintRequest, limits: ModelLimits) -> GenerationPlan
     points = ((start, 1.0), (start + EDGE, 0.0), (end, 0.0), (end + EDGE, 1.0))
     mask = SourceMask(points, STRENGTH, length if plan.tail else None)
     return replace(plan, source_mask=mask)
-
-
-def _new_range(request: InpaintRequest, bar: float) -> tuple[float, float]:
-    """Return where what is made new begins and ends, in seconds. bar: the seconds of one bar."""
-    first, last = request.from_bar, request.to_bar
-    start, end = request.from_seconds, request.to_seconds
-    if first is not None and start is None and end is None:
-        return (first - 1) * bar, (last or first) * bar
-    if first is None and last is None and start is not None and end is not None:
-        return start, end
-    raise InvalidInput(
-        "say what is made new: from_bar (and to_bar), or from_seconds and to_seconds",
-        field="from_bar",
-        code="missing_parameter",
-    )
 
 
 INPAINT = Kind(

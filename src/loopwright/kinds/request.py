@@ -80,7 +80,16 @@ class RequestModel(BaseModel):
         try:
             request = cls.model_validate(given)
         except ValidationError as error:
-            raise cls._first_error(given, error) from None
+            # one at a time: an error names one field, as clients show it beside that field
+            first = error.errors(include_url=False)[0]
+            name = str(first["loc"][0]) if first["loc"] else "request"
+            allowed = cls.allowed_values(name)
+            if first["type"] == "missing":
+                raise InvalidInput(
+                    f"{name} is missing; it must be {allowed}", field=name, code="missing_parameter"
+                ) from None
+            message = f"{name} must be {allowed}, got {shown(given[name])}"
+            raise InvalidInput(message, field=name) from None
         known = cls.model_fields.keys() | REPLY_FIELDS
         warnings += [
             f"unknown field `{shown(name)[1:-1]}` was ignored"
@@ -94,16 +103,6 @@ class RequestModel(BaseModel):
         """Return what a field may hold, as errors say it."""
         extra = cls.model_fields[name].json_schema_extra if name in cls.model_fields else None
         return str(extra["allowed"]) if isinstance(extra, dict) else "something else"
-
-    @classmethod
-    def _first_error(cls, given: Mapping[str, object], error: ValidationError) -> InvalidInput:
-        first = error.errors(include_url=False)[0]
-        name = str(first["loc"][0]) if first["loc"] else "request"
-        allowed = cls.allowed_values(name)
-        if first["type"] == "missing":
-            message = f"{name} is missing; it must be {allowed}"
-            return InvalidInput(message, field=name, code="missing_parameter")
-        return InvalidInput(f"{name} must be {allowed}, got {shown(given[name])}", field=name)
 
 
 SCHEMA_KEYWORDS = {

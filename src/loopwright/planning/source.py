@@ -7,7 +7,6 @@ from dataclasses import replace
 import numpy as np
 
 from loopwright.audio.loudness import is_silent
-from loopwright.audio.types import Audio
 from loopwright.planning.plan import GenerationPlan, RiffUse, Source
 
 
@@ -27,12 +26,8 @@ def with_source(
     if is_silent(source.audio):
         plan = plan.with_warnings("the source audio is silent")
     if plan.tail:
-        source = replace(source, audio=_repeat(source.audio, plan.samples), period=plan.samples)
+        missing = max(0, plan.samples - source.audio.shape[1])
+        lap = np.pad(source.audio[:, : plan.samples], ((0, 0), (0, missing)))
+        # a lap more than the loop has: the tail, and what an encoder hears after it
+        source = replace(source, audio=np.tile(lap, 2), period=plan.samples)
     return replace(plan, source=source, riff=riff)
-
-
-def _repeat(audio: Audio, samples: int) -> Audio:
-    """Return the first ``samples`` samples of audio twice, with silence where it is shorter."""
-    missing = max(0, samples - audio.shape[1])
-    lap = np.pad(audio[:, :samples], ((0, 0), (0, missing)))
-    return np.tile(lap, 2)
