@@ -26,8 +26,9 @@ $(INSTALLED): pyproject.toml constraints.txt | $(BIN)/pip
 serve: $(SERVING)
 	$(BIN)/loopwright serve --port $(PORT)
 
+# a process per core; tests that share something slow to set up are a group, which one process runs
 test: $(INSTALLED)
-	$(BIN)/pytest -m 'not slow'
+	$(BIN)/pytest -m 'not slow' -n auto --maxprocesses 4 --dist loadgroup
 
 test-slow: $(INSTALLED)
 	$(BIN)/pytest -m slow --timeout 1200

@@ -5,6 +5,7 @@ The hub's address is set before the hub's library is imported.
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import tempfile
@@ -22,6 +23,9 @@ from loopwright.system.logs import configure_logs
 from tests.hub_server import HubServer
 from tests.server import serving
 
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # each process computes on one core: others would only wait for the other processes' work
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 configure_logs("warning", "console")
 # an example takes as long as the machine lets it
 settings.register_profile(
@@ -71,6 +75,12 @@ def server() -> Iterator[httpx.Client]:
     """A client of a server; its tests are in the xdist group ``server``, so that one is started."""
     with serving() as client:
         yield client
+
+
+def pytest_collection_finish() -> None:
+    """Take what is there for good out of collections: a model that is closed asks for one."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_unconfigure() -> None:

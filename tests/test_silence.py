@@ -89,11 +89,11 @@ def test_the_measure_knows_noise_from_music() -> None:
 
 
 @pytest.mark.parametrize("kind", SETTINGS)
-def test_a_tenth_of_the_prompts_at_clients_settings(
+def test_some_of_the_prompts_at_clients_settings(
     service: Service, kind: tuple[str, float, int]
 ) -> None:
     wrong = {}
-    for number, prompt in list(enumerate(PROMPTS))[SETTINGS.index(kind) :: 10]:
+    for number, prompt in list(enumerate(PROMPTS))[SETTINGS.index(kind) :: 20]:
         if said := what_is_wrong(take(service, prompt, kind, number)):
             wrong[prompt] = said
     assert not wrong

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
+import functools
 import shutil
+import tempfile
 from pathlib import Path
 
 import torch
@@ -23,7 +26,13 @@ WORDS = [
 
 
 def make_text_encoder(folder: Path, *, width: int = 512) -> None:
-    """Save a T5 of one layer with random weights, and a tokenizer of a few words."""
+    """Copy a T5 of one layer with random weights, and a tokenizer of a few words."""
+    shutil.copytree(_text_encoder(width), folder, dirs_exist_ok=True)
+
+
+@functools.cache
+def _text_encoder(width: int) -> Path:
+    """Save the text encoder, once for all that copy it."""
     from tokenizers import Tokenizer, models, pre_tokenizers, processors
     from transformers import PreTrainedTokenizerFast, T5Config, T5EncoderModel
 
@@ -37,12 +46,15 @@ def make_text_encoder(folder: Path, *, width: int = 512) -> None:
     fast = PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
         tokenizer_object=tokenizer, pad_token="<pad>", eos_token="</s>", unk_token="<unk>"
     )
+    folder = Path(tempfile.mkdtemp(prefix="text-encoder-"))
+    atexit.register(shutil.rmtree, folder)
     fast.save_pretrained(folder)
     torch.manual_seed(0)
     config = T5Config(
         vocab_size=len(WORDS), d_model=width, d_kv=16, d_ff=32, num_layers=1, num_heads=2
     )
     T5EncoderModel(config).save_pretrained(folder)
+    return folder
 
 
 def make_model_folder(folder: Path, name: str = "saos-tiny", *, text_encoder: bool = True) -> Path:

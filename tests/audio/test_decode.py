@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from loopwright.audio.decode import MAX_CHANNELS, Decoded, decode
@@ -155,7 +155,6 @@ def test_silence_is_taken() -> None:
 HEADS = [b"", b"RIFF", b"RIFF\0\0\0\0WAVEfmt ", b"fLaC", b"OggS", b"ID3", b"FORM"]
 
 
-@settings(deadline=None)
 @given(data=st.binary(max_size=400), head=st.sampled_from(HEADS))
 def test_any_bytes_are_audio_or_refused(data: bytes, head: bytes) -> None:
     refusal = None

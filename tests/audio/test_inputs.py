@@ -146,7 +146,7 @@ def test_mp3s_of_two_rates_are_refused() -> None:
         decoded(both)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(
     rate=st.sampled_from([8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000]),
     seconds=st.floats(0.3, 3),
@@ -167,7 +167,6 @@ def test_every_frame_of_an_mp3_is_used_whatever_lies_before_and_between(
 
 
 @given(data=st.binary(max_size=2000), at=st.integers(0, 3000))
-@settings(deadline=None)
 def test_damage_never_crashes_the_mp3_reader(data: bytes, at: int) -> None:
     whole = encoded(tone(440, 0.3), kind="MP3")
     damaged = whole[:at] + data + whole[at + len(data) :]
@@ -178,7 +177,7 @@ def test_damage_never_crashes_the_mp3_reader(data: bytes, at: int) -> None:
 HEADS = sorted(CASES.iterdir())
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(
     case=st.sampled_from(HEADS),
     cuts=st.lists(st.tuples(st.floats(0, 1), st.binary(max_size=8)), max_size=4),

@@ -57,7 +57,7 @@ def test_the_same_audio_gives_the_same_result() -> None:
     assert np.array_equal(stretch(drums(120, 4), RATE, 70001), stretch(drums(120, 4), RATE, 70001))
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(samples=st.integers(20_000, 200_000), channels=st.sampled_from([1, 2]))
 def test_the_length_is_exact(samples: int, channels: int) -> None:
     assert stretch(tone(220, 1, channels=channels), RATE, samples).shape == (channels, samples)

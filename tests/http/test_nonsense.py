@@ -22,7 +22,7 @@ from tests.fakes import LIMITS, FakeEngine, fake_service, info
 from tests.http.conftest import Client
 
 SHAPE = {"success", "error", "code", "field", "request_id"}
-EXAMPLES = 25
+EXAMPLES = 12
 
 PATHS = (
     "/generate",
@@ -111,9 +111,7 @@ def test_whatever_the_openapi_document_allows_and_forbids(app: Any) -> None:
 
 
 def _try(cases: st.SearchStrategy[Any]) -> None:
-    @settings(
-        max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck), database=None
-    )
+    @settings(max_examples=EXAMPLES, suppress_health_check=list(HealthCheck), database=None)
     @given(cases)
     def send(case: Any) -> None:
         reply = case.call()
@@ -151,7 +149,7 @@ async def test_every_field_with_every_wrong_value(client: Client, path: str) -> 
 def test_any_bytes_as_a_body(app: Any, path: str, kind: str) -> None:
     client = TestClient(app, raise_server_exceptions=False)
 
-    @settings(max_examples=20, deadline=None)
+    @settings(max_examples=20)
     @given(st.binary(max_size=300))
     def send(content: bytes) -> None:
         reply = client.post(path, content=content, headers={"content-type": kind} if kind else {})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loopwright.errors import InvalidInput, shown
@@ -119,6 +119,7 @@ def test_a_long_value_is_shown_short() -> None:
     assert len(caught.value.message) < 200
 
 
+@settings(max_examples=40)
 @given(st.dictionaries(st.sampled_from(sorted(LoopRequest.model_fields)) | st.text(), json_values))
 def test_anything_is_a_request_or_an_error_that_can_be_sent(fields: dict[str, object]) -> None:
     try:

@@ -1,9 +1,7 @@
 """What loading a file of weights does to the memory of a process.
 
-It is a program, so that nothing else of the tests counts.
-
-`python -m tests.model.memory single|half|weight-norm FILE` writes FILE or, if it is there, loads it
-and prints megabytes over what the process had before, as JSON.
+It is a program, so that nothing else of the tests counts: `python -m tests.model.memory FILE` loads
+a file of ``weights``, and prints megabytes over what the process had before, as JSON.
 """
 
 from __future__ import annotations
@@ -14,7 +12,6 @@ import sys
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from loopwright.model.autoencoder import fold_weight_norm
@@ -69,8 +66,4 @@ def measure(path: Path) -> dict[str, int]:
 
 
 if __name__ == "__main__":
-    file = Path(sys.argv[2])
-    if file.exists():
-        print(json.dumps(measure(file)))  # noqa: T201
-    else:
-        save_file(weights(sys.argv[1]), file)
+    print(json.dumps(measure(Path(sys.argv[1]))))  # noqa: T201

@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 
 from loopwright.errors import CheckpointError
 from loopwright.model.checkpoint import read_tensors
-from tests.model.memory import MODEL_MB
+from tests.model.memory import MODEL_MB, weights
 
 ROOT = Path(__file__).parents[2]
 LITTLE_MB = 64
@@ -22,13 +22,16 @@ LITTLE_MB = 64
 
 
 def measured(kind: str, path: Path) -> dict[str, int]:
-    def run() -> str:  # once to write the file, once to load it
-        command = [sys.executable, "-m", "tests.model.memory", kind, str(path)]
-        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
-
-    run()
-    found: dict[str, int] = json.loads(run())
+    save_file(weights(kind), path)
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.model.memory", str(path)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     path.unlink()
+    found: dict[str, int] = json.loads(done.stdout)
     return found
 
 

@@ -43,7 +43,7 @@ def test_tiles_keep_every_position_once_with_its_margin(
 
 
 @given(tile_frames=st.integers(1, 9), samples=st.integers(1, 16384), tile_pool=st.integers(1, 3))
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 def test_any_tiles_decode_to_the_samples_of_the_whole(
     tile_frames: int, samples: int, tile_pool: int
 ) -> None:
@@ -59,7 +59,7 @@ def test_any_tiles_decode_to_the_samples_of_the_whole(
 
 
 @given(tile_frames=st.integers(1, 9), frames=st.integers(1, 64), samples=st.integers(1, 16384))
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 def test_any_tiles_encode_to_the_latents_of_the_whole(
     tile_frames: int, frames: int, samples: int
 ) -> None:

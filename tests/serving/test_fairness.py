@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from fractions import Fraction
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from loopwright.serving import fairness
@@ -78,7 +78,6 @@ def by_turns(asked: Mapping[int, tuple[int, int]]) -> dict[int, Fraction]:
 
 
 @given(asked=st.lists(st.tuples(st.integers(0, 150), st.integers(1, 60)), min_size=1, max_size=12))
-@settings(deadline=None)
 def test_no_clients_request_ends_later_than_by_turns(asked: list[tuple[int, int]]) -> None:
     worker, owners, numbered = Worker(), dict[int, Owner](), dict(enumerate(asked))
     while len(worker.ends) < len(asked):
@@ -94,7 +93,6 @@ def test_no_clients_request_ends_later_than_by_turns(asked: list[tuple[int, int]
 
 
 @given(data=st.data(), clients=st.integers(1, 5), at_once=st.integers(1, 4))
-@settings(deadline=None)
 def test_nobody_waits_longer_than_twice_its_turns(
     data: st.DataObject, clients: int, at_once: int
 ) -> None:

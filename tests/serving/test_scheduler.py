@@ -116,7 +116,7 @@ def test_runs_are_evaluated_together_whatever_their_step_and_guidance(scheduler:
         max_size=9,
     ),
 )
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 def test_any_company_gives_the_same_audio_and_no_forward_is_too_large(
     limit: int, overlaps: bool, asked: list[tuple[int, int, int]]
 ) -> None:

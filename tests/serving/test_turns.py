@@ -156,7 +156,7 @@ requests = st.lists(
 
 
 @given(asked=requests, rows=ROWS, overlaps=st.booleans())
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_whatever_comes_somebody_is_served_and_few_are_begun(
     asked: list[tuple[int, str, int, int, int, bool, int | None]], rows: int, overlaps: bool
 ) -> None:
