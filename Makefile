@@ -26,9 +26,9 @@ $(INSTALLED): pyproject.toml constraints.txt | $(BIN)/pip
 serve: $(SERVING)
 	$(BIN)/loopwright serve --port $(PORT)
 
-# a process per core; tests that share something slow to set up are a group, which one process runs
+# a process per core; a file's tests run in one process, since they share what is slow to set up
 test: $(INSTALLED)
-	$(BIN)/pytest -m 'not slow' -n auto --maxprocesses 4 --dist loadgroup
+	$(BIN)/pytest -m 'not slow' -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 test-slow: $(INSTALLED)
 	$(BIN)/pytest -m slow --timeout 1200

@@ -8,6 +8,7 @@ from __future__ import annotations
 import gc
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -47,6 +48,41 @@ for name in list(os.environ):
         del os.environ[name]
 
 
+LONG_FILES = frozenset(
+    (
+        "test_silence.py",
+        "test_sound.py",
+        "test_docs.py",
+        "test_end_to_end.py",
+        "test_cli.py",
+        "test_conversion.py",
+        "test_parity.py",
+        "test_editing.py",
+        "test_stopgap.py",
+        "test_nonsense.py",
+    )
+)
+"""Files of tests that take longest, by CPU time."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the longest files first, so that no process is left with one when the others are done."""
+    items.sort(key=lambda item: item.path.name not in LONG_FILES)
+
+
+@pytest.fixture(autouse=True)
+def _own_torch_state() -> Iterator[None]:
+    """Give each test the same random numbers and threads of torch, in any company."""
+    torch = sys.modules.get("torch")
+    if torch is None:
+        yield
+        return
+    torch.manual_seed(0)
+    threads = torch.get_num_threads()
+    yield
+    torch.set_num_threads(threads)
+
+
 @pytest.fixture
 def hub_server() -> Iterator[HubServer]:
     """An empty hub and an empty cache of it."""
@@ -72,7 +108,7 @@ def runs(monkeypatch: pytest.MonkeyPatch) -> list[ActiveRun]:
 
 @pytest.fixture(scope="session")
 def server() -> Iterator[httpx.Client]:
-    """A client of a server; its tests are in the xdist group ``server``, so that one is started."""
+    """A client of a server."""
     with serving() as client:
         yield client
 

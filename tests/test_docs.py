@@ -35,7 +35,6 @@ def blocks(page: str, language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", PAGES[page], re.DOTALL)
 
 
-@pytest.mark.xdist_group("server")
 @pytest.mark.skipif(shutil.which("curl") is None, reason="needs curl")
 @pytest.mark.parametrize(("page", "count"), [("README.md", 1), ("docs/http.md", 10)])
 def test_every_curl_of_a_page_in_its_order(

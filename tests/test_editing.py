@@ -22,8 +22,6 @@ from tests.sounds import encoded
 
 PROMPT = {"prompt": "aggressive techno drums 124bpm", "bars": 4}
 
-pytestmark = pytest.mark.xdist_group("editing")
-
 
 @pytest.fixture(scope="module")
 def service() -> Iterator[Service]:

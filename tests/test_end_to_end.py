@@ -10,7 +10,6 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
-import pytest
 import soundfile
 
 from tests.server import serving
@@ -19,8 +18,6 @@ from tests.waiting import PATIENCE, until
 LOOP = {"prompt": "aggressive techno drums 140bpm", "bars": 4, "seed": 7}
 LONG = {**LOOP, "n": 8, "steps": 250}
 """Minutes of work on any machine."""
-
-pytestmark = pytest.mark.xdist_group("server")
 
 
 def test_health_says_which_model_and_what_it_cannot_do(server: httpx.Client) -> None:

@@ -50,7 +50,6 @@ def loops() -> list[Generation]:
     return make([LoopRequest(prompt=prompt, seed=seed) for seed, prompt in enumerate(PROMPTS)])
 
 
-@pytest.mark.xdist_group("loops")
 def test_every_loop_is_whole(loops: list[Generation]) -> None:
     for loop in loops:
         assert loop.plan.loop is not None
@@ -61,7 +60,6 @@ def test_every_loop_is_whole(loops: list[Generation]) -> None:
         assert np.sqrt(np.mean(loop.audio**2)) > 0.02
 
 
-@pytest.mark.xdist_group("loops")
 def test_onsets_sit_on_the_sixteenth_grid(loops: list[Generation]) -> None:
     for loop in loops:
         times = onsets(loop.audio, loop.sample_rate)
@@ -70,7 +68,6 @@ def test_onsets_sit_on_the_sixteenth_grid(loops: list[Generation]) -> None:
         assert share_on_grid(times, float(loop.plan.bpm), 0.025) >= 0.9, loop.plan.original_prompt
 
 
-@pytest.mark.xdist_group("loops")
 def test_the_first_onset_is_at_the_start(loops: list[Generation]) -> None:
     for loop in loops:
         assert onsets(loop.audio, loop.sample_rate)[0] <= FIRST_ONSET_SECONDS, (

@@ -14,8 +14,8 @@ TOLERANCE = 1e-4
 CASES = [(model, name) for model in MODELS for name in golden(model).names]
 
 
-@pytest.fixture(autouse=True)
-def _as_the_reference_ran() -> Iterator[None]:
+@pytest.fixture
+def as_the_reference_ran() -> Iterator[None]:
     """Set the reference's number of threads.
 
     The encoder amplifies rounding a thousandfold: another split of a sum over threads moves its
@@ -27,6 +27,7 @@ def _as_the_reference_ran() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
+@pytest.mark.usefixtures("as_the_reference_ran")
 @pytest.mark.parametrize(("model", "name"), CASES)
 def test_parity(model: str, name: str) -> None:
     made = golden(model)

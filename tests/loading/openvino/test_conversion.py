@@ -17,8 +17,6 @@ from loopwright.loading.openvino.conversion import convert, graph_file, graphs_f
 from loopwright.loading.openvino.pages import release_pages
 from tests.tiny import make_model_folder
 
-pytestmark = pytest.mark.xdist_group("conversion")
-
 
 @pytest.fixture(scope="module")
 def source(tmp_path_factory: pytest.TempPathFactory) -> ModelSource:

@@ -38,8 +38,6 @@ from tests.tiny import make_model_folder
 TOLERANCE = 1e-4
 TEXT = TextPrompt("techno drums 140bpm", "melody", 0.3)
 
-pytestmark = pytest.mark.xdist_group("parity")
-
 
 @pytest.fixture(
     scope="module", params=["saos-tiny", pytest.param("sao1-tiny", marks=pytest.mark.slow)]
