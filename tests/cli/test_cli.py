@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
 
@@ -15,11 +16,14 @@ import soundfile
 from loopwright import __version__
 from loopwright.audio.formats.table import FORMATS
 from loopwright.cli.flags import flag_of
+from loopwright.cli.main import main
 from loopwright.cli.serve import url_of
 from loopwright.errors import one_of
 from loopwright.kinds.table import KINDS
 from loopwright.settings import Settings
+from loopwright.system.logs import configure_logs
 from tests.sounds import tone
+from tests.waiting import PATIENCE
 
 EXTENSIONS = one_of(row.extension for row in FORMATS.values())
 DRUMS = "aggressive techno drums 140bpm"
@@ -33,7 +37,7 @@ def run(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess
         [sys.executable, "-m", "loopwright", *arguments],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PATIENCE,
         check=False,
         cwd=cwd,
         env={
@@ -44,6 +48,28 @@ def run(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess
             "TERM": "dumb",
         },
     )
+
+
+Refused = Callable[..., str]
+
+
+@pytest.fixture
+def refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> Refused:
+    """Run a command that fails, in this process, and return what it prints."""
+
+    def run_here(arguments: list[str], exit_code: int = 2) -> str:
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setenv("COLUMNS", "200")
+        monkeypatch.setattr(sys, "argv", ["loopwright", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        configure_logs("warning", "console")  # the command has configured its own
+        assert ended.value.code == exit_code
+        return capfd.readouterr().err
+
+    return run_here
 
 
 def test_a_loop_is_saved_and_described(tmp_path: Path) -> None:
@@ -121,11 +147,17 @@ def test_without_an_output_the_file_has_a_telling_name(tmp_path: Path) -> None:
     ],
 )
 def test_wrong_input_is_one_sentence_and_exit_code_2(
-    arguments: list[str], part: str, tmp_path: Path
+    arguments: list[str], part: str, refused: Refused
 ) -> None:
-    done = run(*arguments, cwd=tmp_path)
+    said = refused(arguments)
+    assert part in said
+    assert "Traceback" not in said
+
+
+def test_an_error_ends_the_process_with_its_exit_code(tmp_path: Path) -> None:
+    done = run("generate", "drums", cwd=tmp_path)
     assert done.returncode == 2
-    assert part in done.stderr
+    assert done.stderr.strip().startswith("error: no tempo: put one into the prompt")
     assert "Traceback" not in done.stderr
 
 
@@ -163,12 +195,12 @@ def test_every_setting_is_a_flag_of_serve() -> None:
         (["--engine", "abacus"], 'setting engine cannot be "abacus"'),
     ],
 )
-def test_a_server_that_cannot_be_is_refused_in_a_sentence(flags: list[str], said: str) -> None:
-    command = [sys.executable, "-m", "loopwright", "serve", "--port", "0", *flags]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-    assert done.returncode == 2
-    assert said in done.stderr
-    assert "Traceback" not in done.stderr
+def test_a_server_that_cannot_be_is_refused_in_a_sentence(
+    flags: list[str], said: str, refused: Refused
+) -> None:
+    error = refused(["serve", "--port", "0", *flags])
+    assert said in error
+    assert "Traceback" not in error
 
 
 def test_the_address_of_a_server_can_be_opened() -> None:
@@ -176,19 +208,16 @@ def test_the_address_of_a_server_can_be_opened() -> None:
     assert url_of("127.0.0.1", 8005, "/audio") == "http://127.0.0.1:8005/audio"
 
 
-def test_an_error_of_a_field_names_its_flag(tmp_path: Path) -> None:
-    done = run("generate", DRUMS, "--seconds", "-1", cwd=tmp_path)
-    assert done.returncode == 2
+def test_an_error_of_a_field_names_its_flag(refused: Refused) -> None:
     assert (
         'seconds_total must be a number of seconds above 0, got "-1" (the flag is --seconds)'
-        in done.stderr
-    )
+    ) in refused(["generate", DRUMS, "--seconds", "-1"])
 
 
-def test_an_audio_file_is_called_by_its_flag(tmp_path: Path) -> None:
+def test_an_audio_file_is_called_by_its_flag(tmp_path: Path, refused: Refused) -> None:
     (tmp_path / "x.png").write_bytes(b"\x89PNG\r\n\x1a\n")
-    done = run("generate", DRUMS, "--audio", "x.png", cwd=tmp_path)
-    assert "error: --audio is a PNG image, not audio; send WAV," in done.stderr
+    said = refused(["generate", DRUMS, "--audio", "x.png"], exit_code=1)
+    assert "error: --audio is a PNG image, not audio; send WAV," in said
 
 
 def test_every_field_of_every_kind_is_a_flag() -> None:
