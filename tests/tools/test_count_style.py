@@ -110,7 +110,7 @@ def test_a_broken_limit_is_shown_and_fails(
     (tmp_path / "long.py").write_text(f"def run():\n{lines}def stop():\n    return 1\n")
     assert main([str(tmp_path), "--list"]) == 1
     said = capsys.readouterr().out
-    assert "✗      101   function lines, longest (aim 60, limit 90)" in said
+    assert "✗      101   function lines, longest (aim 60)" in said
     assert "101 long.py:run" in said
 
 
