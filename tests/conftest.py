@@ -12,27 +12,32 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
 
 from loopwright.serving.active_run import ActiveRun
 from loopwright.serving.scheduler import Scheduler
+from loopwright.settings import Settings
 from loopwright.system.logs import configure_logs
 from tests.hub_server import HubServer
 from tests.server import serving
 
+if TYPE_CHECKING:
+    from loopwright.generation.service import Service
+
+# each process computes on one core: others would only wait for the other processes' work
 if "PYTEST_XDIST_WORKER" in os.environ:
-    # each process computes on one core: others would only wait for the other processes' work
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 configure_logs("warning", "console")
 # an example takes as long as the machine lets it
-settings.register_profile(
+hypothesis_settings.register_profile(
     "any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
-settings.load_profile("any machine")
+hypothesis_settings.load_profile("any machine")
 _hub = HubServer()
 _hub_home = Path(tempfile.mkdtemp(prefix="hub-home-"))
 os.environ["HF_ENDPOINT"] = _hub.url
@@ -104,6 +109,16 @@ def runs(monkeypatch: pytest.MonkeyPatch) -> list[ActiveRun]:
 
     monkeypatch.setattr(Scheduler, "submit", noting)
     return found
+
+
+@pytest.fixture(scope="session")
+def pocket() -> Iterator[Service]:
+    """A service with the embedded model."""
+    from loopwright.generation.assemble import assemble  # imports the hub's library
+
+    service = assemble(Settings(model="pocket"))
+    yield service
+    service.close()
 
 
 @pytest.fixture(scope="session")

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 
 import numpy as np
 import pytest
 from tools.listen import likeness, onsets, share_kept
 
-from loopwright.generation.assemble import assemble
 from loopwright.generation.result import Generation
 from loopwright.generation.service import Service
 from loopwright.generation.sources import Upload
@@ -17,17 +15,9 @@ from loopwright.kinds.guided import GuidedLoopRequest
 from loopwright.kinds.inpaint import InpaintRequest
 from loopwright.kinds.loop import LoopRequest
 from loopwright.kinds.request import GenerationRequest
-from loopwright.settings import Settings
 from tests.sounds import encoded
 
 PROMPT = {"prompt": "aggressive techno drums 124bpm", "bars": 4}
-
-
-@pytest.fixture(scope="module")
-def service() -> Iterator[Service]:
-    service = assemble(Settings(model="pocket"))
-    yield service
-    service.close()
 
 
 def make(
@@ -38,13 +28,13 @@ def make(
 
 
 @pytest.fixture(scope="module")
-def source(service: Service) -> Generation:
-    return make(service, LoopRequest(prompt="house drum loop 124bpm", bars=4, seed=1))
+def source(pocket: Service) -> Generation:
+    return make(pocket, LoopRequest(prompt="house drum loop 124bpm", bars=4, seed=1))
 
 
 @pytest.fixture(scope="module")
-def unrelated(service: Service) -> Generation:
-    return make(service, LoopRequest.model_validate({**PROMPT, "seed": 51}))
+def unrelated(pocket: Service) -> Generation:
+    return make(pocket, LoopRequest.model_validate({**PROMPT, "seed": 51}))
 
 
 def by_bar(one: Generation, other: Generation) -> list[float]:
@@ -55,10 +45,10 @@ def by_bar(one: Generation, other: Generation) -> list[float]:
 
 
 def test_a_guided_loop_keeps_the_first_bar_and_makes_the_rest_new(
-    service: Service, source: Generation, unrelated: Generation
+    pocket: Service, source: Generation, unrelated: Generation
 ) -> None:
     request = GuidedLoopRequest.model_validate({**PROMPT, "seed": 51, "guidance_mask": "first_bar"})
-    kept, *rest = by_bar(source, make(service, request, source))
+    kept, *rest = by_bar(source, make(pocket, request, source))
     anything = by_bar(source, unrelated)
     assert kept > 0.95
     assert max(rest) < 0.9
@@ -67,23 +57,23 @@ def test_a_guided_loop_keeps_the_first_bar_and_makes_the_rest_new(
     )  # no nearer to the source than a loop that never saw it
 
 
-def test_fade_keeps_less_and_less_and_full_keeps_all(service: Service, source: Generation) -> None:
+def test_fade_keeps_less_and_less_and_full_keeps_all(pocket: Service, source: Generation) -> None:
     faded = by_bar(
-        source, make(service, GuidedLoopRequest.model_validate({**PROMPT, "seed": 51}), source)
+        source, make(pocket, GuidedLoopRequest.model_validate({**PROMPT, "seed": 51}), source)
     )
     assert faded[0] > 0.95
     assert faded[0] > faded[2] > faded[3]
     request = GuidedLoopRequest.model_validate({**PROMPT, "seed": 51, "guidance_mask": "full"})
-    assert min(by_bar(source, make(service, request, source))) > 0.95
+    assert min(by_bar(source, make(pocket, request, source))) > 0.95
 
 
 def test_style_strength_goes_from_the_source_to_something_else(
-    service: Service, source: Generation, unrelated: Generation
+    pocket: Service, source: Generation, unrelated: Generation
 ) -> None:
     likenesses = []
     for strength in (0.1, 0.8, 1.0):
         request = LoopRequest.model_validate({**PROMPT, "seed": 51, "style_strength": strength})
-        made = make(service, request, source)
+        made = make(pocket, request, source)
         likenesses.append(likeness(source.audio, made.audio, 44100))
         if strength == 0.1:
             assert share_kept(onsets(source.audio, 44100), onsets(made.audio, 44100), 0.025) > 0.9
@@ -92,17 +82,17 @@ def test_style_strength_goes_from_the_source_to_something_else(
 
 
 def test_free_of_the_source_at_full_strength(
-    service: Service, source: Generation, unrelated: Generation
+    pocket: Service, source: Generation, unrelated: Generation
 ) -> None:
     request = LoopRequest.model_validate({**PROMPT, "seed": 51, "style_strength": 1.0})
-    of_one, of_another = make(service, request, source), make(service, request, unrelated)
+    of_one, of_another = make(pocket, request, source), make(pocket, request, unrelated)
     assert np.abs(of_one.audio - of_another.audio).max() < 1e-4
 
 
 def test_inpainting_makes_the_bar_new_and_keeps_the_rest(
-    service: Service, source: Generation
+    pocket: Service, source: Generation
 ) -> None:
     request = InpaintRequest.model_validate({**PROMPT, "seed": 51, "from_bar": 3})
-    likenesses = by_bar(source, make(service, request, source))
+    likenesses = by_bar(source, make(pocket, request, source))
     assert min(likenesses[0], likenesses[1], likenesses[3]) > 0.95
     assert likenesses[2] < min(likenesses[0], likenesses[1], likenesses[3]) - 0.02

@@ -135,7 +135,7 @@ def comparable(plan: GenerationPlan) -> GenerationPlan:
     return replace(plan, warnings=(), original_prompt="", loop=loop, init_noise_level=level)
 
 
-@settings(max_examples=400)
+@settings(max_examples=200)
 @given(asked=KINDS)
 def test_metadata_sent_back_plans_the_same_audio(
     asked: tuple[type[GenerationRequest], dict[str, Any]],

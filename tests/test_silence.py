@@ -6,7 +6,6 @@ The prompts are such as plugins draw, single words, and halves that the loop typ
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -14,13 +13,11 @@ import pytest
 from tools.listen import flatness, level_dbfs
 
 from loopwright.audio.types import Audio
-from loopwright.generation.assemble import assemble
 from loopwright.generation.metadata import metadata_of
 from loopwright.generation.result import Generation
 from loopwright.generation.service import Service
 from loopwright.generation.sources import Upload
 from loopwright.kinds.loop import LoopRequest
-from loopwright.settings import Settings
 from tests.sounds import RATE, encoded
 
 PROMPTS = (Path(__file__).parent / "prompts.txt").read_text().splitlines()
@@ -39,13 +36,6 @@ SETTINGS = [
     ("instruments", 1.0, 8),
     ("instruments", 2.0, 16),
 ]
-
-
-@pytest.fixture(scope="module")
-def service() -> Iterator[Service]:
-    service = assemble(Settings(model="pocket"))
-    yield service
-    service.close()
 
 
 def take(
@@ -90,22 +80,22 @@ def test_the_measure_knows_noise_from_music() -> None:
 
 @pytest.mark.parametrize("kind", SETTINGS)
 def test_some_of_the_prompts_at_clients_settings(
-    service: Service, kind: tuple[str, float, int]
+    pocket: Service, kind: tuple[str, float, int]
 ) -> None:
     wrong = {}
     for number, prompt in list(enumerate(PROMPTS))[SETTINGS.index(kind) :: 20]:
-        if said := what_is_wrong(take(service, prompt, kind, number)):
+        if said := what_is_wrong(take(pocket, prompt, kind, number)):
             wrong[prompt] = said
     assert not wrong
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", SETTINGS)
-def test_all_prompts_at_clients_settings(service: Service, kind: tuple[str, float, int]) -> None:
+def test_all_prompts_at_clients_settings(pocket: Service, kind: tuple[str, float, int]) -> None:
     wrong, redrawn = {}, 0
     for number, prompt in enumerate(PROMPTS):
         for seed in (number, number + 1000):
-            made = take(service, prompt, kind, seed)
+            made = take(pocket, prompt, kind, seed)
             redrawn += made.redrawn is not None
             if said := what_is_wrong(made):
                 wrong[prompt, seed] = said
@@ -116,8 +106,8 @@ def test_all_prompts_at_clients_settings(service: Service, kind: tuple[str, floa
 
 
 @pytest.mark.parametrize("seed", [11, *range(5)])
-def test_a_prompt_that_was_seen_to_be_white_noise(service: Service, seed: int) -> None:
-    made = take(service, "hip hop beat", ("instruments", 1.0, 8), seed)
+def test_a_prompt_that_was_seen_to_be_white_noise(pocket: Service, seed: int) -> None:
+    made = take(pocket, "hip hop beat", ("instruments", 1.0, 8), seed)
     assert what_is_wrong(made) is None
     assert made.redrawn is None
 
@@ -126,12 +116,12 @@ def test_a_prompt_that_was_seen_to_be_white_noise(service: Service, seed: int) -
     ("source", "loop_type"), [("techno drums", "instruments"), ("sub bass", "drums")]
 )
 def test_a_source_of_which_the_loop_type_lets_nothing_through(
-    service: Service, source: str, loop_type: str
+    pocket: Service, source: str, loop_type: str
 ) -> None:
-    of_source = take(service, source, ("auto", 1.0, 8), 1)
+    of_source = take(pocket, source, ("auto", 1.0, 8), 1)
     upload = Upload(encoded(of_source.audio, subtype="FLOAT"))
     for seed in range(4):
-        made = take(service, "house loop", (loop_type, 1.0, 8), seed, upload)
+        made = take(pocket, "house loop", (loop_type, 1.0, 8), seed, upload)
         assert what_is_wrong(made) is None
         if made.redrawn is not None:
             assert f"drawn again with seed {made.plan.seed}, free from its source" in " ".join(

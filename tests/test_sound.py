@@ -16,10 +16,9 @@ from tools.listen import (
     tonal_energy,
 )
 
-from loopwright.generation.assemble import assemble
 from loopwright.generation.result import Generation
+from loopwright.generation.service import Service
 from loopwright.kinds.loop import LoopRequest
-from loopwright.settings import Settings
 
 PROMPTS = [
     f"{style} {bpm}bpm"
@@ -34,20 +33,18 @@ FIRST_ONSET_SECONDS = 0.03
 KEYS = [("f# minor", 6, True), ("c major", 0, False), ("a minor", 9, True), ("d# major", 3, False)]
 
 
-def make(requests: Sequence[LoopRequest]) -> list[Generation]:
+def make(service: Service, requests: Sequence[LoopRequest]) -> list[Generation]:
     async def one_by_one() -> list[Generation]:
-        service = assemble(Settings(model="pocket"))
-        try:
-            return [await service.generate_one(request) for request in requests]
-        finally:
-            service.close()
+        return [await service.generate_one(request) for request in requests]
 
     return asyncio.run(one_by_one())
 
 
 @pytest.fixture(scope="module")
-def loops() -> list[Generation]:
-    return make([LoopRequest(prompt=prompt, seed=seed) for seed, prompt in enumerate(PROMPTS)])
+def loops(pocket: Service) -> list[Generation]:
+    return make(
+        pocket, [LoopRequest(prompt=prompt, seed=seed) for seed, prompt in enumerate(PROMPTS)]
+    )
 
 
 def test_every_loop_is_whole(loops: list[Generation]) -> None:
@@ -76,9 +73,10 @@ def test_the_first_onset_is_at_the_start(loops: list[Generation]) -> None:
 
 
 @pytest.mark.parametrize("words", ["house piano chords", "trap sub bass"])
-def test_tones_are_in_the_key_that_is_asked_for(words: str) -> None:
+def test_tones_are_in_the_key_that_is_asked_for(pocket: Service, words: str) -> None:
     made = make(
-        [LoopRequest(prompt=f"{words} in {key} 130bpm", bars=4, seed=5) for key, _, _ in KEYS]
+        pocket,
+        [LoopRequest(prompt=f"{words} in {key} 130bpm", bars=4, seed=5) for key, _, _ in KEYS],
     )
     for loop, (key, root, minor) in zip(made, KEYS, strict=True):
         asked, another = (
@@ -88,10 +86,11 @@ def test_tones_are_in_the_key_that_is_asked_for(words: str) -> None:
         assert asked > another + 0.2, key
 
 
-def test_loop_types_leave_out_the_other_half() -> None:
+def test_loop_types_leave_out_the_other_half(pocket: Service) -> None:
     prompt = "house groove in a minor 124bpm"
     drums, instruments = make(
-        [LoopRequest(prompt=prompt, seed=3, loop_type=kind) for kind in ("drums", "instruments")]
+        pocket,
+        [LoopRequest(prompt=prompt, seed=3, loop_type=kind) for kind in ("drums", "instruments")],
     )
     of_drums, of_instruments = (
         percussive_energy(loop.audio, 44100) / tonal_energy(loop.audio, 44100)
@@ -101,21 +100,24 @@ def test_loop_types_leave_out_the_other_half() -> None:
 
 
 @pytest.mark.parametrize(("drum", "low", "high"), [("kick", 30, 110), ("hi-hats", 6000, 16000)])
-def test_a_negative_prompt_takes_a_drum_out(drum: str, low: float, high: float) -> None:
+def test_a_negative_prompt_takes_a_drum_out(
+    pocket: Service, drum: str, low: float, high: float
+) -> None:
     left = []
     for seed in (1, 2, 3):
         made = make(
+            pocket,
             [
                 LoopRequest(prompt="techno drums 132bpm", negative_prompt=one, bars=2, seed=seed)
                 for one in (None, drum)
-            ]
+            ],
         )
         both, without = (band_energy(loop.audio, loop.sample_rate, low, high) for loop in made)
         left.append(without / both)
     assert np.median(left) < 0.6
 
 
-def test_words_it_does_not_know_are_named_and_do_no_harm() -> None:
-    (loop,) = make([LoopRequest(prompt="zydeco accordion techno drums 130bpm", seed=3)])
+def test_words_it_does_not_know_are_named_and_do_no_harm(pocket: Service) -> None:
+    (loop,) = make(pocket, [LoopRequest(prompt="zydeco accordion techno drums 130bpm", seed=3)])
     assert any("zydeco, accordion" in warning for warning in loop.warnings)
     assert share_on_grid(onsets(loop.audio, loop.sample_rate), 130.0, 0.025) >= 0.9
