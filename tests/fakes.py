@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -124,3 +125,23 @@ def fake_service(
     registry = Registry(load or (lambda _: FakeEngine()), max_models=2)
     models = Models(registry, hub or Hub(("*",)), key)
     return Service(models, Scheduler(), make_sources(settings or Settings()), max_requests)
+
+
+class SlowEngine(FakeEngine):
+    """Takes its time, for tests in which something happens meanwhile in another process."""
+
+    STEP_SECONDS = 0.02
+
+    def forward(self, rows: Sequence[Any]) -> Sequence[Any]:
+        time.sleep(self.STEP_SECONDS)
+        return super().forward(rows)
+
+
+def make_fake_service(settings: Settings) -> Service:
+    """Make a service of fakes; at the top level, so that a runner can be told to make it."""
+    return fake_service(settings=settings)
+
+
+def make_slow_service(settings: Settings) -> Service:
+    """Make a service of a slow engine that serves two requests at a time."""
+    return fake_service(lambda _: SlowEngine(), settings=settings, max_requests=2)

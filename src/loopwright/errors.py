@@ -9,6 +9,7 @@
     ├── NotAudio                bytes that cannot be decoded as audio
     ├── TryLater                asking again later may work
     │   ├── QueueFull           too many requests are waiting
+    │   ├── RunnerDied          the process that generates ended, and is started again
     │   ├── ModelUnavailable    the model could not be loaded (the reason is in the message)
     │   └── StorageFailed       the disk is full, or a folder may not be written to
     ├── Cancelled               the request was cancelled before it was done
@@ -120,6 +121,12 @@ class QueueFull(TryLater):
     """Too many requests are waiting."""
 
     default_code = "queue_full"
+
+
+class RunnerDied(TryLater):
+    """The process that generates ended amid a request."""
+
+    default_code = "runner_died"
 
 
 class ModelUnavailable(TryLater):

@@ -10,8 +10,10 @@ import structlog
 import uvicorn
 
 from loopwright.errors import Conflict, InvalidInput, shown
-from loopwright.generation.assemble import assemble, check
+from loopwright.generation.assemble import assemble, check, make_hub
 from loopwright.http.app import create_app
+from loopwright.loading.selection import select_model
+from loopwright.runner.client import RunnerClient
 from loopwright.settings import Settings
 from loopwright.system.logs import configure_logs
 
@@ -33,7 +35,7 @@ def run(settings: Settings) -> None:
     host, port = listener.getsockname()[:2]
     log.info("listening", url=url_of(host, port, settings.root_path), docs="/docs")
     config = uvicorn.Config(
-        create_app(settings, assemble),
+        create_app(settings, start_runner),
         log_config=None,
         access_log=False,
         server_header=False,
@@ -41,6 +43,12 @@ def run(settings: Settings) -> None:
     )
     with suppress(KeyboardInterrupt):  # uvicorn raises it once more, when everything is closed
         uvicorn.Server(config).run([listener])
+
+
+def start_runner(settings: Settings) -> RunnerClient:
+    """Return the service in a process of its own, which is started with the app."""
+    standard = select_model(settings.model, make_hub(settings)).key
+    return RunnerClient(settings, assemble, standard)
 
 
 def url_of(host: str, port: int, root_path: str = "") -> str:

@@ -6,12 +6,10 @@ know: HTTP. All that touches the network or loads a model takes a while: run it 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
-
 from loopwright.engine.base import ModelInfo, ModelKey
 from loopwright.engine.registry import ModelStatus, Registry
 from loopwright.errors import CheckpointError, InvalidInput, ModelUnavailable, NotFound, shown
+from loopwright.generation.loop_service import STANDARD_NAME, Prefer, Prompts
 from loopwright.kinds.request import ModelChoice
 from loopwright.loading.finetunes import (
     PROMPTS_FILE,
@@ -23,28 +21,7 @@ from loopwright.loading.finetunes import (
 )
 from loopwright.loading.hub import Hub
 
-STANDARD_NAME = "standard_saos"
-"""What clients call the standard model, whatever it is: DAW projects are saved with it."""
-
-Prefer = Literal["active", "finetune", "recent"]
-"""Which model's prompts are meant where none is named."""
-
 FINETUNE_FIELDS = ("finetune_repo", "finetune_checkpoint")
-
-
-@dataclass(frozen=True)
-class Prompts:
-    """The prompts that a model suggests.
-
-    Args:
-        key: The model; None where none is selected.
-        prompts: What its ``prompts.json`` holds, or empty lists; None where no model is selected.
-        message: Why there are none.
-    """
-
-    key: ModelKey | None
-    prompts: dict[str, object] | None
-    message: str | None = None
 
 
 def unused_finetune_fields(choice: ModelChoice) -> tuple[str, ...]:
@@ -110,14 +87,6 @@ class Models:
             self.active = key
             return engine.info
 
-    def name_of(self, key: ModelKey) -> str:
-        """Return what clients call a model."""
-        return STANDARD_NAME if key == self.standard else str(key)
-
-    def type_of(self, key: ModelKey) -> Literal["standard", "finetune"]:
-        """Return whether it is the standard model, or another."""
-        return "standard" if key == self.standard else "finetune"
-
     def statuses(self) -> dict[ModelKey, ModelStatus]:
         """Return how each model is that is loading, loaded or failed, least recently used first."""
         return self.registry.statuses()
@@ -181,7 +150,14 @@ class Models:
         recent = [info.key for info in reversed(self.loaded())]
         if key:
             known = (self.standard, *recent)
-            return next((one for one in known if key in {self.name_of(one), str(one)}), None)
+            return next(
+                (
+                    one
+                    for one in known
+                    if key == str(one) or (key, one) == (STANDARD_NAME, self.standard)
+                ),
+                None,
+            )
         if prefer == "active":
             return self.active
         return next((one for one in recent if prefer == "recent" or one.type == "finetune"), None)

@@ -7,36 +7,38 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
+from collections.abc import AsyncIterator, Coroutine, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from typing import Any, TypeVar
 
 import numpy as np
 
 from loopwright.audio.types import Audio
 from loopwright.engine.base import Engine, ModelInfo, ModelKey
-from loopwright.engine.registry import ModelStatus
 from loopwright.errors import QueueFull
+from loopwright.generation.loop_service import OnProgress, Prefer, Prompts, ServiceStatus
 from loopwright.generation.models import Models, unused_finetune_fields
 from loopwright.generation.postprocess import postprocess, score
 from loopwright.generation.result import Generation, Redrawn
 from loopwright.generation.sources import Sources, Upload
+from loopwright.generation.take import Take, take_of
 from loopwright.kinds.kind import Kind
-from loopwright.kinds.request import GenerationRequest
+from loopwright.kinds.request import GenerationRequest, ModelChoice
 from loopwright.kinds.table import kind_of
+from loopwright.library.riffs import Catalog, Riff
+from loopwright.music.key import Key
 from loopwright.planning.plan import MAX_SEED, GenerationPlan
 from loopwright.planning.redraw import redrawn_plans
-from loopwright.serving.active_run import Progress, Rendered
+from loopwright.serving.active_run import Rendered
 from loopwright.serving.fairness import Owner
 from loopwright.serving.scheduler import Scheduler
 
 RETRY_AFTER_SECONDS = 5
 
 T = TypeVar("T")
-
-OnProgress = Callable[[Progress], None]
 
 
 @dataclass(frozen=True)
@@ -232,29 +234,72 @@ class Service:
             gpu_memory=engine.gpu_memory(),
         )
 
+    async def takes(
+        self,
+        request: GenerationRequest,
+        upload: Upload | None = None,
+        warnings: Iterable[str] = (),
+        on_progress: OnProgress | None = None,
+        client: str = "",
+    ) -> tuple[Take, ...]:
+        """Make what a request asks for, as files; otherwise as ``generate``."""
+        generations = await self.generate(request, upload, warnings, on_progress, client)
+        return await asyncio.to_thread(lambda: tuple(take_of(one) for one in generations))
+
     async def model_info(self) -> ModelInfo:
         """Return what is known of the active model; waits until it is loaded."""
         async with self._lease(self.models.active) as engine:
             return engine.info
 
-    def loaded_info(self) -> ModelInfo | None:
-        """Return what is known of the active model, if it is loaded. Never waits."""
-        return next((info for info in self.models.loaded() if info.key == self.models.active), None)
+    async def switch_model(self, choice: ModelChoice) -> ModelInfo:
+        """Load a model and make it the active one; the standard model, where none is named."""
+        return await asyncio.to_thread(self.models.switch, choice)
 
-    def is_converting(self) -> bool:
-        """Return whether a model is being converted, or waits to be. Never waits."""
-        return any(status.converting for status in self.models.statuses().values())
+    async def clear_models(self) -> int:
+        """Unload every model that is not in use; return how many these were."""
+        return await asyncio.to_thread(self.models.registry.clear)
 
-    def model_status(self) -> ModelStatus:
-        """Return the state of the active model. Never waits."""
-        return self.models.registry.status(self.models.active)
+    async def checkpoints(self, repo: str) -> list[str]:
+        """List the checkpoints of a repository, at least one."""
+        return await asyncio.to_thread(self.models.checkpoints, repo)
+
+    async def prompts(
+        self, repo: str | None, checkpoint: str | None, key: str | None, prefer: Prefer
+    ) -> Prompts:
+        """Return the prompts that a model suggests."""
+        return await asyncio.to_thread(self.models.prompts, repo, checkpoint, key, prefer)
+
+    async def riffs(self) -> Catalog:
+        """List the riffs of the library."""
+        return await asyncio.to_thread(self.sources.riffs.catalog)
+
+    async def add_riff(
+        self, data: bytes, filename: str, key: Key | None, bpm: Fraction | None, field: str
+    ) -> tuple[Riff, tuple[str, ...]]:
+        """Add audio to the library of riffs; return the riff, and warnings."""
+        return await asyncio.to_thread(self.sources.riffs.add, data, filename, key, bpm, field)
+
+    async def remove_riff(self, filename: str) -> None:
+        """Delete a riff, and what was given or estimated for it."""
+        await asyncio.to_thread(self.sources.riffs.remove, filename)
+
+    def status(self) -> ServiceStatus:
+        """Return the state of the models and of the queue. Never waits."""
+        models = self.models
+        return ServiceStatus(
+            standard=models.standard,
+            active=models.active,
+            models=models.statuses(),
+            max_models=models.registry.max_models,
+            queue_depth=self._requests,
+        )
 
     @property
     def queue_depth(self) -> int:
         """Requests that wait or are being made."""
         return self._requests
 
-    def preload(self) -> None:
+    def start(self) -> None:
         """Begin to load the standard model, in the background."""
         self.models.registry.preload(self.models.standard)
 

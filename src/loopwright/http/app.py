@@ -15,7 +15,7 @@ from starlette.types import Receive, Scope, Send
 
 from loopwright import __version__
 from loopwright.errors import InvalidInput, shown
-from loopwright.generation.service import Service
+from loopwright.generation.loop_service import LoopService
 from loopwright.http import errors
 from loopwright.http.errors import error_response
 from loopwright.http.middleware import (
@@ -41,7 +41,7 @@ EXPOSED_HEADERS = [
 ]
 
 
-def create_app(settings: Settings, make_service: Callable[[Settings], Service]) -> FastAPI:
+def create_app(settings: Settings, make_service: Callable[[Settings], LoopService]) -> FastAPI:
     """Return the ASGI application.
 
     Args:
@@ -53,7 +53,7 @@ def create_app(settings: Settings, make_service: Callable[[Settings], Service]) 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         app.state.service = make_service(settings)
-        app.state.service.preload()
+        app.state.service.start()
         yield
         app.state.service.close()
 

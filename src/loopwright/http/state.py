@@ -9,15 +9,15 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from loopwright.errors import shown
-from loopwright.generation.service import Service
+from loopwright.generation.loop_service import LoopService
 from loopwright.settings import Settings
 
 # coroutines, since FastAPI would call plain functions in a thread, for each request
 
 
-async def get_service(request: Request) -> Service:
+async def get_service(request: Request) -> LoopService:
     """Return the app's service."""
-    service: Service = request.app.state.service
+    service: LoopService = request.app.state.service
     return service
 
 
@@ -27,7 +27,7 @@ async def get_settings(request: Request) -> Settings:
     return settings
 
 
-ServiceOf = Annotated[Service, Depends(get_service)]
+ServiceOf = Annotated[LoopService, Depends(get_service)]
 SettingsOf = Annotated[Settings, Depends(get_settings)]
 
 _CLIENT_ID = re.compile(r"[\w.:-]{1,64}", re.ASCII)

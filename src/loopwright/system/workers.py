@@ -11,15 +11,14 @@ from __future__ import annotations
 
 import contextlib
 import os
-import pickle
 import queue
-import subprocess
-import sys
 import threading
 from collections.abc import Callable
-from typing import IO, Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from loopwright.errors import WorkerFailed
+from loopwright.system.child import start_child
+from loopwright.system.worker_process import serve
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -29,16 +28,6 @@ MEMORY_BYTES = 3_000_000_000
 
 NICENESS = 10
 """Niceness of processes that give way: about a tenth of a core's time while another needs it."""
-
-START = (
-    "import pickle, sys; sys.path = pickle.load(sys.stdin.buffer); "
-    "from loopwright.system.worker_process import serve; serve()"
-)
-"""The program of a worker.
-
-Not multiprocessing's, which would run the server's own program once more in every process: a
-script that makes a loop would then need an `if __name__ == "__main__":`.
-"""
 
 
 class Workers:
@@ -130,59 +119,37 @@ def give_way() -> None:
 
 
 class _Worker:
-    """One process, the pipes to it, and a thread that reads what it sends."""
+    """One process, and a thread that receives what it sends."""
 
     def __init__(self, memory_bytes: int | None) -> None:
-        # -P: the folder it is started in is not where modules come from
-        command = [sys.executable, "-P", "-c", START]
-        self._process = subprocess.Popen(  # noqa: S603 - our own program
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE
-        )
+        self._process, self._channel = start_child(serve)
+        self._channel.send(memory_bytes)
         self._outcomes: queue.Queue[Any] = queue.Queue()
         # a pipe cannot be read with a limit of time on all systems
-        threading.Thread(target=self._read, name="worker pipe", daemon=True).start()
-        with contextlib.suppress(OSError):  # it died; the first call says so
-            self._send(sys.path)
-            self._send(memory_bytes)
+        threading.Thread(target=self._receive, name="worker", daemon=True).start()
 
     def run(self, seconds: float, function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
         """Run a function; return its result, or the exception it raised."""
-        died = WorkerFailed("it could not be worked on: the process that tried it died")
+        self._channel.send((function, args, kwargs))
         try:
-            self._send((function, args, kwargs))
             outcome = self._outcomes.get(timeout=seconds)
-        except OSError:
-            raise died from None
         except queue.Empty:
             raise WorkerFailed(f"it took longer than {seconds:g} seconds") from None
         if outcome is _DIED:
-            raise died
+            raise WorkerFailed("it could not be worked on: the process that tried it died")
         return outcome
 
     def kill(self) -> None:
         self._process.kill()
         self._process.wait()
-        with contextlib.suppress(OSError):
-            self._stdin.close()
+        self._channel.close()
 
-    @property
-    def _stdin(self) -> IO[bytes]:
-        assert self._process.stdin is not None
-        return self._process.stdin
-
-    def _send(self, message: object) -> None:
-        pickle.dump(message, self._stdin, pickle.HIGHEST_PROTOCOL)
-        self._stdin.flush()
-
-    def _read(self) -> None:
-        assert self._process.stdout is not None
-        with self._process.stdout as pipe:
+    def _receive(self) -> None:
+        try:
             while True:
-                try:
-                    self._outcomes.put(pickle.load(pipe))  # noqa: S301 - from our own process
-                except Exception:  # whatever it is: nothing more will come that can be read
-                    self._outcomes.put(_DIED)
-                    return
+                self._outcomes.put(self._channel.receive())
+        except Exception:  # whatever it is: nothing more will come that can be read
+            self._outcomes.put(_DIED)
 
 
 _DIED = object()

@@ -9,8 +9,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from loopwright.generation.metadata import log_fields_of
-from loopwright.generation.service import Service
+from loopwright.generation.loop_service import LoopService
 from loopwright.http.body import read_body
 from loopwright.http.disconnect import cancel_on_disconnect
 from loopwright.http.openapi import generation_docs
@@ -33,18 +32,14 @@ def _endpoint(kind: Kind[Any]) -> Callable[..., Awaitable[Response]]:
 
 
 async def _generate(
-    kind: Kind[Any], request: Request, service: Service, settings: Settings
+    kind: Kind[Any], request: Request, service: LoopService, settings: Settings
 ) -> Response:
     body = await read_body(request, settings.max_body_bytes)
     asked, upload, warnings = await body.take(kind.request, takes_audio=kind.takes_audio)
-    work = service.generate(asked, upload, warnings, client=client_of(request))
-    generations = await cancel_on_disconnect(request, work)
-    reply, encoding = await asyncio.to_thread(
-        reply_of, generations, asked.return_format, settings.outputs_dir
-    )
-    fields = log_fields_of(generations[0])
-    set_log_fields(request, **fields, count=len(generations), seconds_encoding=encoding)
-    return reply
+    work = service.takes(asked, upload, warnings, client=client_of(request))
+    takes = await cancel_on_disconnect(request, work)
+    set_log_fields(request, **takes[0].log_fields, count=len(takes))
+    return await asyncio.to_thread(reply_of, takes, asked.return_format, settings.outputs_dir)
 
 
 for _kind in KINDS:

@@ -19,20 +19,22 @@ HEALTH = {"ready": "healthy", "absent": "healthy", "loading": "loading", "error"
 async def health(service: ServiceOf) -> JSONResponse:
     """Answer 200 while healthy or loading, 503 when the model could not be loaded.
 
-    `error` says why. `converting` is true while a model is being converted to run faster on this
+    `restarting` means that the process which generates has ended, and is started again. `error`
+    says why the model could not be loaded. `converting` is true while a model is being converted to run faster on this
     machine; until that is done, it runs on `engine`.
     """
-    status, info = service.model_status(), service.loaded_info()
+    status = service.status()
+    model = status.active_model
     body = {
-        "status": HEALTH[status.state],
-        "error": status.reason,
-        **_model_fields(info),
-        "converting": service.is_converting(),
-        "model": str(service.models.active),
+        "status": "restarting" if status.is_restarting else HEALTH[model.state],
+        "error": model.reason,
+        **_model_fields(model.info),
+        "converting": status.is_converting,
+        "model": str(status.active),
         "version": __version__,
-        "queue_depth": service.queue_depth,
+        "queue_depth": status.queue_depth,
     }
-    return JSONResponse(body, 503 if status.state == "error" else 200)
+    return JSONResponse(body, 503 if model.state == "error" else 200)
 
 
 @router.get("/health/live", summary="Whether the process answers")
@@ -44,7 +46,8 @@ async def live() -> dict[str, str]:
 @router.get("/health/ready", summary="Whether the model is loaded")
 async def ready(service: ServiceOf) -> JSONResponse:
     """Answer 200 when the model is loaded, else 503."""
-    state = service.model_status().state
+    status = service.status()
+    state = "restarting" if status.is_restarting else status.active_model.state
     # absent: unloaded on demand, and loaded again when it is needed
     if state in {"ready", "absent"}:
         return JSONResponse({"status": "ready"})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Annotated, Any
@@ -13,7 +12,8 @@ from starlette.responses import JSONResponse
 from loopwright.engine.base import ModelKey
 from loopwright.engine.registry import ModelStatus
 from loopwright.errors import InvalidInput, LoopwrightError
-from loopwright.generation.models import Models, Prefer, Prompts, unused_finetune_fields
+from loopwright.generation.loop_service import Prefer, Prompts, ServiceStatus
+from loopwright.generation.models import unused_finetune_fields
 from loopwright.http.body import read_body
 from loopwright.http.openapi import ERRORS, body_docs
 from loopwright.http.state import ServiceOf, SettingsOf
@@ -57,19 +57,19 @@ async def status(service: ServiceOf) -> dict[str, object]:
     `converting` is true while a model is being converted to run faster on this machine; until that
     is done, it runs on `engine`.
     """
-    models = service.models
+    now = service.status()
     details = {
-        models.name_of(key): _details(models, key, status)
-        for key, status in models.statuses().items()
-        if status.state in {"loading", "ready"}
+        now.name_of(key): _details(now, key, model)
+        for key, model in now.models.items()
+        if model.state in {"loading", "ready"}
     }
     return {
-        "cache_status": _cache_status(models),
+        "cache_status": _cache_status(now),
         "model_details": details,
-        "max_models": models.registry.max_models,
-        "active_model": models.name_of(models.active),
-        "converting": service.is_converting(),
-        "cuda_available": any(info.cuda_available for info in models.loaded()),
+        "max_models": now.max_models,
+        "active_model": now.name_of(now.active),
+        "converting": now.is_converting,
+        "cuda_available": any(info.cuda_available for info in now.loaded),
     }
 
 
@@ -85,7 +85,7 @@ async def switch(request: Request, service: ServiceOf, settings: SettingsOf) -> 
     """
     body = await read_body(request, settings.max_body_bytes)
     choice, _, warnings = await body.take(ModelChoice)
-    info = await asyncio.to_thread(service.models.switch, choice)
+    info = await service.switch_model(choice)
     return {
         "success": True,
         "model_type": info.key.type,
@@ -94,7 +94,7 @@ async def switch(request: Request, service: ServiceOf, settings: SettingsOf) -> 
             "sample_rate": info.limits.sample_rate,
             "sample_size": info.limits.window_samples,
         },
-        "cache_status": _cache_status(service.models),
+        "cache_status": _cache_status(service.status()),
         "message": f"{info.key} is loaded and active",
         "warnings": [*warnings, *unused_finetune_fields(choice)],
     }
@@ -117,7 +117,7 @@ async def checkpoints(
                 field="finetune_repo",
                 code="missing_parameter",
             )
-        found = await asyncio.to_thread(service.models.checkpoints, choice.finetune_repo)
+        found = await service.checkpoints(choice.finetune_repo)
     return {
         "success": True,
         "repo": choice.finetune_repo,
@@ -150,8 +150,8 @@ async def prompts(
     that `prefer` says. A model without a `prompts.json` gives empty lists and a `message`; if no
     such model is loaded, `prompts` is `null`.
     """
-    found = await asyncio.to_thread(service.models.prompts, repo, checkpoint, key, prefer)
-    return _prompts(service.models, found)
+    found = await service.prompts(repo, checkpoint, key, prefer)
+    return _prompts(service.status(), found)
 
 
 @router.post(
@@ -168,18 +168,16 @@ async def prompts_of_body(
     fields, _, warnings = await body.take(PromptsRequest)
     repo = fields.finetune_repo or fields.repo
     checkpoint = fields.finetune_checkpoint or fields.checkpoint
-    found = await asyncio.to_thread(
-        service.models.prompts, repo, checkpoint, fields.key, fields.prefer
-    )
-    return {**_prompts(service.models, found), "warnings": list(warnings)}
+    found = await service.prompts(repo, checkpoint, fields.key, fields.prefer)
+    return {**_prompts(service.status(), found), "warnings": list(warnings)}
 
 
-def _prompts(models: Models, found: Prompts) -> dict[str, object]:
+def _prompts(status: ServiceStatus, found: Prompts) -> dict[str, object]:
     key = found.key
     reply: dict[str, object] = {
         "success": True,
-        "model_key": None if key is None else models.name_of(key),
-        "type": None if key is None else models.type_of(key),
+        "model_key": None if key is None else status.name_of(key),
+        "type": None if key is None else status.type_of(key),
         "source": None if key is None else key.source,
         "checkpoint": None if key is None else key.checkpoint,
         "prompts": found.prompts,
@@ -193,27 +191,27 @@ def _prompts(models: Models, found: Prompts) -> dict[str, object]:
 @router.post("/cleanup", summary="Unload every model that is not in use")
 async def clear(service: ServiceOf) -> JSONResponse:
     """Unload the models that no request is using. A model that is needed later is loaded again."""
-    count = await asyncio.to_thread(service.models.registry.clear)
+    count = await service.clear_models()
     return JSONResponse({"success": True, "message": f"{count} models were unloaded"})
 
 
-def _cache_status(models: Models) -> dict[str, object]:
-    keys = [models.name_of(info.key) for info in models.loaded()]
+def _cache_status(status: ServiceStatus) -> dict[str, object]:
+    keys = [status.name_of(info.key) for info in status.loaded]
     return {
         "loaded_models": keys,
         "usage_order": keys,
-        "cache_utilization": f"{len(keys)}/{models.registry.max_models}",
+        "cache_utilization": f"{len(keys)}/{status.max_models}",
     }
 
 
-def _details(models: Models, key: ModelKey, status: ModelStatus) -> dict[str, object]:
+def _details(now: ServiceStatus, key: ModelKey, model: ModelStatus) -> dict[str, object]:
     """Describe a model; while it is loading, what only the loaded model can say is ``null``."""
-    info = status.info
+    info = model.info
     return {
-        "type": models.type_of(key),
+        "type": now.type_of(key),
         "source": str(key),
         "status": "loading" if info is None else "loaded",
-        "converting": status.converting,
+        "converting": model.converting,
         "device": info and info.device,
         "engine": info and info.engine,
         "precision": info and info.precision,

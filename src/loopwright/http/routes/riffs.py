@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from fractions import Fraction
 from typing import Annotated
 
@@ -43,7 +42,7 @@ ADD_DOCS = body_docs(RiffUpload, takes_audio=True, needs_audio=True)
 @router.get("/available", summary="The riffs of the library, by key")
 async def available(service: ServiceOf) -> dict[str, object]:
     """List the riffs, and in `skipped` the reason for each file of the folder that is no riff."""
-    catalog = await asyncio.to_thread(service.sources.riffs.catalog)
+    catalog = await service.riffs()
     by_key = catalog.by_key()
     return {
         "available_keys": list(by_key),
@@ -69,13 +68,8 @@ async def add(request: Request, service: ServiceOf, settings: SettingsOf) -> JSO
             code="missing_parameter",
         )
     bpm = None if fields.bpm is None else Fraction(str(fields.bpm))
-    riff, notes = await asyncio.to_thread(
-        service.sources.riffs.add,
-        upload.data,
-        fields.filename or upload.name,
-        fields.key,
-        bpm,
-        upload.field,
+    riff, notes = await service.add_riff(
+        upload.data, fields.filename or upload.name, fields.key, bpm, upload.field
     )
     reply = {
         "success": True,
@@ -89,5 +83,5 @@ async def add(request: Request, service: ServiceOf, settings: SettingsOf) -> JSO
 @router.delete("/{filename}", summary="Delete a riff", responses={404: ERRORS[404]})
 async def remove(filename: str, service: ServiceOf) -> dict[str, object]:
     """Delete the file, and what was given or estimated for it."""
-    await asyncio.to_thread(service.sources.riffs.remove, filename)
+    await service.remove_riff(filename)
     return {"success": True, "message": f"{filename} was deleted"}
