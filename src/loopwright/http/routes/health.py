@@ -19,9 +19,9 @@ HEALTH = {"ready": "healthy", "absent": "healthy", "loading": "loading", "error"
 async def health(service: ServiceOf) -> JSONResponse:
     """Answer 200 while healthy or loading, 503 when the model could not be loaded.
 
-    `restarting` means that the process which generates has ended, and is started again. `error`
-    says why the model could not be loaded. `converting` is true while a model is being converted to run faster on this
-    machine; until that is done, it runs on `engine`.
+    `error` says why. `restarting` means that the process which generates has ended and is started
+    again. `converting` is true while a model is being converted to run faster on this machine;
+    until that is done, it runs on `engine`.
     """
     status = service.status()
     model = status.active_model
