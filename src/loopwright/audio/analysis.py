@@ -76,13 +76,15 @@ def estimate_tempo(mono: Audio, rate: int) -> tuple[float, float]:
     candidates = [bpm for bpm in tempi if SLOWEST_BPM <= bpm < FASTEST_BPM]
     if not candidates:
         return round(likely_octave(heard), 1), 0.2
-    scores = [_autocorrelation(envelope, 60 / bpm * rate / HOP) for bpm in candidates]
+    lags = [60 / bpm * rate / HOP for bpm in candidates]
+    scores = [_autocorrelation(envelope, lag) for lag in lags]
     # halves and doubles of a tempo repeat alike, and the usual one of them is meant
     octaves = np.log2(np.array(candidates) / USUAL_BPM) / USUAL_OCTAVES
     best = int(np.argmax(scores * np.exp(-0.5 * octaves**2)))
     bpm = candidates[best]
     is_heard = any(abs(bpm * octave / heard - 1) < TEMPO_TOLERANCE for octave in (0.5, 1, 2))
-    confidence = float(np.clip(scores[best], 0, 1)) * (1.0 if is_heard else 0.5)
+    certainty = 1.0 if is_heard else 0.5
+    confidence = float(np.clip(scores[best], 0, 1)) * certainty
     return round(bpm, 2), round(confidence, 2)
 
 
@@ -127,4 +129,5 @@ def _autocorrelation(envelope: NDArray[np.float32], lag: float) -> float:
     at = np.arange(len(envelope))
     centred = envelope - envelope.mean()
     later = np.interp((at + lag) % len(envelope), at, centred)
-    return float((centred * later).sum() / (np.square(centred).sum() + 1e-9))
+    energy = np.square(centred).sum() + 1e-9  # not 0 for silence
+    return float((centred * later).sum() / energy)

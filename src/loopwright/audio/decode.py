@@ -131,7 +131,13 @@ def _decode(data: bytes, rate: int, keep_seconds: float, max_seconds: float) -> 
         raise NotAudio("is empty")
     data = data[skip_id3(data) :]
     kind = identify(data)
-    repaired = _repair(data, kind, max_seconds)
+    if kind.reader == "none":
+        raise NotAudio(f"is {kind.name}, not audio; {_what_to_send()}")
+    if kind.reader == "ffmpeg":
+        repaired = _convert(data, kind, max_seconds)
+    else:
+        # libsndfile believes headers: it is given a file whose header is right
+        repaired = _REPAIRS.get(kind.reader, Repaired)(data)
     try:
         file = _ForwardFile(io.BytesIO(repaired.data))
     except soundfile.LibsndfileError:
@@ -154,20 +160,6 @@ def _decode(data: bytes, rate: int, keep_seconds: float, max_seconds: float) -> 
         if expected is not None and not links:
             notes += check_header_length(expected, frames, "samples", tolerance=0)
         return Decoded(audio, file.channels, frames, file.samplerate, kind.extension, notes)
-
-
-def _repair(data: bytes, kind: FileKind, max_seconds: float) -> Repaired:
-    """Return a file as libsndfile reads all of it.
-
-    Raises:
-        NotAudio: No reader here takes the file.
-    """
-    if kind.reader == "none":
-        raise NotAudio(f"is {kind.name}, not audio; {_what_to_send()}")
-    if kind.reader == "ffmpeg":
-        return _convert(data, kind, max_seconds)
-    repair = _REPAIRS.get(kind.reader, Repaired)
-    return repair(data)
 
 
 def _repair_wav_of_any_codec(data: bytes) -> Repaired:

@@ -65,16 +65,20 @@ def measure_grid(audio: Audio, sample_rate: int, bpm: float) -> Grid:
     if len(times) == 0:
         return Grid(bpm, 0.0, 0.0, 0.0)
     sixteenth = 15 / bpm
-    deviations = times - np.round(times / sixteenth) * sixteenth
+    nearest = np.round(times / sixteenth) * sixteenth
+    deviations = times - nearest
     offset, share_agreeing = _common_offset(deviations, strengths, sixteenth)
     is_on_grid = np.abs(deviations) <= ON_GRID_SECONDS
     share_on_grid = float((strengths * is_on_grid).sum() / strengths.sum())
     confidence = share_agreeing * min(1.0, len(times) / ENOUGH_ONSETS)
+    # each onset is a vector whose angle is its place within a sixteenth and whose length is its
+    # strength: the tempo that the onsets agree with best has the longest sum of them
+    tempi = bpm * np.linspace(1 - TEMPO_RANGE, 1 + TEMPO_RANGE, TEMPO_STEPS)
+    vectors = np.exp(2j * np.pi * times[None] * tempi[:, None] / 15)
+    lengths = np.abs((vectors * strengths).sum(1))
+    tempo = float(tempi[int(lengths.argmax())])
     return Grid(
-        round(_tempo(times, strengths, bpm), 2),
-        round(offset * 1000, 2),
-        round(share_on_grid, 3),
-        round(confidence, 3),
+        round(tempo, 2), round(offset * 1000, 2), round(share_on_grid, 3), round(confidence, 3)
     )
 
 
@@ -158,15 +162,3 @@ def _common_offset(deviations: Numbers, strengths: Numbers, period: float) -> tu
     around = (deviations[agrees] - candidates[best] + period / 2) % period - period / 2
     mean = np.average(around, weights=strengths[agrees])
     return float(candidates[best] + mean), share
-
-
-def _tempo(times: Numbers, strengths: Numbers, bpm: float) -> float:
-    """Return the tempo near ``bpm`` whose sixteenths the onsets agree with best.
-
-    Each onset is a vector whose angle is its place within a sixteenth and whose length is its
-    strength: the best tempo has the longest sum of them.
-    """
-    tempi = bpm * np.linspace(1 - TEMPO_RANGE, 1 + TEMPO_RANGE, TEMPO_STEPS)
-    vectors = np.exp(2j * np.pi * times[None] * tempi[:, None] / 15)
-    lengths = np.abs((vectors * strengths).sum(1))
-    return float(tempi[int(lengths.argmax())])

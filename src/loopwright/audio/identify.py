@@ -123,10 +123,19 @@ def _container(data: bytes, head: bytes) -> FileKind | None:
         no_audio = FileKind(f"a {mark.decode()} file that holds no audio", "", "none")
         return forms.get(head[8:12], no_audio)
     if mark == b"OggS":
-        return _ogg(data)
+        for signature, (name, extension) in _CODECS_OF_OGG.items():
+            if signature in data[:OGG_HEAD_BYTES]:
+                return FileKind(name, extension, "ogg", "ogg")
+        codec = "Speex" if b"Speex" in data[:OGG_HEAD_BYTES] else "no codec that is known"
+        return FileKind(f"an Ogg file ({codec})", ".ogg", "ffmpeg", "ogg")
     if head[4:8] in _MP4_BOXES:
         return _mp4(data, head)
-    return _matroska(data) if mark == b"\x1aE\xdf\xa3" else None
+    if mark == b"\x1aE\xdf\xa3":
+        is_webm = b"webm" in data[:64]
+        container, extension = ("a WebM file", ".webm") if is_webm else ("a Matroska file", ".mkv")
+        name = _with_codec(container, _first_found(data, _CODECS_OF_MATROSKA))
+        return FileKind(name, extension, "ffmpeg", "matroska")
+    return None
 
 
 def _stream(data: bytes, head: bytes) -> FileKind | None:
@@ -138,14 +147,6 @@ def _stream(data: bytes, head: bytes) -> FileKind | None:
     if head[:1] == b"G" and data[TS_PACKET_BYTES : TS_PACKET_BYTES + 1] == b"G":
         return FileKind("an MPEG transport stream", ".ts", "ffmpeg", "mpegts")
     return FileKind("an AC-3 file", ".ac3", "ffmpeg", "ac3") if head[:2] == b"\x0b\x77" else None
-
-
-def _ogg(data: bytes) -> FileKind:
-    for signature, (name, extension) in _CODECS_OF_OGG.items():
-        if signature in data[:OGG_HEAD_BYTES]:
-            return FileKind(name, extension, "ogg", "ogg")
-    codec = "Speex" if b"Speex" in data[:OGG_HEAD_BYTES] else "no codec that is known"
-    return FileKind(f"an Ogg file ({codec})", ".ogg", "ffmpeg", "ogg")
 
 
 def _mp4(data: bytes, head: bytes) -> FileKind:
@@ -160,13 +161,6 @@ def _mp4(data: bytes, head: bytes) -> FileKind:
     else:
         container, extension = "an MP4 file", ".mp4"
     return FileKind(_with_codec(container, codec), extension, "ffmpeg", "mov")
-
-
-def _matroska(data: bytes) -> FileKind:
-    is_webm = b"webm" in data[:64]
-    container, extension = ("a WebM file", ".webm") if is_webm else ("a Matroska file", ".mkv")
-    name = _with_codec(container, _first_found(data, _CODECS_OF_MATROSKA))
-    return FileKind(name, extension, "ffmpeg", "matroska")
 
 
 def _first_found(data: bytes, codecs: dict[bytes, str]) -> str | None:

@@ -92,10 +92,12 @@ def _boxes(data: bytes, start: int, end: int) -> Iterator[_Box]:
     for _ in range(MAX_BOXES):
         if start + 8 > end:
             return
-        size, kind = int.from_bytes(data[start : start + 4], "big"), data[start + 4 : start + 8]
+        size = int.from_bytes(data[start : start + 4], "big")
+        kind = data[start + 4 : start + 8]
         content = start + 8
         if size == 1:  # too large for its field: the size follows in 64 bits
-            size, content = int.from_bytes(data[start + 8 : start + 16], "big"), start + 16
+            size = int.from_bytes(data[start + 8 : start + 16], "big")
+            content = start + 16
         stop = end if size == 0 else start + size
         if not content <= stop <= end:
             return

@@ -74,7 +74,8 @@ def is_noise(audio: Audio) -> bool:
     size = 1 << (len(mono) - 1).bit_length()  # transforms of other sizes take several times as long
     spectrum = np.fft.rfft(mono * np.hanning(len(mono)), size)
     power = np.square(np.abs(spectrum[1:])) + 1e-20
-    flatness = float(np.exp(np.log(power).mean()) / power.mean())
+    geometric_mean = np.exp(np.log(power).mean())
+    flatness = float(geometric_mean / power.mean())
     return flatness > NOISE_FLATNESS
 
 

@@ -94,15 +94,16 @@ def read_frame(data: bytes, at: int) -> Frame | None:
     """Return the layer III frame whose header is at a position; None where there is none."""
     if at + HEADER_BYTES > len(data) or data[at] != 0xFF or data[at + 1] & 0xE0 != 0xE0:
         return None
-    version, layer = data[at + 1] >> 3 & 3, data[at + 1] >> 1 & 3
-    bitrate_index, rate_index = data[at + 2] >> 4, data[at + 2] >> 2 & 3
+    second, third = data[at + 1], data[at + 2]
+    version, layer = second >> 3 & 3, second >> 1 & 3
+    bitrate_index, rate_index = third >> 4, third >> 2 & 3
     if layer != LAYER_III or version == 0b01 or rate_index == 3 or not 0 < bitrate_index < 15:
         return None
     is_mpeg1 = version == 0b11
     is_mono = data[at + 3] >> 6 == MONO
     rate, samples = _RATES[version][rate_index], 1152 if is_mpeg1 else 576
     bitrate = _BITRATES[1 if is_mpeg1 else 2][bitrate_index] * 1000
-    padding = data[at + 2] >> 1 & 1
+    padding = third >> 1 & 1
     size = samples // 8 * bitrate // rate + padding
     return Frame(at, size, rate, samples, is_mono, is_mpeg1)
 

@@ -95,7 +95,11 @@ def page_bytes(page: Page, serial: int, number: int, segments: bytes, content: b
     """
     head = page.header[:14] + struct.pack("<II", serial, number)
     tail = bytes([len(segments)]) + segments
-    checksum = _checksum(head + bytes(4) + tail + content)  # over the page with zeros in its place
+    # a cyclic redundancy check of 32 bits (RFC 3533, section 6), with zeros in its own place
+    checksum = 0
+    for byte in head + bytes(4) + tail + content:
+        added = _CHECKSUM_TABLE[(checksum >> 24) ^ byte]
+        checksum = ((checksum << 8) & 0xFFFFFFFF) ^ added
     return head + struct.pack("<I", checksum) + tail + content
 
 
@@ -111,11 +115,3 @@ def _checksum_table() -> tuple[int, ...]:
 
 
 _CHECKSUM_TABLE = _checksum_table()
-
-
-def _checksum(page: bytes) -> int:
-    """Return a page's cyclic redundancy check of 32 bits (RFC 3533, section 6)."""
-    value = 0
-    for byte in page:
-        value = ((value << 8) & 0xFFFFFFFF) ^ _CHECKSUM_TABLE[(value >> 24) ^ byte]
-    return value

@@ -20,41 +20,33 @@ def find_peaks(curve: Curve, *, height: float, distance: int, prominence: float)
     Args:
         curve: [n].
         height: The least value of a peak.
-        distance: The least distance between peaks; of two that are nearer the higher one counts.
+        distance: The least distance between peaks; of two that are nearer the higher one counts,
+            of two equal ones the later.
         prominence: The least height over the valleys around a peak.
 
     Returns:
         The indices of the peaks, ascending.
     """
-    peaks = _local_maxima(curve)
-    peaks = peaks[curve[peaks] >= height]
-    peaks = _keep_distance(peaks, curve[peaks], distance)
-    is_prominent = [_prominence(curve, int(peak)) >= prominence for peak in peaks]
-    prominent: Indices = peaks[np.array(is_prominent, dtype=bool)]
-    return prominent
-
-
-def _local_maxima(curve: Curve) -> Indices:
-    """Return the middle of each run of equal values that is higher than both its neighbours."""
+    # a run of equal values is one point, so that a plateau is a peak like any other
     starts = np.flatnonzero(np.diff(curve, prepend=np.nan) != 0)
     level = curve[starts]
-    is_peak = (level[1:-1] > level[:-2]) & (level[1:-1] > level[2:])
+    rises, falls = level[1:-1] > level[:-2], level[1:-1] > level[2:]
+    is_peak = rises & falls
     first, last = starts[1:-1][is_peak], starts[2:][is_peak] - 1
-    middle: Indices = (first + last) // 2
-    return middle
+    peaks: Indices = (first + last) // 2
+    peaks = peaks[curve[peaks] >= height]
 
-
-def _keep_distance(peaks: Indices, heights: Curve, distance: int) -> Indices:
-    """Drop the peaks that are nearer than ``distance`` to a higher one that is kept.
-
-    Of two equal peaks the later one is kept.
-    """
+    # from the highest down, so that each peak gives way only to one that is kept
     is_kept = np.ones(len(peaks), dtype=bool)
-    for number in np.argsort(heights, kind="stable")[::-1]:
+    for number in np.argsort(curve[peaks], kind="stable")[::-1]:
         if is_kept[number]:
             is_far = np.abs(peaks - peaks[number]) >= distance
             is_kept &= is_far | (peaks == peaks[number])
-    return peaks[is_kept]
+    peaks = peaks[is_kept]
+
+    is_prominent = [_prominence(curve, int(peak)) >= prominence for peak in peaks]
+    prominent: Indices = peaks[np.array(is_prominent, dtype=bool)]
+    return prominent
 
 
 def _prominence(curve: Curve, peak: int) -> float:

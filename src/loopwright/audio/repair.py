@@ -199,7 +199,8 @@ def repair_w64(data: bytes) -> Repaired:
         notes = (UNKNOWN_LENGTH,)
     elif expected > found:
         notes = check_header_length(expected, found, "bytes of audio")
-    file_size, audio_size = struct.pack("<Q", len(data)), struct.pack("<Q", min(expected, found))
+    file_size = struct.pack("<Q", len(data))
+    audio_size = struct.pack("<Q", min(expected, found))
     whole = data[:16] + file_size + data[24:size_at] + audio_size + data[size_at + 8 :]
     return Repaired(whole, notes)
 
@@ -267,17 +268,13 @@ def _audio_of(
         for rest in (end, end + 1) if is_padded else (end,):
             if data[rest : rest + 4] in (b"RIFF", b"FORM", b"RF64"):
                 return data[at:end], (ANOTHER_FILE,)
-            if _is_no_audio(data, rest, order):
+            is_named = data[rest : rest + 4] in _KNOWN_CHUNKS or data.startswith(_TAGS, rest)
+            # zeros are what is left of a disk's last block
+            if is_named or _is_chunk(data, rest, order) or not data[rest:].strip(b"\0"):
                 return data[at:end], ()
     if not 0 < expected < PLACEHOLDER:
         return data[at:], (UNKNOWN_LENGTH,) if found else ()
     return data[at:], check_header_length(expected, found, "bytes of audio")
-
-
-def _is_no_audio(data: bytes, at: int, order: ByteOrder) -> bool:
-    """Return whether the rest of a file is a chunk, a tag, or the zeros of a disk's last block."""
-    is_named = data[at : at + 4] in _KNOWN_CHUNKS or data.startswith(_TAGS, at)
-    return is_named or _is_chunk(data, at, order) or not data[at:].strip(b"\0")
 
 
 def _is_all_chunks(data: bytes, at: int, order: ByteOrder) -> bool:

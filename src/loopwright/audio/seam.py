@@ -63,8 +63,8 @@ def join(audio: Audio, samples: int) -> Audio:
         samples: The length of the loop.
     """
     room = min(audio.shape[1] - samples, samples)
-    fades = [fade for fade in (room // divisor for divisor in FADE_DIVISORS) if fade > 0]
-    candidates = (_crossfaded(audio, samples, fade) for fade in fades)
+    lengths = (room // divisor for divisor in FADE_DIVISORS)
+    candidates = (_crossfaded(audio, samples, fade) for fade in lengths if fade > 0)
     return min(candidates, key=_flux_at_seam, default=audio[:, :samples])
 
 
@@ -77,11 +77,13 @@ def _crossfaded(audio: Audio, samples: int, fade: int) -> Audio:
     loop, tail = audio[:, :samples].copy(), audio[:, samples : samples + fade]
     head = loop[:, :fade]
     angle = np.linspace(0, np.pi / 2, fade, endpoint=False, dtype=np.float32)
-    energy = float(np.sqrt(np.square(head).sum() * np.square(tail).sum()))
+    rising, falling = np.sin(angle), np.cos(angle)
+    head_energy, tail_energy = np.square(head).sum(), np.square(tail).sum()
+    energy = float(np.sqrt(head_energy * tail_energy))
     # sounds that cancel each other out would need an infinite gain, so r is at least 0
     correlation = max(0.0, float((head * tail).sum()) / energy) if energy > 0 else 0.0
-    gain = np.sqrt(1 + 2 * correlation * np.sin(angle) * np.cos(angle))
-    loop[:, :fade] = (head * np.sin(angle) + tail * np.cos(angle)) / gain
+    gain = np.sqrt(1 + 2 * correlation * rising * falling)
+    loop[:, :fade] = (head * rising + tail * falling) / gain
     return loop
 
 
@@ -96,18 +98,20 @@ def measure_seam(audio: Audio, sample_rate: int) -> Seam:
     around = np.roll(audio, at, axis=1)  # the seam in the middle
 
     reach = sample_rate // 100
-    steps = np.abs(np.diff(around[:, max(0, at - reach) : at + reach], axis=1))
+    near = around[:, max(0, at - reach) : at + reach]
+    steps = np.abs(np.diff(near, axis=1))
     typical_step = float(np.median(steps)) if steps.size else 0.0
     step = float(np.abs(around[:, at] - around[:, at - 1]).max())
 
     flux = spectral_flux(around)
+    typical_flux = float(np.median(flux))
 
     reach = round(LEVEL_SECONDS * sample_rate)
     level_before = _level_db(around[:, max(0, at - reach) : at])
     level_after = _level_db(around[:, at : at + reach])
     return Seam(
         jump=_ratio(step, typical_step),
-        flux=_ratio(flux_at(flux, at), float(np.median(flux))),
+        flux=_ratio(flux_at(flux, at), typical_flux),
         level_step_db=round(level_after - level_before, 2),
     )
 

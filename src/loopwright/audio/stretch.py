@@ -38,7 +38,8 @@ def stretch_loop(audio: Audio, rate: int, samples: int, semitones: float = 0.0) 
     if samples == audio.shape[1] and semitones == 0:
         return audio
     laps = stretch(np.tile(audio, LAPS), rate, samples * LAPS, semitones)
-    loop, next_lap = laps[:, samples : 2 * samples].copy(), laps[:, 2 * samples :]
+    loop = laps[:, samples : 2 * samples].copy()
+    next_lap = laps[:, 2 * samples :]
     fade = min(round(SEAM_SECONDS * rate), samples)
     rising = np.linspace(0, 1, fade, endpoint=False, dtype=np.float32)
     loop[:, :fade] = loop[:, :fade] * rising + next_lap[:, :fade] * (1 - rising)
@@ -52,6 +53,8 @@ def stretch(audio: Audio, rate: int, samples: int, semitones: float = 0.0) -> Au
     stretcher.preset(channels, float(rate))
     stretcher.setTimeFactor(length / samples)
     stretcher.setTransposeSemitones(semitones)
-    stretched = np.asarray(stretcher.process(np.ascontiguousarray(audio)))[:, :samples]
+    processed = stretcher.process(np.ascontiguousarray(audio))
+    stretched = np.asarray(processed)[:, :samples]
     # the library is told a factor and not a length, so a rounding may make a sample's difference
-    return np.pad(stretched, ((0, 0), (0, samples - stretched.shape[1])))
+    missing = samples - stretched.shape[1]
+    return np.pad(stretched, ((0, 0), (0, missing)))

@@ -12,7 +12,6 @@ from typing import Any, Literal, TypeVar
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from loopwright.audio.types import Audio
@@ -22,7 +21,6 @@ from loopwright.model.base import (
     Encoding,
     Gaussian,
     LatentModel,
-    LatentSpec,
     Row,
     Sampler,
     TextPrompt,
@@ -30,7 +28,7 @@ from loopwright.model.base import (
 from loopwright.model.cfg import apply_cfg
 from loopwright.model.inpainting import guide_latents
 from loopwright.model.sampling import evaluations, start_sampler
-from loopwright.planning.plan import GenerationPlan, SourceMask
+from loopwright.planning.plan import GenerationPlan
 
 GIGABYTE = 1e9
 
@@ -98,7 +96,13 @@ class ModelEngine:
         if plan.source_mask is None:
             init, level = source.sample(generator), plan.init_noise_level
             return start_sampler(plan.sampler, spec, plan.steps, start_noise, draw, init, level)
-        mask = torch.from_numpy(_mask_per_frame(plan.source_mask, spec)).to(self._device)
+        # the mask at the centre of each latent frame
+        seconds = (np.arange(spec.frames) + 0.5) * spec.hop / spec.sample_rate
+        if plan.source_mask.period is not None:
+            seconds = seconds % plan.source_mask.period
+        points = np.array(plan.source_mask.points)
+        weights = np.interp(seconds, points[:, 0], points[:, 1])
+        mask = torch.from_numpy(weights.astype(np.float32)).to(self._device)
         sampler = start_sampler(plan.sampler, spec, plan.steps, start_noise, draw)
         # to the mean: what is kept of a source should be the source, not a draw around it
         return guide_latents(sampler, source.mean, mask, plan.source_mask.strength)
@@ -189,14 +193,3 @@ def _decode_by_tasks(decoding: Decoding) -> Generator[Task, Any, list[Audio]]:
     while (piece := (yield _task("decoding", decode_piece))) is not None:
         pieces.append(piece)
     return pieces
-
-
-def _mask_per_frame(source_mask: SourceMask, spec: LatentSpec) -> NDArray[np.float32]:
-    """Return the mask at the centre of each latent frame, [frames]."""
-    centres = (np.arange(spec.frames) + 0.5) * spec.hop
-    seconds = centres / spec.sample_rate
-    if source_mask.period is not None:
-        seconds = seconds % source_mask.period
-    points = np.array(source_mask.points)
-    weights: NDArray[np.float64] = np.interp(seconds, points[:, 0], points[:, 1])
-    return weights.astype(np.float32)

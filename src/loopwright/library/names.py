@@ -13,7 +13,7 @@ from pathlib import PurePath
 
 from loopwright.errors import shown
 from loopwright.music.key import Key, parse_key
-from loopwright.music.tempo import MAX_BPM, MIN_BPM, NamedTempo, find_tempo, without_tempi
+from loopwright.music.tempo import MAX_BPM, MIN_BPM, find_tempo, without_tempi
 
 EXTENSIONS = frozenset([
     ".wav", ".aif", ".aiff", ".flac", ".mp3", ".ogg", ".oga", ".opus", ".m4a", ".mp4", ".3gp",
@@ -84,8 +84,14 @@ def _find_key(stem: str) -> Key | None:
         if spelled is None:
             continue
         key, stop = spelled
-        text = stem[part.start() : stop]
-        is_beside = tempo is not None and _is_beside(stem, part.start(), stop, tempo)
+        start = part.start()
+        text = stem[start:stop]
+        is_beside = False
+        if tempo is not None:
+            # beside it: nothing but separators is between the two
+            is_before = stop <= tempo.start
+            between = stem[stop : tempo.start] if is_before else stem[tempo.stop : start]
+            is_beside = _PART.search(between) is None
         is_outermost = number == 0 or stop == parts[-1].end()
         is_joined = re.match(r"-[^\W\d_]", stem[stop:]) is not None  # E-Piano, G-Funk
         is_word = is_joined or text.lower() in _NO_KEYS
@@ -106,12 +112,6 @@ def _longest_key(stem: str, parts: Sequence[re.Match[str]]) -> tuple[Key, int] |
         if key is not None:
             return key, part.end()
     return None
-
-
-def _is_beside(stem: str, start: int, stop: int, tempo: NamedTempo) -> bool:
-    """Return whether only separators are between a part of a name and its tempo."""
-    between = stem[stop : tempo.start] if stop <= tempo.start else stem[tempo.stop : start]
-    return _PART.search(between) is None
 
 
 def safe_name(filename: str) -> str:

@@ -21,7 +21,6 @@ import structlog
 from loopwright.audio.analysis import estimate
 from loopwright.audio.decode import Decoded, decode
 from loopwright.audio.stretch import stretch_loop
-from loopwright.audio.types import Audio
 from loopwright.errors import (
     InvalidInput,
     LoopwrightError,
@@ -384,15 +383,22 @@ class RiffLibrary:
         except LoopwrightError as error:
             # a client named no file, but a key that led to it
             raise type(error)(error.message, field="key") from None
-        whole = _whole_beats(decoded.audio, riff.bpm, rate)
-        samples = round(whole.shape[1] * riff.bpm / bpm)
+        audio = decoded.audio
+        beat = SECONDS_PER_MINUTE * rate / riff.bpm
+        beats = round(audio.shape[1] / beat)
+        whole = round(beats * beat)
+        # one that nearly is a whole number of beats long is meant to be: cut it, or fill it up
+        if beats > 0 and abs(audio.shape[1] - whole) <= BEAT_TOLERANCE * beat:
+            missing = max(0, whole - audio.shape[1])
+            audio = np.pad(audio[:, :whole], ((0, 0), (0, missing)))
+        samples = round(audio.shape[1] * riff.bpm / bpm)
         try:
-            audio = self._workers.call(
-                STRETCH_TIMEOUT, stretch_loop, whole, rate, samples, float(semitones)
+            stretched = self._workers.call(
+                STRETCH_TIMEOUT, stretch_loop, audio, rate, samples, float(semitones)
             )
         except WorkerFailed as error:
             raise NotAudio(f"{name} could not be stretched: {error.message}", field="key") from None
-        return RiffLoop(audio, tuple(f"{name} {note}" for note in decoded.notes))
+        return RiffLoop(stretched, tuple(f"{name} {note}" for note in decoded.notes))
 
     def _free_path(self, stem: str, extension: str, key: Key | None, bpm: Fraction | None) -> Path:
         """Return a free path, named by key and tempo, and by the stem if one of them is missing."""
@@ -419,13 +425,3 @@ def _is_in_name(filename: str, key: Key | None, bpm: Fraction | None) -> bool:
     except ValueError:
         return False
     return key in (None, named.key) and bpm in (None, named.bpm)
-
-
-def _whole_beats(audio: Audio, bpm: Fraction, rate: int) -> Audio:
-    """Cut audio, or fill it with silence, to a whole number of beats if it nearly is that long."""
-    beat = SECONDS_PER_MINUTE * rate / bpm
-    beats = round(audio.shape[1] / beat)
-    samples = round(beats * beat)
-    if beats == 0 or abs(audio.shape[1] - samples) > BEAT_TOLERANCE * beat:
-        return audio
-    return np.pad(audio[:, :samples], ((0, 0), (0, max(0, samples - audio.shape[1]))))

@@ -53,7 +53,12 @@ def read_sidecar(riff: Path) -> Sidecar:
         stat = riff.stat()
         if (content["size"], content["mtime_ns"]) != (stat.st_size, stat.st_mtime_ns):
             return Sidecar()
-        return Sidecar(_given(content.get("given", {})), _estimate(content))
+        given = content.get("given", {})
+        bpm = Fraction(given["bpm"]) if "bpm" in given else None
+        if bpm is not None and not in_range(bpm):
+            bpm = None
+        key = parse_key(given.get("key", ""))
+        return Sidecar(KeyAndTempo(key, bpm), _estimate(content))
     # what a damaged file may lead to: no such key, a list for an object, a tempo of 1/0 …
     except (OSError, ValueError, KeyError, TypeError, AttributeError, ZeroDivisionError):
         return Sidecar()
@@ -79,13 +84,6 @@ def write_sidecar(riff: Path, sidecar: Sidecar) -> None:
         content = {"size": stat.st_size, "mtime_ns": stat.st_mtime_ns, **known}
         data = json.dumps(content, indent=1).encode()
         write_whole(sidecar_path(riff), data, "what is known of the riff")
-
-
-def _given(content: Mapping[str, str]) -> KeyAndTempo:
-    bpm = Fraction(content["bpm"]) if "bpm" in content else None
-    if bpm is not None and not in_range(bpm):
-        bpm = None
-    return KeyAndTempo(parse_key(content.get("key", "")), bpm)
 
 
 def _estimate(content: Mapping[str, Any]) -> Mapping[str, float] | None:

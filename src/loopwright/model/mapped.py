@@ -14,7 +14,6 @@ import weakref
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -74,10 +73,21 @@ class MappedTensors(Mapping[str, Tensor]):
         with path.open("rb") as file:
             header_length = int.from_bytes(file.read(LENGTH_BYTES), "little")
             header = json.loads(file.read(header_length))
-            self._entries = _parse_header(header, file.tell())
+            data_start = file.tell()
             # copies a page that is written to, where a read-only map would end the process
             self._pages = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
         self._views = weakref.WeakValueDictionary[str, memoryview]()
+        self._entries: dict[str, Entry] = {}
+        for name, fields in header.items():
+            if name == "__metadata__":
+                continue
+            type_name = fields["dtype"]
+            if type_name not in DTYPES:
+                raise SafetensorError(f"{name} is of the type {type_name}, which is not supported")
+            shape = tuple(fields["shape"])
+            # offsets count from the end of the header
+            start, stop = (data_start + offset for offset in fields["data_offsets"])
+            self._entries[name] = Entry(DTYPES[type_name], shape, start, stop)
 
     def __getitem__(self, name: str) -> Tensor:
         entry = self._entries[name]
@@ -96,21 +106,6 @@ class MappedTensors(Mapping[str, Tensor]):
 
     def __len__(self) -> int:
         return len(self._entries)
-
-
-def _parse_header(header: Mapping[str, Any], data_start: int) -> dict[str, Entry]:
-    """Return the entries of a header, whose offsets count from the byte ``data_start``."""
-    entries = {}
-    for name, fields in header.items():
-        if name == "__metadata__":
-            continue
-        type_name = fields["dtype"]
-        if type_name not in DTYPES:
-            raise SafetensorError(f"{name} is of the type {type_name}, which is not supported")
-        start, stop = fields["data_offsets"]
-        shape = tuple(fields["shape"])
-        entries[name] = Entry(DTYPES[type_name], shape, data_start + start, data_start + stop)
-    return entries
 
 
 def _release_pages(pages: mmap.mmap, start: int, stop: int) -> None:

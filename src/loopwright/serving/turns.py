@@ -48,7 +48,14 @@ class Turns:
             Either one run whose task is to be done, or runs of one engine whose rows are to be
             evaluated together. Empty if there are no runs, or all wait for tasks in the background.
         """
-        self._remove_ended()
+        for run in list(self):
+            # a cancelled run ends now, unless another thread is at work on it
+            if run.is_cancelled and not run.is_in_background:
+                run.fail(Cancelled("the request was cancelled"))
+            if run.is_done:
+                self._runs[run.owner].remove(run)
+                self._shares.end_run(run.owner, run.remaining_cost)
+        self._runs = {owner: runs for owner, runs in self._runs.items() if runs}
         in_order = [run for owner in self._shares.order() for run in self._runs[owner]]
         batch = _fill_batch(in_order)
         task_run = _first_with_task(in_order)
@@ -63,16 +70,6 @@ class Turns:
                 costs[run.owner] += run.pay_turn()
             self._shares.charge(costs)
         return served
-
-    def _remove_ended(self) -> None:
-        """Remove the runs that have ended. Cancelled ones end now, but not under another thread."""
-        for run in list(self):
-            if run.is_cancelled and not run.is_in_background:
-                run.fail(Cancelled("the request was cancelled"))
-            if run.is_done:
-                self._runs[run.owner].remove(run)
-                self._shares.end_run(run.owner, run.remaining_cost)
-        self._runs = {owner: runs for owner, runs in self._runs.items() if runs}
 
     def _task_goes_first(
         self, task_run: ActiveRun, batch: Sequence[ActiveRun], in_order: Sequence[ActiveRun]

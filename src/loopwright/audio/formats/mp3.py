@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from loopwright.audio.formats.base import FileContent, OutputFormat
-from loopwright.audio.formats.tags import Tags
 
 UTF_8 = b"\x03"
 """The encoding of the texts in a frame, by its first byte."""
@@ -20,20 +19,17 @@ def encode_mp3(content: FileContent) -> bytes:
     if data.startswith(b"ID3"):  # libsndfile's own tag
         size = sum(byte << shift for byte, shift in zip(data[6:10], SIZE_SHIFTS, strict=True))
         data = data[HEADER_BYTES + size :]
-    return _id3(content.tags) + data
-
-
-def _id3(tags: Tags) -> bytes:
-    """Return an ID3 tag with a frame for each text."""
+    tags = content.tags
     texts = [(b"TIT2", tags.title), (b"TSSE", tags.software)]
     if tags.bpm is not None:
         texts.append((b"TBPM", f"{tags.bpm:g}"))
     if tags.key is not None:
         texts.append((b"TKEY", tags.key))
     frames = [_frame(name, UTF_8 + text.encode()) for name, text in texts]
+    # a comment has a language and a description before its text; the description is empty
     frames.append(_frame(b"COMM", UTF_8 + b"eng\0" + tags.comment.encode()))
-    content = b"".join(frames)
-    return b"ID3\x04\0\0" + _size(len(content)) + content
+    tag = b"".join(frames)
+    return b"ID3\x04\0\0" + _size(len(tag)) + tag + data
 
 
 def _frame(name: bytes, content: bytes) -> bytes:

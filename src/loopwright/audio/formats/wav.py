@@ -7,15 +7,10 @@ Knows: RIFF chunks (Microsoft, Multimedia Programming Interface 1991), all littl
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING
 
 from loopwright.audio.chunks import chunk
 from loopwright.audio.formats.base import FileContent, OutputFormat
 from loopwright.audio.formats.tags import MIDDLE_C, Tags
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 PCM, FLOAT = 1, 3
 ROOT_NOTE_IS_KNOWN, IS_STRETCHED = 0x02, 0x04
@@ -33,7 +28,11 @@ def encode_wav(content: FileContent) -> bytes:
     chunks = [chunk(b"fmt ", _layout(samples.shape[1], sample_rate, content.bit_depth))]
     if is_float:
         chunks.append(chunk(b"fact", struct.pack("<I", frames)))
-    chunks.append(chunk(b"data", _little_endian(samples)))
+    ordered = samples.astype(samples.dtype.newbyteorder("<"), order="C")
+    if content.bit_depth == 24:
+        # in numpy 24 bits take an int32: a WAV file has its low three bytes alone
+        ordered = ordered.view("u1").reshape(-1, 4)[:, :3]
+    chunks.append(chunk(b"data", ordered.tobytes()))
     if tags.bpm is not None and tags.beats is not None:
         chunks.append(chunk(b"acid", _acid(tags, tags.bpm, tags.beats)))
         chunks.append(chunk(b"smpl", _sampler(tags, frames, sample_rate)))
@@ -58,14 +57,6 @@ def _layout(channels: int, sample_rate: int, bit_depth: int) -> bytes:
     )
     # formats other than PCM end with the size of an extension, here none
     return layout + struct.pack("<H", 0) if is_float else layout
-
-
-def _little_endian(samples: NDArray[np.generic]) -> bytes:
-    """Return samples as bytes; of int32 the low three, since a WAV file packs 24 bits."""
-    ordered = samples.astype(samples.dtype.newbyteorder("<"), order="C")
-    if samples.dtype.name != "int32":
-        return ordered.tobytes()
-    return ordered.view("u1").reshape(-1, 4)[:, :3].tobytes()
 
 
 def _acid(tags: Tags, bpm: float, beats: int) -> bytes:
