@@ -306,7 +306,7 @@ def test_a_tag_before_a_file_changes_nothing(kind: str) -> None:
 
 
 def test_a_tag_with_nothing_after_it_and_one_of_a_wrong_size() -> None:
-    with pytest.raises(NotAudio, match="is a tag with no audio behind it"):
+    with pytest.raises(NotAudio, match="is a tag with no audio after it"):
         decoded(b"ID3\4\0\0\0\0\0\0")
     mp3 = encoded(tone(440), kind="MP3")
     assert decoded(b"ID3\4\0\0\0\0\x7f\x7f" + mp3).frames == decoded(mp3).frames

@@ -176,7 +176,7 @@ def _with_codec(container: str, codec: str | None) -> str:
 def _no_audio(data: bytes, head: bytes) -> FileKind:
     """Name a file that no signature is known of, so that its sender sees what was sent."""
     if not data:
-        name = "a tag with no audio behind it"
+        name = "a tag with no audio after it"
     elif head.lstrip().lower().startswith((b"<!doctype html", b"<html")):
         name = "an HTML page"
     elif MOSTLY_PRINTABLE.fullmatch(head):

@@ -3,7 +3,7 @@
 Programs that write to a pipe cannot go back to fill in a length, and recorders that are stopped
 hard never get to it: they leave 0, 0xFFFFFFFF and other placeholders. Others count their headers as
 audio, or leave out a byte of padding. So the chunks are walked here, the audio is followed to its
-real end, and the file is built anew from what a decoder needs.
+real end, and the file is rebuilt from what a decoder needs.
 
 Knows: RIFF and RF64 (EBU Tech 3306), AIFF and AIFF-C (Apple 1989, 1991), Wave64 (Sony 2003), FLAC's
 first block (RFC 9639). Does not know: samples.
