@@ -135,32 +135,26 @@ class Models:
         if repo:
             self._hub.check_name(repo, "repo")
             return self._prompts_of(ModelKey(repo, checkpoint or None))
-        chosen = self._chosen(key, prefer)
+        recent = [info.key for info in reversed(self.loaded())]
+        chosen: ModelKey | None
+        if key == STANDARD_NAME:
+            chosen = self.standard
+        elif key:
+            known = (self.standard, *recent)
+            chosen = next((model for model in known if key == str(model)), None)
+        elif prefer == "active":
+            chosen = self.active
+        elif prefer == "recent":
+            chosen = next(iter(recent), None)
+        else:
+            chosen = next((model for model in recent if model.type == "finetune"), None)
         if chosen is None:
             return Prompts(None, None, f"no model is loaded that is {shown(key or prefer)}")
         try:
             return self._prompts_of(chosen)
-        except (
-            NotFound,
-            ModelUnavailable,
-        ) as error:  # it is loaded, only its repository is out of reach
+        except (NotFound, ModelUnavailable) as error:
+            # the model is loaded: only its repository is out of reach
             return Prompts(chosen, no_prompts(), error.message)
-
-    def _chosen(self, key: str | None, prefer: Prefer) -> ModelKey | None:
-        recent = [info.key for info in reversed(self.loaded())]
-        if key:
-            known = (self.standard, *recent)
-            return next(
-                (
-                    one
-                    for one in known
-                    if key == str(one) or (key, one) == (STANDARD_NAME, self.standard)
-                ),
-                None,
-            )
-        if prefer == "active":
-            return self.active
-        return next((one for one in recent if prefer == "recent" or one.type == "finetune"), None)
 
     def _prompts_of(self, key: ModelKey) -> Prompts:
         if not self._hub.is_repo(key.source):

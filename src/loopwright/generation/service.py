@@ -32,7 +32,6 @@ from loopwright.library.riffs import Catalog, Riff
 from loopwright.music.key import Key
 from loopwright.planning.plan import MAX_SEED, GenerationPlan
 from loopwright.planning.redraw import redrawn_plans
-from loopwright.serving.active_run import Rendered
 from loopwright.serving.fairness import Owner
 from loopwright.serving.scheduler import Scheduler
 
@@ -124,16 +123,14 @@ class Service:
         async with self._place(), self._lease(self.models.key_for(request)) as engine:
             plan = await self._plan(request.with_drawn_seed(), upload, engine, warnings)
             attempts_per_take = request.attempts_per_take
-            plans = [
-                replace(plan, seed=(plan.seed + number) % (MAX_SEED + 1))
-                for number in range(request.n * attempts_per_take)
-            ]
+            numbers = range(request.n * attempts_per_take)
+            seeds = [(plan.seed + number) % (MAX_SEED + 1) for number in numbers]
+            plans = [replace(plan, seed=seed) for seed in seeds]
             kind = kind_of(request)
             made = await _together(self._attempt(engine, kind, plan, asker) for plan in plans)
-        takes = [
-            max(made[start : start + attempts_per_take], key=lambda one: score(one.processed))
-            for start in range(0, len(made), attempts_per_take)
-        ]
+        starts = range(0, len(made), attempts_per_take)
+        groups = [made[start : start + attempts_per_take] for start in starts]
+        takes = [max(group, key=lambda take: score(take.processed)) for group in groups]
         seconds, asked = time.perf_counter() - began, _sent_fields(request)
         return tuple(replace(take, generation_time=seconds, asked=asked) for take in takes)
 
@@ -218,11 +215,18 @@ class Service:
     async def _carry_out(
         self, engine: Engine, kind: Kind[Any], plan: GenerationPlan, asker: _Asker
     ) -> Generation:
-        rendered = await self._render(engine, plan, asker)
+        run = self._scheduler.submit(engine, plan, asker.on_progress, owner=asker.owner)
+        result = asyncio.wrap_future(run.result)
+        try:
+            rendered = await asyncio.shield(result)
+        except asyncio.CancelledError:
+            run.cancel()
+            # the lease must outlive the step that the worker is in
+            await asyncio.gather(result, return_exceptions=True)
+            raise
         began = time.perf_counter()
-        processed = await asyncio.to_thread(
-            postprocess, rendered.audio, plan, engine.info.limits.sample_rate
-        )
+        sample_rate = engine.info.limits.sample_rate
+        processed = await asyncio.to_thread(postprocess, rendered.audio, plan, sample_rate)
         return Generation(
             kind=kind,
             processed=processed,
@@ -321,19 +325,17 @@ class Service:
         limits = engine.info.limits
         plan = kind_of(request).plan(request, limits)
         plan = await asyncio.to_thread(self.sources.attach, plan, request, upload, limits)
-        unused = (*unused_finetune_fields(request), *_ignored_words(request, plan, engine))
+        unused = list(unused_finetune_fields(request))
+        # the model is asked with all its words, which may leave less room for the client's own; the
+        # client is told of these alone, since what a loop type adds is ours
+        ignored = engine.ignored_words(plan.words.prompt, plan.words.negative_prompt)
+        own = f"{request.prompt} {request.negative_prompt or ''}"
+        words = ", ".join(word for word in ignored if word in own)
+        if words:
+            unused.append(
+                f"the model does not know these words, or has no use or room for them: {words}"
+            )
         return replace(plan, warnings=(*warnings, *unused, *plan.warnings))
-
-    async def _render(self, engine: Engine, plan: GenerationPlan, asker: _Asker) -> Rendered:
-        run = self._scheduler.submit(engine, plan, asker.on_progress, owner=asker.owner)
-        rendered = asyncio.wrap_future(run.result)
-        try:
-            return await asyncio.shield(rendered)
-        except asyncio.CancelledError:
-            run.cancel()
-            # the lease must outlive the step that the worker is in
-            await asyncio.gather(rendered, return_exceptions=True)
-            raise
 
     @asynccontextmanager
     async def _place(self) -> AsyncIterator[None]:
@@ -376,20 +378,3 @@ async def _together(works: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
 
 def _sent_fields(request: GenerationRequest) -> dict[str, Any]:
     return request.model_dump(mode="json", exclude_none=True)
-
-
-def _ignored_words(
-    request: GenerationRequest, plan: GenerationPlan, engine: Engine
-) -> tuple[str, ...]:
-    """Return a warning that names the client's own words without effect, if there are any.
-
-    The model is asked with all its words, which may leave less room; what a loop type adds is ours.
-    """
-    own = f"{request.prompt} {request.negative_prompt or ''}"
-    ignored = engine.ignored_words(plan.words.prompt, plan.words.negative_prompt)
-    words = [word for word in ignored if word in own]
-    if not words:
-        return ()
-    return (
-        f"the model does not know these words, or has no use or room for them: {', '.join(words)}",
-    )

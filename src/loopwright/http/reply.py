@@ -30,23 +30,23 @@ def reply_of(takes: Sequence[Take], return_format: str, outputs_dir: Path | None
     """
     if outputs_dir is not None:
         for take in takes:
-            _keep(outputs_dir / take.file_name, take.file)
-    return _as_json(takes) if return_format == "base64" else _as_file(takes)
-
-
-def _as_json(takes: Sequence[Take]) -> Response:
-    content = audio_json([take.file for take in takes], [take.metadata for take in takes])
-    return Response(content, media_type=JSON, headers=_headers(takes))
-
-
-def _as_file(takes: Sequence[Take]) -> Response:
+            path = outputs_dir / take.file_name
+            try:
+                write_whole(path, take.file, "the audio")
+            except StorageFailed as error:
+                # a full disk is no reason to lose the reply
+                log.error("audio could not be kept", path=str(path), reason=error.message)
+    headers = _headers(takes)
+    if return_format == "base64":
+        content = audio_json([take.file for take in takes], [take.metadata for take in takes])
+        return Response(content, media_type=JSON, headers=headers)
     first = takes[0]
-    name, content, media_type = first.file_name, first.file, first.media_type
+    name, file, media_type = first.file_name, first.file, first.media_type
     if len(takes) > 1:
-        content = _zipped(takes)
+        file = _zipped(takes)
         name, media_type = f"{Path(name).stem}_and_more.zip", "application/zip"
-    headers = {**_headers(takes), "Content-Disposition": f'attachment; filename="{name}"'}
-    return Response(content, media_type=media_type, headers=headers)
+    headers["Content-Disposition"] = f'attachment; filename="{name}"'
+    return Response(file, media_type=media_type, headers=headers)
 
 
 def _headers(takes: Sequence[Take]) -> dict[str, str]:
@@ -75,11 +75,3 @@ def _zipped(takes: Sequence[Take]) -> bytes:
         for take in takes:
             archive.writestr(zipfile.ZipInfo(take.file_name), take.file)
     return archive_bytes.getvalue()
-
-
-def _keep(path: Path, file: bytes) -> None:
-    """Keep a copy on disk; a full disk is no reason to lose the reply."""
-    try:
-        write_whole(path, file, "the audio")
-    except StorageFailed as error:
-        log.error("audio could not be kept", path=str(path), reason=error.message)

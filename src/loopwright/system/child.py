@@ -90,8 +90,12 @@ def start_child(function: Callable[[Channel], None]) -> tuple[subprocess.Popen[b
     )
     assert process.stdin is not None
     assert process.stdout is not None
-    for pipe in (process.stdin, process.stdout):
-        _widen(pipe)
+    # only Linux has this, and a user may have no right to so much
+    with contextlib.suppress(ImportError, OSError):
+        from fcntl import F_SETPIPE_SZ, fcntl
+
+        for pipe in (process.stdin, process.stdout):
+            fcntl(pipe, F_SETPIPE_SZ, PIPE_BYTES)
     channel = Channel(process.stdout, process.stdin)
     channel.send(sys.path)
     channel.send(function)
@@ -105,12 +109,3 @@ def run() -> None:
     channel = Channel(sys.stdin.buffer, outcomes)
     function: Callable[[Channel], None] = channel.receive()
     function(channel)
-
-
-def _widen(pipe: IO[bytes]) -> None:
-    try:
-        from fcntl import F_SETPIPE_SZ, fcntl
-    except ImportError:  # only Linux has it
-        return
-    with contextlib.suppress(OSError):  # more than this user may have
-        fcntl(pipe, F_SETPIPE_SZ, PIPE_BYTES)

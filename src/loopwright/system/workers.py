@@ -62,7 +62,15 @@ class Workers:
             WorkerFailed: It took longer, or the worker died.
             BaseException: Whatever the function raises.
         """
-        worker = self._idle.get() or self._start()
+        worker = self._idle.get()
+        if worker is None:
+            worker = _Worker(self._memory_bytes)
+            with self._lock:
+                self._all.add(worker)
+                closed = self._closed
+            # ``close`` has gone through the workers already, and nobody else would end this one
+            if closed:
+                self._stop(worker)
         usable = False
         try:
             outcome = worker.run(seconds, function, args, kwargs)
@@ -82,15 +90,6 @@ class Workers:
             workers = list(self._all)
         for worker in workers:
             self._stop(worker)
-
-    def _start(self) -> _Worker:
-        worker = _Worker(self._memory_bytes)
-        with self._lock:
-            self._all.add(worker)
-            closed = self._closed
-        if closed:
-            self._stop(worker)
-        return worker
 
     def _stop(self, worker: _Worker) -> None:
         worker.kill()

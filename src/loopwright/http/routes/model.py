@@ -12,7 +12,6 @@ from loopwright.http.state import ServiceOf
 from loopwright.kinds.loop import LoopRequest
 from loopwright.kinds.request import request_schema
 from loopwright.kinds.table import KINDS
-from loopwright.planning.plan import ModelLimits
 
 router = APIRouter(tags=["model"])
 
@@ -45,6 +44,16 @@ async def model_info(service: ServiceOf) -> dict[str, object]:
 def describe(info: ModelInfo) -> dict[str, object]:
     """Return the description of a model, by the names of the contract."""
     limits = info.limits
+    # as the request has them, and as this model limits them
+    fields = request_schema(LoopRequest)["properties"]
+    parameters = {name: _parameter(name, fields[name]) for name in PARAMETERS}
+    parameters["cfg_scale"]["default"] = limits.default_cfg_scale
+    parameters["steps"] |= {"default": limits.default_steps, "range": f"1-{limits.max_steps}"}
+    parameters["sampler_type"] = {
+        "default": limits.samplers[0],
+        "options": list(limits.samplers),
+        "type": "string",
+    }
     return {
         "config": {
             "diffusion_objective": info.objective,
@@ -59,22 +68,8 @@ def describe(info: ModelInfo) -> dict[str, object]:
         "limitations": list(info.limitations),
         "model_name": info.name,
         "supported_endpoints": {kind.path: kind.summary for kind in KINDS},
-        "supported_parameters": _parameters(limits),
+        "supported_parameters": parameters,
     }
-
-
-def _parameters(limits: ModelLimits) -> dict[str, dict[str, object]]:
-    """Describe the parameters: as the request has them, and as this model limits them."""
-    fields = request_schema(LoopRequest)["properties"]
-    parameters = {name: _parameter(name, fields[name]) for name in PARAMETERS}
-    parameters["cfg_scale"]["default"] = limits.default_cfg_scale
-    parameters["steps"] |= {"default": limits.default_steps, "range": f"1-{limits.max_steps}"}
-    parameters["sampler_type"] = {
-        "default": limits.samplers[0],
-        "options": list(limits.samplers),
-        "type": "string",
-    }
-    return parameters
 
 
 def _parameter(name: str, schema: Mapping[str, Any]) -> dict[str, object]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
@@ -108,7 +106,7 @@ async def checkpoints(
 
     If it does not exist or has no checkpoints, the answer is 404 with a `hint`.
     """
-    with _empty_list_in_errors():
+    try:
         body = await read_body(request, settings.max_body_bytes)
         choice, _, _ = await body.take(ModelChoice)
         if choice.finetune_repo is None:
@@ -118,22 +116,16 @@ async def checkpoints(
                 code="missing_parameter",
             )
         found = await service.checkpoints(choice.finetune_repo)
+    except LoopwrightError as error:
+        # clients read the list first, and only then whether it is an error
+        error.details = {"checkpoints": [], **error.details}
+        raise
     return {
         "success": True,
         "repo": choice.finetune_repo,
         "checkpoints": found,
         "count": len(found),
     }
-
-
-@contextmanager
-def _empty_list_in_errors() -> Iterator[None]:
-    """Put an empty ``checkpoints`` into every error: clients read the list first."""
-    try:
-        yield
-    except LoopwrightError as error:
-        error.details = {"checkpoints": [], **error.details}
-        raise
 
 
 @router.get("/models/prompts", summary="The prompts a finetune suggests", responses=ERRORS)
