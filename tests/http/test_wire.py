@@ -8,6 +8,7 @@ import pytest
 import structlog
 
 from loopwright.http.warnings_header import MAX_HEADER_CHARACTERS, warnings_header
+from loopwright.system.logs import configure_logs
 from tests.fakes import FakeEngine
 from tests.http.conftest import Client, connected
 from tests.sounds import encoded, tone
@@ -118,6 +119,23 @@ def test_a_header_of_warnings_is_never_too_long(warnings: list[str]) -> None:
     assert len(header) <= MAX_HEADER_CHARACTERS
     assert header.isascii()
     assert json.loads(header)
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+@pytest.mark.parametrize("prefix", ["", "/audio"])
+async def test_what_programs_ask_all_the_time_is_logged_for_debugging_only(
+    method: str, prefix: str
+) -> None:
+    configure_logs("debug", "console")
+    try:
+        async with connected(root_path="/audio") as client:
+            with structlog.testing.capture_logs() as lines:
+                for path in ("/health", "/health/live", "/health/ready", "/model/info", "/healthy"):
+                    await client.request(method, prefix + path)
+    finally:
+        configure_logs("warning", "console")
+    levels = [line["log_level"] for line in lines if line["event"] == "request"]
+    assert levels == ["debug", "debug", "debug", "info", "info"]
 
 
 async def test_a_bug_logs_enough_to_send_its_request_again() -> None:

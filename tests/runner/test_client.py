@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import subprocess
@@ -12,6 +13,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+import structlog
 
 from loopwright.errors import Conflict, InvalidInput, QueueFull, RunnerDied
 from loopwright.generation.loop_service import LoopService
@@ -115,6 +117,23 @@ async def test_a_runner_that_dies_fails_its_calls_and_is_started_again() -> None
         await eventually(lambda: not client.status().is_restarting)
         assert (await client.takes(LOOP))[0].seed == 1
         assert client.restarts == 1
+
+
+async def test_what_the_runner_logs_names_the_request(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    failing = LOOP.model_copy(update={"prompt": "FAIL 140bpm"})
+    async with running(log_format="json") as client:
+        with (
+            structlog.contextvars.bound_contextvars(request_id="one"),
+            pytest.raises(RuntimeError, match="told to fail"),
+        ):
+            await client.takes(failing)
+        await client.takes(LOOP)
+    lines = [json.loads(line) for line in capfd.readouterr().err.splitlines()]
+    (failed,) = (line for line in lines if line["event"] == "generation failed")
+    assert failed["request_id"] == "one"
+    assert sum("request_id" in line for line in lines) == 1
 
 
 async def test_closing_ends_the_runner() -> None:

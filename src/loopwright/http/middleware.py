@@ -22,6 +22,9 @@ except ImportError:  # not on Windows
 
 log = structlog.get_logger()
 
+QUIET_ROUTES = frozenset({"/health", "/health/live", "/health/ready", "/metrics"})
+"""Routes that programs ask every few seconds; their lines in the log are of level debug."""
+
 _REQUEST_ID = re.compile(r"[\w.-]{1,64}", re.ASCII)
 
 
@@ -56,9 +59,11 @@ class RequestMiddleware:
             await send(message)
 
         began = time.perf_counter()
-        await self._app(scope, receive, send_with_id)
+        with structlog.contextvars.bound_contextvars(request_id=request_id):
+            await self._app(scope, receive, send_with_id)
         seconds = round(time.perf_counter() - began, 3)
-        log.info(
+        say = log.debug if route_of(scope) in QUIET_ROUTES else log.info
+        say(
             "request",
             request_id=request_id,
             method=method,
@@ -133,7 +138,14 @@ class HeadMiddleware:
                 message = {**message, "body": b""}
             await send(message)
 
-        await self._app({**scope, "method": "GET"}, receive, send_without_body)
+        as_get = {**scope, "method": "GET"}
+        await self._app(as_get, receive, send_without_body)
+        scope["route"] = as_get.get("route")  # for the log, which is outside
+
+
+def route_of(scope: Scope) -> str:
+    """Return the template of a request's route, such as ``/riffs/{filename}``; "": none fits."""
+    return getattr(scope.get("route"), "path_format", "")
 
 
 def _peak_memory_mb() -> int | None:

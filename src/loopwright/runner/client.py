@@ -189,7 +189,10 @@ class RunnerClient:
         number = next(self._numbers)
         result = self._loop.create_future()
         self._waiting[number] = _Waiting(result, on_progress)
-        self._channel.send(Call(number, method, arguments or {}, on_progress is not None))
+        log_fields = structlog.contextvars.get_contextvars()
+        self._channel.send(
+            Call(number, method, arguments or {}, on_progress is not None, log_fields)
+        )
         try:
             return await result
         except asyncio.CancelledError:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from loopwright.generation.loop_service import LoopService, ServiceStatus
@@ -31,12 +31,14 @@ class Call:
         method: The method's name.
         arguments: Its keyword arguments, without ``on_progress``.
         wants_progress: Whether its progress is to be reported.
+        log_fields: What lines in the log have that are written on its behalf.
     """
 
     number: int
     method: str
     arguments: dict[str, Any]
     wants_progress: bool = False
+    log_fields: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -92,6 +92,7 @@ class _Runner:
             task.cancel()
 
     async def _answer(self, call: Call) -> None:
+        structlog.contextvars.bind_contextvars(**call.log_fields)  # in this task alone
         arguments = call.arguments
         if call.wants_progress:
 

@@ -118,6 +118,8 @@ class ActiveRun:
         self._submitted = time.perf_counter()
         self._timings = Timings()
         self._cancelled = threading.Event()
+        # other threads serve it, and their lines in the log are to name its request as well
+        self._log_fields = structlog.contextvars.get_contextvars()
 
     @property
     def rows(self) -> tuple[Row, ...]:
@@ -191,7 +193,7 @@ class ActiveRun:
             return
         self._steps.close()
         if not isinstance(error, Cancelled):
-            log.error("generation failed", error=repr(error), exc_info=error)
+            log.error("generation failed", error=repr(error), exc_info=error, **self._log_fields)
         self.result.set_exception(error)
 
     def _begin(self) -> object:
