@@ -18,6 +18,7 @@ from loopwright.model.base import TextPrompt
 from loopwright.model.stable_audio import StableAudioModel
 from loopwright.planning.plan import GenerationPlan, ModelLimits, Source
 from loopwright.planning.source import with_source
+from loopwright.system.measurements import CacheAsked, Measurement, listening
 from tests.loading.test_loader import carry_out
 from tests.model.golden import GOLDEN, load_folder, relative_error
 
@@ -69,9 +70,13 @@ def plan(prompt: str = "drums", **fields: object) -> GenerationPlan:
 
 def test_a_text_is_read_once() -> None:
     _, reader, engine = made()
-    for prompt in ("drums", "bass", "drums"):
-        carry_out(engine, plan(prompt, negative_prompt="melody"))
+    told: list[Measurement] = []
+    with listening(told.append):
+        for prompt in ("drums", "bass", "drums"):
+            carry_out(engine, plan(prompt, negative_prompt="melody"))
     assert reader.read == ["drums", "melody", "bass"]
+    hits = (False, False, False, True, True, True)
+    assert told == [CacheAsked("texts", is_hit) for is_hit in hits]
 
 
 def test_keys_and_values_are_computed_once_a_run() -> None:

@@ -25,6 +25,7 @@ from loopwright.errors import (
 from loopwright.library.riffs import RiffLibrary
 from loopwright.library.sidecar import sidecar_path
 from loopwright.music.key import Key
+from loopwright.system.measurements import CacheAsked, Measurement, listening
 from loopwright.system.workers import Workers
 from tests.sounds import RATE, drums, encoded, tone
 
@@ -132,12 +133,15 @@ def test_a_riff_nearly_whole_beats_long_is_taken_as_that(
 def test_stretched_riffs_are_cached(library: RiffLibrary, tmp_path: Path) -> None:
     path = put(tmp_path, "a_120bpm.wav", encoded(drums(120, 8)))
     (riff,) = library.catalog().riffs
-    first = library.loop(riff, Fraction(100), RATE).audio
-    kept = list((tmp_path / "cache").iterdir())
-    assert len(kept) == 1
-    assert np.array_equal(library.loop(riff, Fraction(100), RATE).audio, first)
-    kept[0].write_bytes(b"broken")
-    assert np.array_equal(library.loop(riff, Fraction(100), RATE).audio, first)
+    told: list[Measurement] = []
+    with listening(told.append):
+        first = library.loop(riff, Fraction(100), RATE).audio
+        kept = list((tmp_path / "cache").iterdir())
+        assert len(kept) == 1
+        assert np.array_equal(library.loop(riff, Fraction(100), RATE).audio, first)
+        kept[0].write_bytes(b"broken")
+        assert np.array_equal(library.loop(riff, Fraction(100), RATE).audio, first)
+    assert told == [CacheAsked("riffs", is_hit) for is_hit in (False, True, False)]
     path.write_bytes(encoded(tone(220, 4)))
     assert not np.array_equal(library.loop(riff, Fraction(100), RATE).audio, first)
 

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import threading
+import time
 from concurrent.futures import wait
+from dataclasses import asdict
+from itertools import pairwise
 
 import numpy as np
 import pytest
+import structlog
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -17,6 +21,7 @@ from loopwright.kinds.loop import LoopRequest, plan_loop
 from loopwright.planning.plan import GenerationPlan
 from loopwright.serving.active_run import Progress
 from loopwright.serving.scheduler import Scheduler
+from loopwright.system.measurements import Evaluated, Measurement, StageEnded, listening
 from tests.fakes import LIMITS, FakeEngine
 from tests.waiting import PATIENCE, Gate, until
 
@@ -42,6 +47,25 @@ def test_progress_is_told_at_every_step(scheduler: Scheduler) -> None:
     told: list[Progress] = []
     scheduler.submit(FakeEngine(), plan(steps=3), told.append).result.result(PATIENCE)
     assert told == [Progress(0, 3), Progress(1, 3), Progress(2, 3), Progress(3, 3)]
+
+
+def test_each_stage_is_reported_with_its_period_and_the_request(scheduler: Scheduler) -> None:
+    told: list[Measurement] = []
+    before = time.time()
+    with listening(told.append), structlog.contextvars.bound_contextvars(request_id="one"):
+        run = scheduler.submit(FakeEngine(), plan(steps=3, cfg_scale=3))
+        timings = run.result.result(PATIENCE).timings
+    stages = [one for one in told if isinstance(one, StageEnded)]
+    names = [one.stage for one in stages]
+    assert names == ["queued", "conditioning", "denoising", "decoding"]
+    assert {one.stage: one.seconds for one in stages} == asdict(timings)
+    assert all(one.log_fields == {"request_id": "one"} for one in stages)
+    # one after the other, each at least as long as it was worked on
+    ends = [time_ for one in stages for time_ in (one.began, one.ended)]
+    tolerance = 0.05  # of clocks: one counts seconds, the other says what time it is
+    assert all(later >= earlier - tolerance for earlier, later in pairwise([before, *ends]))
+    assert all(one.ended - one.began >= one.seconds - tolerance for one in stages)
+    assert [one for one in told if isinstance(one, Evaluated)] == [Evaluated(2)] * 3
 
 
 def test_the_same_seed_gives_the_same_audio_in_any_company(scheduler: Scheduler) -> None:

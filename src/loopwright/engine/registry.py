@@ -30,6 +30,7 @@ from loopwright.errors import (
     ModelUnavailable,
     NotFound,
 )
+from loopwright.system.measurements import CacheAsked, report
 
 REMEMBER_FAILURE_SECONDS = 30.0
 """How long a failed load is remembered: a queue of requests must not retry it one by one."""
@@ -197,6 +198,7 @@ class Registry:
             and entry.failure is not None
             and time.monotonic() - entry.failed_at > REMEMBER_FAILURE_SECONDS
         )
+        report(CacheAsked("models", is_hit=entry is not None and not may_retry))
         if entry is None or may_retry:
             entry = self._entries[key] = _Entry()
             thread = threading.Thread(

@@ -69,6 +69,11 @@ class ServiceStatus:
         return self.models.get(self.active, ModelStatus("absent"))
 
     @property
+    def is_ready(self) -> bool:
+        """Whether the active model is loaded, or was unloaded and is loaded when it is needed."""
+        return not self.is_restarting and self.active_model.state in {"ready", "absent"}
+
+    @property
     def is_converting(self) -> bool:
         """Whether a model is being converted, or waits to be."""
         return any(status.converting for status in self.models.values())

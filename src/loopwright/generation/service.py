@@ -34,6 +34,7 @@ from loopwright.planning.plan import MAX_SEED, GenerationPlan
 from loopwright.planning.redraw import redrawn_plans
 from loopwright.serving.fairness import Owner
 from loopwright.serving.scheduler import Scheduler
+from loopwright.system.measurements import report, stage_ended
 
 RETRY_AFTER_SECONDS = 5
 
@@ -227,13 +228,15 @@ class Service:
         began = time.perf_counter()
         sample_rate = engine.info.limits.sample_rate
         processed = await asyncio.to_thread(postprocess, rendered.audio, plan, sample_rate)
+        post_seconds = time.perf_counter() - began
+        report(stage_ended("post", post_seconds))
         return Generation(
             kind=kind,
             processed=processed,
             plan=plan,
             info=engine.info,
             timings=rendered.timings,
-            post_seconds=time.perf_counter() - began,
+            post_seconds=post_seconds,
             created=int(time.time()),
             gpu_memory=engine.gpu_memory(),
         )

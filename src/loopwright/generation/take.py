@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from loopwright.generation.metadata import Metadata, log_fields_of, metadata_of
 from loopwright.generation.result import Generation
 from loopwright.music.tempo import bpm_number
+from loopwright.system.measurements import report, stage_ended
 
 
 @dataclass(frozen=True)
@@ -48,14 +49,15 @@ def take_of(generation: Generation) -> Take:
     """Encode a generation, and say what is to be said of it."""
     began = time.perf_counter()
     file = generation.encoded()
-    seconds = round(time.perf_counter() - began, 4)
+    seconds = time.perf_counter() - began
+    report(stage_ended("encoding", seconds))
     loop = generation.plan.loop
     return Take(
         file=file,
         file_name=generation.file_name(),
         media_type=generation.media_type,
         metadata=metadata_of(generation),
-        log_fields={**log_fields_of(generation), "seconds_encoding": seconds},
+        log_fields={**log_fields_of(generation), "seconds_encoding": round(seconds, 4)},
         seed=generation.plan.seed,
         duration=generation.duration,
         generation_time=generation.generation_time,

@@ -15,17 +15,19 @@ from starlette.types import Receive, Scope, Send
 
 from loopwright import __version__
 from loopwright.errors import InvalidInput, shown
-from loopwright.generation.loop_service import LoopService
+from loopwright.generation.loop_service import LoopService, ServiceStatus
 from loopwright.http import errors
 from loopwright.http.errors import error_response
+from loopwright.http.metrics import Metrics
 from loopwright.http.middleware import (
     HeadMiddleware,
     InternalErrorMiddleware,
     PrefixMiddleware,
     RequestMiddleware,
 )
-from loopwright.http.routes import generate, health, model, models, riffs
+from loopwright.http.routes import generate, health, metrics, model, models, riffs
 from loopwright.settings import Settings
+from loopwright.system.measurements import listening
 
 EXPOSED_HEADERS = [
     "Content-Length",
@@ -53,17 +55,23 @@ def create_app(settings: Settings, make_service: Callable[[Settings], LoopServic
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         app.state.service = make_service(settings)
-        app.state.service.start()
-        yield
+        with listening(measured.take):
+            app.state.service.start()
+            yield
         app.state.service.close()
 
+    def status() -> ServiceStatus:
+        service: LoopService = app.state.service
+        return service.status()
+
+    measured = Metrics(status)
     app = FastAPI(
         title="Loopwright",
         version=__version__,
         summary="A prompt in, a bar-exact stereo loop out.",
         lifespan=lifespan,
         middleware=[
-            Middleware(RequestMiddleware),
+            Middleware(RequestMiddleware, metrics=measured),
             Middleware(PrefixMiddleware, prefix=settings.root_path),
             Middleware(
                 _CorsMiddleware,
@@ -82,8 +90,9 @@ def create_app(settings: Settings, make_service: Callable[[Settings], LoopServic
         ],
     )
     app.state.settings = settings
+    app.state.metrics = measured
     errors.install(app)
-    for routes in (health, model, generate, riffs, models):
+    for routes in (health, metrics, model, generate, riffs, models):
         app.include_router(routes.router)
     return app
 

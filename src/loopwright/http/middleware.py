@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from loopwright.http.errors import internal_error
+from loopwright.http.metrics import Metrics
 
 try:
     # here, since an import during a request waits for whatever library a loading model is mapping
@@ -25,20 +26,25 @@ log = structlog.get_logger()
 QUIET_ROUTES = frozenset({"/health", "/health/live", "/health/ready", "/metrics"})
 """Routes that programs ask every few seconds; their lines in the log are of level debug."""
 
+NO_STATUS = 499
+"""Counted where nothing was sent: nginx's code for a client that has closed the connection."""
+
 _REQUEST_ID = re.compile(r"[\w.-]{1,64}", re.ASCII)
 
 
 class RequestMiddleware:
-    """ASGI middleware that gives each request an id and a line in the log.
+    """ASGI middleware that gives each request an id and a line in the log, and counts it.
 
     The id is the client's own ``X-Request-Id`` if that is well formed; the reply has it too.
 
     Args:
         app: The application inside.
+        metrics: Where it is counted.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self._app = app
+        self._metrics = metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on; the ASGI protocol."""
@@ -61,15 +67,17 @@ class RequestMiddleware:
         began = time.perf_counter()
         with structlog.contextvars.bound_contextvars(request_id=request_id):
             await self._app(scope, receive, send_with_id)
-        seconds = round(time.perf_counter() - began, 3)
-        say = log.debug if route_of(scope) in QUIET_ROUTES else log.info
+        seconds = time.perf_counter() - began
+        route = route_of(scope)
+        self._metrics.count_request(method, route, status or NO_STATUS, seconds)
+        say = log.debug if route in QUIET_ROUTES else log.info
         say(
             "request",
             request_id=request_id,
             method=method,
             path=scope["path"],
             status=status,
-            seconds=seconds,
+            seconds=round(seconds, 3),
             **getattr(Request(scope).state, "log_fields", {}),
             peak_memory_mb=_peak_memory_mb(),
         )
@@ -144,7 +152,7 @@ class HeadMiddleware:
 
 
 def route_of(scope: Scope) -> str:
-    """Return the template of a request's route, such as ``/riffs/{filename}``; "": none fits."""
+    """Return the template of the API's route, such as ``/riffs/{filename}``; "": it has none."""
     return getattr(scope.get("route"), "path_format", "")
 
 

@@ -10,6 +10,7 @@ from fastapi import Depends, Request
 
 from loopwright.errors import shown
 from loopwright.generation.loop_service import LoopService
+from loopwright.http.metrics import Metrics
 from loopwright.settings import Settings
 
 # coroutines, since FastAPI would call plain functions in a thread, for each request
@@ -27,8 +28,15 @@ async def get_settings(request: Request) -> Settings:
     return settings
 
 
+async def get_metrics(request: Request) -> Metrics:
+    """Return the metrics of the server."""
+    metrics: Metrics = request.app.state.metrics
+    return metrics
+
+
 ServiceOf = Annotated[LoopService, Depends(get_service)]
 SettingsOf = Annotated[Settings, Depends(get_settings)]
+MetricsOf = Annotated[Metrics, Depends(get_metrics)]
 
 _CLIENT_ID = re.compile(r"[\w.:-]{1,64}", re.ASCII)
 

@@ -41,6 +41,7 @@ from loopwright.library.sidecar import (
 )
 from loopwright.music.key import Key, semitones_between
 from loopwright.music.tempo import SECONDS_PER_MINUTE, bpm_number
+from loopwright.system.measurements import CacheAsked, report
 from loopwright.system.storage import MAX_NAME_BYTES, cut_to_bytes, reason_of, write_whole
 from loopwright.system.workers import Workers
 
@@ -217,6 +218,7 @@ class RiffLibrary:
         path = self._folder / riff.filename
         cached = cache_path(self._cache, path, riff.bpm, bpm, rate, semitones)
         loop = load_loop(cached)
+        report(CacheAsked("riffs", is_hit=loop is not None))
         if loop is None:
             loop = self._stretch(path, riff, bpm, rate, semitones)
             save_loop(cached, loop)

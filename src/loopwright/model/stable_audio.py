@@ -32,6 +32,7 @@ from loopwright.model.dit import DiffusionTransformer
 from loopwright.model.text import TextEncoder
 from loopwright.model.tile_pool import TilePool
 from loopwright.model.tiling import Tile, tiles
+from loopwright.system.measurements import CacheAsked, report
 
 NAMES = (
     (r"^model\.model\.", "denoiser."),
@@ -167,9 +168,16 @@ class StableAudio(ABC):
         texts = [text.prompt]
         if text.negative_prompt is not None:
             texts.append(text.negative_prompt)
-        states, masks = zip(*map(self._read, texts), strict=True)
+        states, masks = zip(*map(self._remember, texts), strict=True)
         conditions = self.conditions(torch.cat(states), torch.cat(masks), text.seconds_total)
         return self.conditioning_pair(conditions)
+
+    def _remember(self, text: str) -> tuple[Tensor, Tensor]:
+        """Return what ``read`` does, from memory where the text was read lately."""
+        misses = self._read.cache_info().misses
+        states_and_mask = self._read(text)
+        report(CacheAsked("texts", is_hit=self._read.cache_info().misses == misses))
+        return states_and_mask
 
     def conditioning_pair(self, conditions: Conditions) -> tuple[Conditioning, Conditioning]:
         """Return the positive and the negative conditioning.

@@ -30,6 +30,7 @@ from loopwright.runner.messages import (
     Call,
     Cancel,
     MakeService,
+    Measured,
     Raised,
     Reported,
     Returned,
@@ -39,6 +40,7 @@ from loopwright.runner.messages import (
 from loopwright.runner.process import main
 from loopwright.settings import Settings
 from loopwright.system.child import Channel, start_child
+from loopwright.system.measurements import RunnerEnded, report
 
 MIN_PAUSE_SECONDS, MAX_PAUSE_SECONDS = 0.1, 10.0
 """From the end of a runner to the start of the next: longer each time, where it ends at once."""
@@ -226,9 +228,13 @@ class RunnerClient:
         if not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._on_end, code, seconds)
 
-    def _take(self, message: StatusChanged | Reported | Returned | Raised) -> None:
+    def _take(self, message: StatusChanged | Measured | Reported | Returned | Raised) -> None:
         if isinstance(message, StatusChanged):
             self._status = message.status
+            return
+        if isinstance(message, Measured):
+            for measurement in message.measurements:
+                report(measurement)
             return
         waiting = self._waiting.get(message.number)
         if waiting is None or waiting.result.done():  # it was cancelled meanwhile
@@ -248,6 +254,7 @@ class RunnerClient:
         if self._is_closed:
             return
         self.restarts += 1
+        report(RunnerEnded())
         self._status = replace(self._initial, is_restarting=True)
         why = f"the process that generates ended ({_cause(code)})"
         log.error("runner ended", cause=_cause(code), calls=len(self._waiting))

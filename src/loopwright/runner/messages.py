@@ -9,6 +9,7 @@ from typing import Any
 from loopwright.generation.loop_service import LoopService, ServiceStatus
 from loopwright.serving.active_run import Progress
 from loopwright.settings import Settings
+from loopwright.system.measurements import Measurement
 
 MakeService = Callable[[Settings], LoopService]
 """Makes the service that the runner runs; a top-level function, since it is sent by name."""
@@ -77,3 +78,10 @@ class StatusChanged:
     """The state of the service, whenever it is another than before."""
 
     status: ServiceStatus
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What was measured in the runner since it last said so."""
+
+    measurements: tuple[Measurement, ...]

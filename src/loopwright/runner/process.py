@@ -11,13 +11,16 @@ import asyncio
 import os
 import signal
 import threading
+import time
+from collections import deque
 
 import structlog
 
-from loopwright.generation.loop_service import LoopService
+from loopwright.generation.loop_service import LoopService, ServiceStatus
 from loopwright.runner.messages import (
     Call,
     Cancel,
+    Measured,
     Raised,
     Reported,
     Returned,
@@ -27,9 +30,14 @@ from loopwright.runner.messages import (
 from loopwright.serving.active_run import Progress
 from loopwright.system.child import Channel
 from loopwright.system.logs import configure_logs
+from loopwright.system.measurements import Measurement, RunnerMemory, listening, report
+from loopwright.system.memory import resident_bytes
 
 STATUS_SECONDS = 0.05
 """How often the state is looked at; it is sent where it has changed."""
+
+MEMORY_SECONDS = 1.0
+"""How often the memory is looked at."""
 
 POISONED = 70
 """The exit code where the GPU can compute no more (``EX_SOFTWARE`` of sysexits)."""
@@ -57,24 +65,60 @@ def is_poison(error: BaseException) -> bool:
     return not is_of_memory and ("CUDA error" in str(error) or "CUDNN_STATUS" in str(error))
 
 
+def memory_for(status: ServiceStatus) -> RunnerMemory:
+    """Return how much memory this process has; of the GPU's, where a model is on one."""
+    if not any(info.device == "cuda" for info in status.loaded):
+        return RunnerMemory(resident_bytes())
+    from torch import cuda  # which that model has imported
+
+    return RunnerMemory(
+        resident_bytes(),
+        gpu_allocated=cuda.memory_allocated(),
+        gpu_reserved=cuda.memory_reserved(),
+        gpu_peak=cuda.max_memory_allocated(),
+    )
+
+
 class _Runner:
     def __init__(self, start: Start, channel: Channel) -> None:
         self._channel = channel
         self._service: LoopService = start.make_service(start.settings)
         self._tasks: dict[int, asyncio.Task[None]] = {}
+        self._measured = deque[Measurement]()
 
     async def serve(self) -> None:
         """Answer calls for ever. The process ends with its server, in the thread that receives."""
         self._loop = asyncio.get_running_loop()
-        self._service.start()
-        threading.Thread(target=self._receive, name="runner channel", daemon=True).start()
-        sent = None
+        with listening(self._measured.append):
+            self._service.start()
+            threading.Thread(target=self._receive, name="runner channel", daemon=True).start()
+            await self._send_state()
+
+    async def _send_state(self) -> None:
+        """Send the state, and what was measured, whenever there is something new."""
+        sent_status: ServiceStatus | None = None
+        sent_memory: RunnerMemory | None = None
+        look_at_memory = 0.0
         while True:
             status = self._service.status()
-            if status != sent:
+            if time.monotonic() >= look_at_memory:
+                look_at_memory = time.monotonic() + MEMORY_SECONDS
+                memory = memory_for(status)
+                if memory != sent_memory:
+                    report(memory)
+                    sent_memory = memory
+            self._send_measured()
+            if status != sent_status:
                 self._channel.send(StatusChanged(status))
-                sent = status
+                sent_status = status
             await asyncio.sleep(STATUS_SECONDS)
+
+    def _send_measured(self) -> None:
+        measured = list[Measurement]()
+        while self._measured:  # other threads add to it meanwhile
+            measured.append(self._measured.popleft())
+        if measured:
+            self._channel.send(Measured(tuple(measured)))
 
     def _receive(self) -> None:
         while True:
@@ -110,7 +154,8 @@ class _Runner:
                 os._exit(POISONED)
             self._raise(call.number, error)
         else:
-            # the state that the call has made is known before its result
+            # the state that the call has made is known before its result, and what was measured
+            self._send_measured()
             self._channel.send(StatusChanged(self._service.status()))
             self._channel.send(Returned(call.number, value))
         finally:

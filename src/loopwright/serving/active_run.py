@@ -19,6 +19,7 @@ from loopwright.engine.base import Engine, Task
 from loopwright.errors import Cancelled
 from loopwright.planning.plan import GenerationPlan
 from loopwright.serving.fairness import Owner
+from loopwright.system.measurements import Stage, StageEnded, report
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -117,6 +118,8 @@ class ActiveRun:
         self._on_progress = on_progress
         self._submitted = time.perf_counter()
         self._timings = Timings()
+        # when each stage began and ended, in seconds since 1970
+        self._periods: dict[Stage, tuple[float, float]] = {}
         self._cancelled = threading.Event()
         # other threads serve it, and their lines in the log are to name its request as well
         self._log_fields = structlog.contextvars.get_contextvars()
@@ -198,7 +201,9 @@ class ActiveRun:
 
     def _begin(self) -> object:
         """Take the first step, which is a task, and do it."""
-        self._timings = Timings(queued=time.perf_counter() - self._submitted)
+        self._add_seconds("queued", time.perf_counter() - self._submitted)
+        # at once, since not every run that begins comes to an end
+        self._report_stage("queued")
         self._report()
         first = next(self._steps)
         assert isinstance(first, Task)
@@ -209,12 +214,23 @@ class ActiveRun:
         try:
             self.pending = self._steps.send(answer)
         except StopIteration as end:
+            for stage in self._periods:
+                if stage != "queued":
+                    self._report_stage(stage)
             self.result.set_result(Rendered(end.value, self._timings))
 
     def _report(self) -> None:
         if self._on_progress is not None:
             self._on_progress(self._progress)
 
-    def _add_seconds(self, stage: str, seconds: float) -> None:
+    def _add_seconds(self, stage: Stage, seconds: float) -> None:
         spent: float = getattr(self._timings, stage)
         self._timings = replace(self._timings, **{stage: spent + seconds})
+        now = time.time()
+        began, _ = self._periods.get(stage, (now - seconds, now))
+        self._periods[stage] = (began, now)
+
+    def _report_stage(self, stage: Stage) -> None:
+        began, ended = self._periods[stage]
+        seconds: float = getattr(self._timings, stage)
+        report(StageEnded(stage, seconds, began, ended, self._log_fields))

@@ -21,6 +21,7 @@ from loopwright.planning.plan import GenerationPlan
 from loopwright.serving.active_run import ActiveRun, Progress
 from loopwright.serving.fairness import Owner
 from loopwright.serving.turns import Turns
+from loopwright.system.measurements import Evaluated, report
 
 
 class Scheduler:
@@ -123,5 +124,6 @@ def evaluate(batch: Sequence[ActiveRun]) -> None:
     # split before any run goes on: its rows are those of its next step then
     outputs_by_run = [list(itertools.islice(outputs, len(run.rows))) for run in batch]
     seconds = time.perf_counter() - began
+    report(Evaluated(len(rows)))
     for run, own_outputs in zip(batch, outputs_by_run, strict=True):
         run.take_outputs(own_outputs, seconds)

@@ -47,10 +47,9 @@ async def live() -> dict[str, str]:
 async def ready(service: ServiceOf) -> JSONResponse:
     """Answer 200 when the model is loaded, else 503."""
     status = service.status()
-    state = "restarting" if status.is_restarting else status.active_model.state
-    # absent: unloaded on demand, and loaded again when it is needed
-    if state in {"ready", "absent"}:
+    if status.is_ready:
         return JSONResponse({"status": "ready"})
+    state = "restarting" if status.is_restarting else status.active_model.state
     return JSONResponse({"status": state}, 503)
 
 
