@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import fields
 from pathlib import Path
 
 import pytest
 import soundfile
+import structlog
 
 from loopwright import __version__
 from loopwright.audio.formats.table import FORMATS
@@ -21,7 +23,6 @@ from loopwright.cli.serve import url_of
 from loopwright.errors import one_of
 from loopwright.kinds.table import KINDS
 from loopwright.settings import Settings
-from loopwright.system.logs import configure_logs
 from tests.sounds import tone
 from tests.waiting import PATIENCE
 
@@ -56,7 +57,7 @@ Refused = Callable[..., str]
 @pytest.fixture
 def refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> Refused:
+) -> Iterator[Refused]:
     """Run a command that fails, in this process, and return what it prints."""
 
     def run_here(arguments: list[str], exit_code: int = 2) -> str:
@@ -65,11 +66,14 @@ def refused(
         monkeypatch.setattr(sys, "argv", ["loopwright", *arguments])
         with pytest.raises(SystemExit) as ended:
             main()
-        configure_logs("warning", "console")  # the command has configured its own
         assert ended.value.code == exit_code
         return capfd.readouterr().err
 
-    return run_here
+    log_config, handlers = structlog.get_config(), logging.root.handlers[:]
+    yield run_here
+    # the command logs to what is captured, which is closed when the test is over
+    structlog.configure(**log_config)
+    logging.root.handlers[:] = handlers
 
 
 def test_a_loop_is_saved_and_described(tmp_path: Path) -> None:

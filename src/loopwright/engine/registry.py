@@ -220,12 +220,12 @@ class Registry:
             else:
                 # a bug: the log needs to know where
                 failure, trace = LoopwrightError(f"{type(error).__name__}: {error}"), error
-            log.error(
-                "model could not be loaded", model=str(key), reason=failure.message, exc_info=trace
-            )
             with self._changed:
                 entry.failure, entry.failed_at = failure, time.monotonic()
                 self._changed.notify_all()
+            log.error(
+                "model could not be loaded", model=str(key), reason=failure.message, exc_info=trace
+            )
             return
         engine = loaded.engine if isinstance(loaded, Stopgap) else loaded
         with self._changed:

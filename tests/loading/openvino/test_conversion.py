@@ -6,6 +6,8 @@ import mmap
 import multiprocessing
 import os
 import shutil
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -97,3 +99,17 @@ def test_pages_of_a_mapped_file_are_given_back_and_come_again(tmp_path: Path) ->
     release_pages(file)
     assert mapped[:256] == bytes(range(256))
     release_pages(tmp_path / "not-mapped")
+
+
+def test_nothing_is_reported_over_the_network() -> None:
+    script = (
+        "import os, sys\n"
+        "os.register_at_fork(before=lambda: print('fork'))\n"
+        "import loopwright.loading.openvino.model, nncf\n"
+        "print([name for name in sys.modules if name.startswith('openvino_telemetry.')])\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines()[-1] == "[]"
+    assert "fork" not in done.stdout
