@@ -7,9 +7,11 @@
     ├── Conflict                the state of the server does not allow it now
     ├── TooLarge                more bytes, seconds or channels than are accepted
     ├── NotAudio                bytes that cannot be decoded as audio
+    ├── TooSlow                 a request that does not arrive
     ├── TryLater                asking again later may work
     │   ├── QueueFull           too many requests are waiting
     │   ├── RunnerDied          the process that generates ended, and is started again
+    │   ├── ShuttingDown        the server is stopping
     │   ├── ModelUnavailable    the model could not be loaded (the reason is in the message)
     │   └── StorageFailed       the disk is full, or a folder may not be written to
     ├── Cancelled               the request was cancelled before it was done
@@ -93,6 +95,12 @@ class NotAudio(LoopwrightError):
     default_code = "not_audio"
 
 
+class TooSlow(LoopwrightError):
+    """A request of which nothing more arrived for too long."""
+
+    default_code = "too_slow"
+
+
 class TryLater(LoopwrightError):
     """A request that may work when it is sent again later.
 
@@ -127,6 +135,12 @@ class RunnerDied(TryLater):
     """The process that generates ended amid a request."""
 
     default_code = "runner_died"
+
+
+class ShuttingDown(TryLater):
+    """A request that the server does not do, since it is stopping."""
+
+    default_code = "shutting_down"
 
 
 class ModelUnavailable(TryLater):

@@ -49,6 +49,11 @@ class Settings:
     host: str = _setting("127.0.0.1", "Address to listen on; 0.0.0.0 for all.")
     port: int = _setting(8005, "Port to listen on.", ge=0, le=65535)
     root_path: str = _setting("", "Path prefix of the server behind a proxy, such as /audio.")
+    forwarded_allow_ips: str = _setting(
+        "127.0.0.1,::1",
+        "Addresses or networks of proxies, separated by commas, whose X-Forwarded-For and "
+        "X-Forwarded-Proto are believed; `*` for all.",
+    )
     cors_origins: str = _setting(
         ",".join(
             ["null"]
@@ -86,6 +91,21 @@ class Settings:
     threads: int = _setting(0, "CPU threads of the model; 0: one per core.", ge=0, le=1024)
     queue_size: int = _setting(32, "Requests that may wait; further ones are answered 503.", ge=1)
     max_body_bytes: int = _setting(100_000_000, "Largest request body in bytes.", ge=1000)
+    header_timeout_seconds: float = _setting(
+        10, "Seconds in which the headers of a request must arrive, else 408.", gt=0
+    )
+    body_timeout_seconds: float = _setting(
+        30,
+        "Seconds after which a connection is closed on which a request's body does not arrive, or "
+        "a reply is not taken.",
+        gt=0,
+    )
+    shutdown_grace_seconds: float = _setting(
+        30,
+        "Seconds that running requests get to finish when the server is told to stop; what is left "
+        "then is answered 503.",
+        ge=0,
+    )
     max_models: int = _setting(
         2, "Models kept loaded; the least recently used is unloaded first.", ge=1
     )

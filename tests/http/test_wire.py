@@ -16,6 +16,16 @@ from tests.sounds import encoded, tone
 LOOP = {"prompt": "techno drums 140bpm", "seed": 7}
 
 
+@pytest.mark.parametrize("path", ["/health", "/unknown", "/docs"])
+async def test_every_reply_has_security_headers(client: Client, path: str) -> None:
+    reply = await client.get(path)
+    assert reply.headers["x-content-type-options"] == "nosniff"
+    assert reply.headers["content-security-policy"] == "frame-ancestors 'none'"
+    assert reply.headers["x-frame-options"] == "DENY"
+    assert reply.headers["referrer-policy"] == "no-referrer"
+    assert reply.headers["cache-control"] == "no-store"
+
+
 def preflight(origin: str, **more: str) -> dict[str, str]:
     return {"origin": origin, "access-control-request-method": "POST", **more}
 

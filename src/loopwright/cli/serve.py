@@ -7,19 +7,17 @@ import socket
 from contextlib import suppress
 
 import structlog
-import uvicorn
 
 from loopwright.errors import Conflict, InvalidInput, shown
 from loopwright.generation.assemble import assemble, check, make_hub
 from loopwright.http.app import create_app
+from loopwright.http.server import make_server
 from loopwright.loading.selection import select_model
 from loopwright.runner.client import RunnerClient
 from loopwright.settings import Settings
 from loopwright.system.logs import configure_logs
 
 log = structlog.get_logger()
-
-GRACE_SECONDS = 5
 
 
 def run(settings: Settings) -> None:
@@ -31,18 +29,12 @@ def run(settings: Settings) -> None:
     """
     configure_logs(settings.log_level, settings.log_format)
     check(settings)
+    server = make_server(create_app(settings, start_runner), settings)
     listener = _listen(settings.host, settings.port)
     host, port = listener.getsockname()[:2]
     log.info("listening", url=url_of(host, port, settings.root_path), docs="/docs")
-    config = uvicorn.Config(
-        create_app(settings, start_runner),
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=GRACE_SECONDS,
-    )
     with suppress(KeyboardInterrupt):  # uvicorn raises it once more, when everything is closed
-        uvicorn.Server(config).run([listener])
+        server.run([listener])
 
 
 def start_runner(settings: Settings) -> RunnerClient:

@@ -17,13 +17,16 @@ from loopwright import __version__
 from loopwright.errors import InvalidInput, shown
 from loopwright.generation.loop_service import LoopService, ServiceStatus
 from loopwright.http import errors
+from loopwright.http.draining import Draining
 from loopwright.http.errors import error_response
 from loopwright.http.metrics import Metrics
 from loopwright.http.middleware import (
+    DrainMiddleware,
     HeadMiddleware,
     InternalErrorMiddleware,
     PrefixMiddleware,
     RequestMiddleware,
+    SecurityHeadersMiddleware,
 )
 from loopwright.http.routes import generate, health, metrics, model, models, riffs
 from loopwright.settings import Settings
@@ -65,6 +68,7 @@ def create_app(settings: Settings, make_service: Callable[[Settings], LoopServic
         return service.status()
 
     measured = Metrics(status)
+    draining = Draining()
     app = FastAPI(
         title="Loopwright",
         version=__version__,
@@ -72,6 +76,7 @@ def create_app(settings: Settings, make_service: Callable[[Settings], LoopServic
         lifespan=lifespan,
         middleware=[
             Middleware(RequestMiddleware, metrics=measured),
+            Middleware(SecurityHeadersMiddleware),
             Middleware(PrefixMiddleware, prefix=settings.root_path),
             Middleware(
                 _CorsMiddleware,
@@ -87,10 +92,12 @@ def create_app(settings: Settings, make_service: Callable[[Settings], LoopServic
             Middleware(HeadMiddleware),
             # inside CORS, or a page could not read what went wrong
             Middleware(InternalErrorMiddleware),
+            Middleware(DrainMiddleware, draining=draining),
         ],
     )
     app.state.settings = settings
     app.state.metrics = measured
+    app.state.draining = draining
     errors.install(app)
     for routes in (health, metrics, model, generate, riffs, models):
         app.include_router(routes.router)

@@ -19,8 +19,9 @@ from urllib.parse import parse_qsl, unquote
 from fastapi import Request
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
+from starlette.requests import ClientDisconnect
 
-from loopwright.errors import SHOWN_CHARACTERS, InvalidInput, TooLarge, shown
+from loopwright.errors import SHOWN_CHARACTERS, Cancelled, InvalidInput, TooLarge, shown
 from loopwright.generation.sources import Upload
 from loopwright.http.audio_json import from_base64
 from loopwright.http.state import remember_received
@@ -101,6 +102,7 @@ async def read_body(request: Request, max_bytes: int) -> Body:
     Raises:
         TooLarge: The body has more than ``max_bytes``.
         InvalidInput: The body cannot be read, or breaks off.
+        Cancelled: The client closed the connection amid it.
     """
     header = request.headers.get("content-type", "")
     content_type = header.partition(";")[0].strip().lower()
@@ -168,11 +170,14 @@ class _LimitedRequest(Request):
         if announced.isdecimal() and int(announced) > self._max_bytes:
             raise self._too_large(f"{int(announced):,} bytes")
         read = 0
-        async for chunk in super().stream():
-            read += len(chunk)
-            if read > self._max_bytes:
-                raise self._too_large(f"more than {self._max_bytes:,} bytes")
-            yield chunk
+        try:
+            async for chunk in super().stream():
+                read += len(chunk)
+                if read > self._max_bytes:
+                    raise self._too_large(f"more than {self._max_bytes:,} bytes")
+                yield chunk
+        except ClientDisconnect:
+            raise Cancelled("the client closed the connection") from None
 
     def _too_large(self, size: str) -> TooLarge:
         return TooLarge(f"the request body is {size}; the most is {self._max_bytes:,} bytes")

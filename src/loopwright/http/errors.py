@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from http import HTTPStatus
 
 import structlog
@@ -18,6 +19,7 @@ log = structlog.get_logger()
 STATUS: dict[type[errors.LoopwrightError], int] = {
     errors.InvalidInput: 400,
     errors.NotFound: 404,
+    errors.TooSlow: 408,
     errors.Conflict: 409,
     errors.TooLarge: 413,
     errors.NotAudio: 415,
@@ -54,12 +56,18 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(errors.LoopwrightError, _on_loopwright_error)
     app.add_exception_handler(HTTPException, _on_http_exception)
     app.add_exception_handler(RequestValidationError, _on_invalid_query)
+    app.add_exception_handler(Exception, _on_bug)
 
 
 async def _on_loopwright_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, errors.LoopwrightError)
     set_log_fields(request, code=error.code, error=error.message)
     return error_response(error, request.state.request_id)
+
+
+async def _on_bug(request: Request, error: Exception) -> JSONResponse:  # noqa: ARG001
+    """Reply to a bug outside of all middleware, which the web server logs."""
+    return internal_error(getattr(request.state, "request_id", uuid.uuid4().hex))
 
 
 async def _on_invalid_query(request: Request, error: Exception) -> JSONResponse:

@@ -1,19 +1,27 @@
-"""What happens to every request: its id, its path prefix, its line in the log, a reply to bugs."""
+"""What happens to every request.
+
+Its id, its path prefix, its line in the log, headers of every reply; a reply where there is a bug,
+or where the server is stopping.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import re
 import sys
 import time
 import uuid
 
 import structlog
-from starlette.datastructures import Headers
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from loopwright.http.errors import internal_error
+from loopwright.errors import ShuttingDown
+from loopwright.http.draining import Draining
+from loopwright.http.errors import error_response, internal_error
 from loopwright.http.metrics import Metrics
+from loopwright.http.state import set_log_fields
 
 try:
     # here, since an import during a request waits for whatever library a loading model is mapping
@@ -30,6 +38,20 @@ NO_STATUS = 499
 """Counted where nothing was sent: nginx's code for a client that has closed the connection."""
 
 _REQUEST_ID = re.compile(r"[\w.-]{1,64}", re.ASCII)
+
+NEW_WORK = frozenset({"POST", "PUT", "PATCH"})
+"""Methods that are refused while the server stops. Reading and cancelling go on."""
+
+SECURITY_HEADERS = {
+    # seeds, prompts and states are for the client that asked, and change
+    "Cache-Control": "no-store",
+    # no page may show a reply in a frame
+    "Content-Security-Policy": "frame-ancestors 'none'",
+    "X-Frame-Options": "DENY",
+    # a reply is what its Content-Type says, whatever it looks like
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+}
 
 
 class RequestMiddleware:
@@ -184,3 +206,79 @@ class PrefixMiddleware:
             scope["root_path"] = self._prefix
             scope["path"] = path if has_prefix else self._prefix + path
         await self._app(scope, receive, send)
+
+
+class SecurityHeadersMiddleware:
+    """ASGI middleware that adds security headers to replies that have none of their own.
+
+    Args:
+        app: The application inside.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on; the ASGI protocol."""
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in SECURITY_HEADERS.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        await self._app(scope, receive, send_with_headers)
+
+
+class DrainMiddleware:
+    """ASGI middleware that refuses new work while the server stops, and answers what it ends.
+
+    Args:
+        app: The application inside.
+        draining: Whether the server is stopping; every request counts as work.
+    """
+
+    def __init__(self, app: ASGIApp, draining: Draining) -> None:
+        self._app = app
+        self._draining = draining
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on; the ASGI protocol."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        is_started = False
+
+        async def watched_send(message: Message) -> None:
+            nonlocal is_started
+            if message["type"] == "http.response.start":
+                is_started = True
+                if self._draining.has_begun:  # the client's next request goes to another server
+                    close = (b"connection", b"close")
+                    message = {**message, "headers": [*message.get("headers", ()), close]}
+            await send(message)
+
+        if self._draining.has_begun and scope["method"] in NEW_WORK:
+            error = ShuttingDown(
+                "the server is stopping and takes no new work; send the request again in a moment"
+            )
+            await _answer(error, scope, receive, watched_send)
+            return
+        try:
+            with self._draining.work():
+                await self._app(scope, receive, watched_send)
+        except asyncio.CancelledError:
+            if not self._draining.has_begun:
+                raise
+            if is_started:  # its status is with the client: all that is left is to end it
+                return
+            error = ShuttingDown(
+                "the server stopped before the request was done; send it again in a moment"
+            )
+            await _answer(error, scope, receive, watched_send)
+
+
+async def _answer(error: ShuttingDown, scope: Scope, receive: Receive, send: Send) -> None:
+    set_log_fields(Request(scope), code=error.code, error=error.message)
+    await error_response(error, scope["state"]["request_id"])(scope, receive, send)

@@ -34,6 +34,7 @@ class AudioReply(BaseModel):
 ERRORS: dict[int | str, dict[str, Any]] = {
     400: {"model": ErrorReply, "description": "A field is missing or its value is not allowed"},
     404: {"model": ErrorReply, "description": "Something named in the request does not exist"},
+    408: {"model": ErrorReply, "description": "The request did not arrive in time"},
     413: {"model": ErrorReply, "description": "Too many bytes, or audio that is too long"},
     415: {"model": ErrorReply, "description": "The audio cannot be decoded"},
     422: {
@@ -42,7 +43,7 @@ ERRORS: dict[int | str, dict[str, Any]] = {
     },
     503: {
         "model": ErrorReply,
-        "description": "Too busy, or the model could not be loaded; see `Retry-After`",
+        "description": "Too busy, stopping, or the model could not be loaded; see `Retry-After`",
     },
 }
 

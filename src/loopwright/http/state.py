@@ -10,6 +10,7 @@ from fastapi import Depends, Request
 
 from loopwright.errors import shown
 from loopwright.generation.loop_service import LoopService
+from loopwright.http.draining import Draining
 from loopwright.http.metrics import Metrics
 from loopwright.settings import Settings
 
@@ -34,9 +35,16 @@ async def get_metrics(request: Request) -> Metrics:
     return metrics
 
 
+async def get_draining(request: Request) -> Draining:
+    """Return whether the server is stopping."""
+    draining: Draining = request.app.state.draining
+    return draining
+
+
 ServiceOf = Annotated[LoopService, Depends(get_service)]
 SettingsOf = Annotated[Settings, Depends(get_settings)]
 MetricsOf = Annotated[Metrics, Depends(get_metrics)]
+DrainingOf = Annotated[Draining, Depends(get_draining)]
 
 _CLIENT_ID = re.compile(r"[\w.:-]{1,64}", re.ASCII)
 

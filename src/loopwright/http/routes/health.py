@@ -7,7 +7,9 @@ from starlette.responses import JSONResponse
 
 from loopwright import __version__
 from loopwright.engine.base import ModelInfo
-from loopwright.http.state import ServiceOf
+from loopwright.generation.loop_service import ServiceStatus
+from loopwright.http.draining import Draining
+from loopwright.http.state import DrainingOf, ServiceOf
 
 router = APIRouter(tags=["health"])
 
@@ -16,17 +18,18 @@ HEALTH = {"ready": "healthy", "absent": "healthy", "loading": "loading", "error"
 
 
 @router.get("/health", summary="The state of the server and its model")
-async def health(service: ServiceOf) -> JSONResponse:
+async def health(service: ServiceOf, draining: DrainingOf) -> JSONResponse:
     """Answer 200 while healthy or loading, 503 when the model could not be loaded.
 
     `error` says why. `restarting` means that the process which generates has ended and is started
-    again. `converting` is true while a model is being converted to run faster on this machine;
-    until that is done, it runs on `engine`.
+    again, `draining` that the server is stopping and takes no new work. `converting` is true while
+    a model is being converted to run faster on this machine; until that is done, it runs on
+    `engine`.
     """
     status = service.status()
     model = status.active_model
     body = {
-        "status": "restarting" if status.is_restarting else HEALTH[model.state],
+        "status": _passing_state(status, draining) or HEALTH[model.state],
         "error": model.reason,
         **_model_fields(model.info),
         "converting": status.is_converting,
@@ -43,14 +46,21 @@ async def live() -> dict[str, str]:
     return {"status": "alive"}
 
 
-@router.get("/health/ready", summary="Whether the model is loaded")
-async def ready(service: ServiceOf) -> JSONResponse:
-    """Answer 200 when the model is loaded, else 503."""
+@router.get("/health/ready", summary="Whether new work is taken")
+async def ready(service: ServiceOf, draining: DrainingOf) -> JSONResponse:
+    """Answer 200 when the model is loaded, else 503; also 503 once the server is stopping."""
     status = service.status()
-    if status.is_ready:
+    passing = _passing_state(status, draining)
+    if status.is_ready and passing is None:
         return JSONResponse({"status": "ready"})
-    state = "restarting" if status.is_restarting else status.active_model.state
-    return JSONResponse({"status": state}, 503)
+    return JSONResponse({"status": passing or status.active_model.state}, 503)
+
+
+def _passing_state(status: ServiceStatus, draining: Draining) -> str | None:
+    """Return the state that the server is in, where it is more than its model's; else None."""
+    if draining.has_begun:
+        return "draining"
+    return "restarting" if status.is_restarting else None
 
 
 def _model_fields(info: ModelInfo | None) -> dict[str, object]:
