@@ -65,6 +65,9 @@ LONG_FILES = frozenset(
         "test_editing.py",
         "test_stopgap.py",
         "test_nonsense.py",
+        "test_inputs.py",
+        "test_api.py",
+        "test_models.py",
     )
 )
 """Files of tests that take longest, by CPU time."""

@@ -83,7 +83,7 @@ def test_some_of_the_prompts_at_clients_settings(
     pocket: Service, kind: tuple[str, float, int]
 ) -> None:
     wrong = {}
-    for number, prompt in list(enumerate(PROMPTS))[SETTINGS.index(kind) :: 20]:
+    for number, prompt in list(enumerate(PROMPTS))[SETTINGS.index(kind) :: 30]:
         if said := what_is_wrong(take(pocket, prompt, kind, number)):
             wrong[prompt] = said
     assert not wrong

@@ -22,7 +22,7 @@ from loopwright.kinds.loop import LoopRequest
 
 PROMPTS = [
     f"{style} {bpm}bpm"
-    for bpm in (90, 110, 124, 140, 160, 174)
+    for bpm in (90, 124, 140, 174)
     for style in ("aggressive techno drums", "house drum loop")
 ]
 """Straight ones: hip-hop swings, so its off-beats are late on purpose."""

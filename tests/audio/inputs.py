@@ -10,7 +10,7 @@ import struct
 import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from unittest import mock
 
@@ -121,6 +121,11 @@ class Input:
     length: str
     make: Callable[[], bytes]
     result: str
+
+    @cached_property
+    def data(self) -> bytes:
+        """The file, written once."""
+        return self.make()
 
 
 def flac() -> bytes:
@@ -254,9 +259,8 @@ def reader_of(data: bytes) -> str:
 
 def row(file: Input) -> str:
     """Return the row of a file in the table."""
-    data = file.make()
-    result = outcome(data)
-    reader = "–" if result == "refused" else reader_of(data)
+    result = outcome(file.data)
+    reader = "–" if result == "refused" else reader_of(file.data)
     return f"| {file.container} | {file.codec} | {file.length} | {result} | {reader} |"
 
 

@@ -97,11 +97,13 @@ async def test_all_runs_of_a_call_are_one_request_of_its_client(runs: list[Activ
 async def test_a_part_of_a_stack_that_fails_ends_the_others_and_is_what_is_raised(
     runs: list[ActiveRun],
 ) -> None:
-    engine = FakeEngine(gate=Gate(4), fail_prompt="bass", batching=Batching(max_batch_size=4))
+    engine = FakeEngine(gate=Gate(), fail_prompt="bass", batching=Batching(max_batch_size=4))
     service = service_of(engine)
     asked = {"prompt": "techno 140bpm", "bars": 1, "steps": 100, "parts": "bass,drums"}
     stack, _ = StackRequest.parse(asked)
     failing = asyncio.ensure_future(service.generate(stack))
+    await eventually(lambda: len(runs) == 2)
+    engine.gate.let_through(4)
     await eventually(lambda: [run for run in runs if run.is_cancelled])
     engine.gate.open()
     with pytest.raises(RuntimeError, match="told to fail"):

@@ -62,7 +62,8 @@ async def test_a_short_request_passes_a_long_one(runs: list[ActiveRun]) -> None:
         )
         await eventually(lambda: len(runs) == 9)
         forwards_until_short_is_done = list[int]()
-        runs[8].result.add_done_callback(
+        (short_run,) = (run for run in runs if run.owner.client == "short")
+        short_run.result.add_done_callback(
             lambda _: forwards_until_short_is_done.append(engine.forwards)
         )
         engine.gate.open()
