@@ -127,6 +127,11 @@ class Settings:
     log_format: Literal["console", "json"] = _setting(
         "console", "Log lines for people (console) or for programs (json)."
     )
+    otel_endpoint: str | None = _setting(
+        None,
+        "OpenTelemetry collector that traces are sent to by OTLP over HTTP, such as "
+        "http://localhost:4318; unset: none are made. Needs the extra `otel`.",
+    )
 
 
 def help_of(name: str) -> str:

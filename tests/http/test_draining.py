@@ -33,6 +33,7 @@ async def test_running_work_ends_and_new_work_is_refused() -> None:
         assert (ready.status_code, ready.headers["connection"]) == (503, "close")
         health = await here.client.get("/health")
         assert (health.status_code, health.json()["status"]) == (200, "draining")
+        assert "loopwright_ready 0.0\n" in (await here.client.get("/metrics")).text
         for path in ("/generate/loop", "/models/switch", "/riffs", "/unknown"):
             refused = await here.client.post(path, json=LOOP, headers={"origin": "null"})
             assert (refused.status_code, refused.json()["code"]) == (503, "shutting_down")

@@ -69,6 +69,7 @@ def serve(
     outputs_dir: Annotated[Path | None, setting_flag("outputs_dir")] = None,
     log_level: LogLevel = None,
     log_format: Annotated[str | None, setting_flag("log_format")] = None,
+    otel_endpoint: Annotated[str | None, setting_flag("otel_endpoint")] = None,
 ) -> None:
     """Serve over HTTP. Every flag is also an environment variable."""
     given = dict(locals())

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from http import HTTPStatus
 
 from fastapi import FastAPI
@@ -21,6 +22,7 @@ from loopwright.http.draining import Draining
 from loopwright.http.errors import error_response
 from loopwright.http.metrics import Metrics
 from loopwright.http.middleware import (
+    QUIET_ROUTES,
     DrainMiddleware,
     HeadMiddleware,
     InternalErrorMiddleware,
@@ -29,6 +31,7 @@ from loopwright.http.middleware import (
     SecurityHeadersMiddleware,
 )
 from loopwright.http.routes import generate, health, metrics, model, models, riffs
+from loopwright.http.tracing import NO_TRACES, Tracing
 from loopwright.settings import Settings
 from loopwright.system.measurements import listening
 
@@ -54,26 +57,34 @@ def create_app(settings: Settings, make_service: Callable[[Settings], LoopServic
         make_service: Makes the service when the app starts. Its model is loaded in the background,
             and it is closed with the app.
     """
+    endpoint = settings.otel_endpoint
+    tracing = None if endpoint is None else Tracing(endpoint, untraced=QUIET_ROUTES)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         app.state.service = make_service(settings)
-        with listening(measured.take):
+        with ExitStack() as listeners:
+            listeners.enter_context(listening(measured.take))
+            if tracing is not None:
+                listeners.enter_context(listening(tracing.take))
             app.state.service.start()
             yield
         app.state.service.close()
+        if tracing is not None:
+            await asyncio.to_thread(tracing.close)
 
     def status() -> ServiceStatus:
         service: LoopService = app.state.service
         return service.status()
 
-    measured = Metrics(status)
     draining = Draining()
+    measured = Metrics(status, draining)
     app = FastAPI(
         title="Loopwright",
         version=__version__,
         summary="A prompt in, a bar-exact stereo loop out.",
         lifespan=lifespan,
+        telemetry=NO_TRACES if tracing is None else tracing.config,
         middleware=[
             Middleware(RequestMiddleware, metrics=measured),
             Middleware(SecurityHeadersMiddleware),

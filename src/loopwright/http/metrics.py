@@ -23,6 +23,7 @@ from prometheus_client.registry import Collector
 
 from loopwright import __version__
 from loopwright.generation.loop_service import ServiceStatus
+from loopwright.http.draining import Draining
 from loopwright.system.measurements import (
     Cache,
     CacheAsked,
@@ -55,9 +56,10 @@ class Metrics:
 
     Args:
         status: Returns the state of the side that generates; called for each ``render``.
+        draining: Whether the server is stopping.
     """
 
-    def __init__(self, status: Callable[[], ServiceStatus]) -> None:
+    def __init__(self, status: Callable[[], ServiceStatus], draining: Draining) -> None:
         self.registry = CollectorRegistry()
         self._requests = Counter(
             "loopwright_http_requests",
@@ -111,7 +113,7 @@ class Metrics:
                 self._cache_lookups.labels(cache, result)
         self._memory = _Memory()
         self.registry.register(self._memory)
-        self.registry.register(_Status(status))
+        self.registry.register(_Status(status, draining))
         ProcessCollector(registry=self.registry)
 
     def render(self) -> bytes:
@@ -185,8 +187,9 @@ class _Memory(Collector):
 class _Status(Collector):
     """The queue and the models, as they are when they are asked for."""
 
-    def __init__(self, status: Callable[[], ServiceStatus]) -> None:
+    def __init__(self, status: Callable[[], ServiceStatus], draining: Draining) -> None:
         self._status = status
+        self._draining = draining
 
     def collect(self) -> Iterator[Metric]:
         status = self._status()
@@ -196,7 +199,9 @@ class _Status(Collector):
             value=status.queue_depth,
         )
         yield GaugeMetricFamily(
-            "loopwright_ready", "1 where /health/ready answers 200, else 0.", value=status.is_ready
+            "loopwright_ready",
+            "1 while /health/ready answers 200, else 0.",
+            value=status.is_ready and not self._draining.has_begun,
         )
         models = GaugeMetricFamily(
             "loopwright_model_memory_bytes",

@@ -22,6 +22,7 @@ from loopwright.http.draining import Draining
 from loopwright.http.errors import error_response, internal_error
 from loopwright.http.metrics import Metrics
 from loopwright.http.state import set_log_fields
+from loopwright.http.tracing import trace_fields
 
 try:
     # here, since an import during a request waits for whatever library a loading model is mapping
@@ -87,22 +88,23 @@ class RequestMiddleware:
             await send(message)
 
         began = time.perf_counter()
-        with structlog.contextvars.bound_contextvars(request_id=request_id):
+        log_fields = {"request_id": request_id, **trace_fields(request_id)}
+        with structlog.contextvars.bound_contextvars(**log_fields):
             await self._app(scope, receive, send_with_id)
-        seconds = time.perf_counter() - began
-        route = route_of(scope)
-        self._metrics.count_request(method, route, status or NO_STATUS, seconds)
-        say = log.debug if route in QUIET_ROUTES else log.info
-        say(
-            "request",
-            request_id=request_id,
-            method=method,
-            path=scope["path"],
-            status=status,
-            seconds=round(seconds, 3),
-            **getattr(Request(scope).state, "log_fields", {}),
-            peak_memory_mb=_peak_memory_mb(),
-        )
+            seconds = time.perf_counter() - began
+            route = route_of(scope)
+            self._metrics.count_request(method, route, status or NO_STATUS, seconds)
+            say = log.debug if route in QUIET_ROUTES else log.info
+            say(
+                "request",
+                **log_fields,
+                method=method,
+                path=scope["path"],
+                status=status,
+                seconds=round(seconds, 3),
+                **getattr(Request(scope).state, "log_fields", {}),
+                peak_memory_mb=_peak_memory_mb(),
+            )
 
 
 class InternalErrorMiddleware:
