@@ -68,6 +68,7 @@ LONG_FILES = frozenset(
         "test_inputs.py",
         "test_api.py",
         "test_models.py",
+        "test_stopping.py",
     )
 )
 """Files of tests that take longest, by CPU time."""

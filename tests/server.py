@@ -11,15 +11,25 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import httpx
 
 from tests.waiting import PATIENCE, until
 
 
+@dataclass
+class Started:
+    """A server that was started, and a client of it; ``log`` is whole once it has ended."""
+
+    process: subprocess.Popen[str]
+    client: httpx.Client
+    log: list[str]
+
+
 @contextmanager
-def serving(*flags: str, log: list[str] | None = None) -> Iterator[httpx.Client]:
-    """Start a server on a free port, yield a client of it, and check that it stops cleanly.
+def started(*flags: str, log: list[str] | None = None) -> Iterator[Started]:
+    """Start a server on a free port; kill it at the end if it runs then.
 
     Args:
         flags: Further flags of ``loopwright serve``.
@@ -36,14 +46,25 @@ def serving(*flags: str, log: list[str] | None = None) -> Iterator[httpx.Client]
     try:
         with httpx.Client(base_url=_address(process, log), timeout=PATIENCE) as client:
             until(lambda: client.get("/health/ready").status_code == httpx.codes.OK)
-            yield client
+            yield Started(process, client, log)
     finally:
-        process.send_signal(signal.SIGINT)
-        process.wait(PATIENCE)
+        process.kill()
+        process.wait()
         reading.join()
         shutil.rmtree(folder)
-    said = "".join(log)
-    assert process.returncode == 0, said
+
+
+@contextmanager
+def serving(*flags: str, log: list[str] | None = None) -> Iterator[httpx.Client]:
+    """Start a server as ``started`` does, yield a client of it, and check that it stops cleanly."""
+    with started(*flags, log=log) as server:
+        try:
+            yield server.client
+        finally:
+            server.process.send_signal(signal.SIGINT)
+            server.process.wait(PATIENCE)
+    said = "".join(server.log)
+    assert server.process.returncode == 0, said
     assert re.search(r"model\W+pocket", said)
     assert "Traceback" not in said
 
