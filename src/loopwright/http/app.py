@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncIterator, Callable
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager
 from http import HTTPStatus
 
 from fastapi import FastAPI
@@ -60,19 +60,6 @@ def create_app(settings: Settings, make_service: Callable[[Settings], LoopServic
     endpoint = settings.otel_endpoint
     tracing = None if endpoint is None else Tracing(endpoint, untraced=QUIET_ROUTES)
 
-    @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        app.state.service = make_service(settings)
-        with ExitStack() as listeners:
-            listeners.enter_context(listening(measured.take))
-            if tracing is not None:
-                listeners.enter_context(listening(tracing.take))
-            app.state.service.start()
-            yield
-        app.state.service.close()
-        if tracing is not None:
-            await asyncio.to_thread(tracing.close)
-
     def status() -> ServiceStatus:
         service: LoopService = app.state.service
         return service.status()
@@ -83,7 +70,7 @@ def create_app(settings: Settings, make_service: Callable[[Settings], LoopServic
         title="Loopwright",
         version=__version__,
         summary="A prompt in, a bar-exact stereo loop out.",
-        lifespan=lifespan,
+        lifespan=_lifespan(settings, make_service, measured, tracing),
         telemetry=NO_TRACES if tracing is None else tracing.config,
         middleware=[
             Middleware(RequestMiddleware, metrics=measured),
@@ -113,6 +100,30 @@ def create_app(settings: Settings, make_service: Callable[[Settings], LoopServic
     for routes in (health, metrics, model, generate, riffs, models):
         app.include_router(routes.router)
     return app
+
+
+def _lifespan(
+    settings: Settings,
+    make_service: Callable[[Settings], LoopService],
+    measured: Metrics,
+    tracing: Tracing | None,
+) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+    """Return what makes and starts the service with the app, and closes it with the app."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        app.state.service = make_service(settings)
+        with ExitStack() as listeners:
+            listeners.enter_context(listening(measured.take))
+            if tracing is not None:
+                listeners.enter_context(listening(tracing.take))
+            app.state.service.start()
+            yield
+        app.state.service.close()
+        if tracing is not None:
+            await asyncio.to_thread(tracing.close)
+
+    return lifespan
 
 
 class _CorsMiddleware(CORSMiddleware):
