@@ -88,8 +88,9 @@ def _crossfaded(audio: Audio, samples: int, fade: int) -> Audio:
 
 
 def _flux_at_seam(loop: Audio) -> float:
-    around = np.concatenate([loop[:, -REACH:], loop[:, :REACH]], axis=1)
-    return flux_at(spectral_flux(around), min(REACH, loop.shape[1]))
+    end, start = loop[:, -REACH:], loop[:, :REACH]
+    flux = spectral_flux(np.concatenate([end, start], axis=1))
+    return flux_at(flux, end.shape[1])
 
 
 def measure_seam(audio: Audio, sample_rate: int) -> Seam:

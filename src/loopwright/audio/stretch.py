@@ -42,7 +42,8 @@ def stretch_loop(audio: Audio, rate: int, samples: int, semitones: float = 0.0) 
     next_lap = laps[:, 2 * samples :]
     fade = min(round(SEAM_SECONDS * rate), samples)
     rising = np.linspace(0, 1, fade, endpoint=False, dtype=np.float32)
-    loop[:, :fade] = loop[:, :fade] * rising + next_lap[:, :fade] * (1 - rising)
+    head, follows = loop[:, :fade], next_lap[:, :fade]
+    loop[:, :fade] = head * rising + follows * (1 - rising)
     return loop
 
 

@@ -100,7 +100,13 @@ def _flag(name: str, schema: Mapping[str, Any], allowed: str) -> Any:
         panel = f"Options of --kind {', '.join(kinds)}"
     # a field that may be null is one of two types, the other of which is null
     schema = {**schema, **schema.get("anyOf", [{}])[0]}
-    help_ = re.sub(r"`(\w+)`", _as_flag, schema["description"])
+    fields = {field for kind in KINDS for field in kind.request.model_fields}
+
+    def as_written_here(quoted: re.Match[str]) -> str:
+        # the description says `seconds_total`, the command line --seconds; other words stay
+        return flag_of(quoted[1]) if quoted[1] in fields else quoted[0]
+
+    help_ = re.sub(r"`(\w+)`", as_written_here, schema["description"])
     if schema.get("type") == "boolean":
         flags = f"{flag_of(name)}/--no-{name.replace('_', '-')}"
         option = typer.Option(flags, help=help_, show_default=False, rich_help_panel=panel)
@@ -114,9 +120,3 @@ def _flag(name: str, schema: Mapping[str, Any], allowed: str) -> Any:
         flag_of(name), help=help_, show_default=False, metavar=metavar, rich_help_panel=panel
     )
     return Annotated[str | None, option]
-
-
-def _as_flag(quoted: re.Match[str]) -> str:
-    """Return a field's name in a description as its flag; other words stay as they are."""
-    is_field = any(quoted[1] in kind.request.model_fields for kind in KINDS)
-    return flag_of(quoted[1]) if is_field else quoted[0]

@@ -143,7 +143,13 @@ async def _take_audio(fields: dict[str, object], files: dict[str, Upload]) -> Up
         raise InvalidInput(
             f"audio_base64 must be audio in base64, got {shown(text)}", field=AUDIO_BASE64
         )
-    return Upload(await _off_the_loop(_decode_audio, text), field=AUDIO_BASE64)
+    try:
+        data = await _off_the_loop(from_base64, text)
+    except ValueError as error:
+        raise InvalidInput(
+            f"audio_base64 must be audio in base64: {error}", field=AUDIO_BASE64
+        ) from None
+    return Upload(data, field=AUDIO_BASE64)
 
 
 def _no_audio_accepted(name: str) -> InvalidInput:
@@ -221,15 +227,6 @@ def _read_json(raw: bytes) -> Body:
             f"the body must be a JSON object, got {shown(fields)}", code="invalid_json"
         )
     return Body(fields)
-
-
-def _decode_audio(text: str) -> bytes:
-    try:
-        return from_base64(text)
-    except ValueError as error:
-        raise InvalidInput(
-            f"audio_base64 must be audio in base64: {error}", field=AUDIO_BASE64
-        ) from None
 
 
 def _read_urlencoded(raw: bytes) -> Body:

@@ -58,8 +58,11 @@ class ModelSource:
 
     def files(self) -> list[Path]:
         """List all files the model depends on, always in the same order."""
-        parts = [self.config, self.weights, *([self.finetune] if self.finetune else [])]
-        return parts + sorted(path for path in self.text_encoder.iterdir() if path.is_file())
+        parts = [self.config, self.weights]
+        if self.finetune is not None:
+            parts.append(self.finetune)
+        of_encoder = [path for path in self.text_encoder.iterdir() if path.is_file()]
+        return parts + sorted(of_encoder)
 
     def read_config(self) -> ModelConfig:
         """Read what the model is made of. Raises CheckpointError."""
@@ -67,7 +70,8 @@ class ModelSource:
 
         config = read_config(self.config)
         if self.before_distillation and config.spec.objective == "rf_denoiser":
-            return replace(config, spec=replace(config.spec, objective="rectified_flow"))
+            spec = replace(config.spec, objective="rectified_flow")
+            return replace(config, spec=spec)
         return config
 
     def load(self, device: torch.device) -> StableAudioModel:

@@ -152,7 +152,10 @@ class _Runner:
             if is_poison(error):
                 log.critical("the GPU can compute no more; starting again", error=str(error))
                 os._exit(POISONED)
-            self._raise(call.number, error)
+            try:
+                self._channel.send(Raised(call.number, error))
+            except Exception:  # an error of a library that cannot be pickled
+                self._channel.send(Raised(call.number, RuntimeError(repr(error))))
         else:
             # the state that the call has made is known before its result, and what was measured
             self._send_measured()
@@ -160,9 +163,3 @@ class _Runner:
             self._channel.send(Returned(call.number, value))
         finally:
             del self._tasks[call.number]
-
-    def _raise(self, number: int, error: BaseException) -> None:
-        try:
-            self._channel.send(Raised(number, error))
-        except Exception:  # an error of a library that cannot be pickled
-            self._channel.send(Raised(number, RuntimeError(repr(error))))

@@ -7,8 +7,6 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request
 from starlette.responses import JSONResponse
 
-from loopwright.engine.base import ModelKey
-from loopwright.engine.registry import ModelStatus
 from loopwright.errors import InvalidInput, LoopwrightError
 from loopwright.generation.loop_service import Prefer, Prompts, ServiceStatus
 from loopwright.generation.models import unused_finetune_fields
@@ -56,11 +54,25 @@ async def status(service: ServiceOf) -> dict[str, object]:
     is done, it runs on `engine`.
     """
     now = service.status()
-    details = {
-        now.name_of(key): _details(now, key, model)
-        for key, model in now.models.items()
-        if model.state in {"loading", "ready"}
-    }
+    details = {}
+    for key, model in now.models.items():
+        if model.state not in {"loading", "ready"}:
+            continue
+        # while a model is loading, what only the loaded model can say is null
+        info = model.info
+        details[now.name_of(key)] = {
+            "type": now.type_of(key),
+            "source": str(key),
+            "status": "loading" if info is None else "loaded",
+            "converting": model.converting,
+            "device": info and info.device,
+            "engine": info and info.engine,
+            "precision": info and info.precision,
+            "sample_rate": info and info.limits.sample_rate,
+            "sample_size": info and info.limits.window_samples,
+            "repo": key.source,
+            "checkpoint": key.checkpoint,
+        }
     return {
         "cache_status": _cache_status(now),
         "model_details": details,
@@ -193,22 +205,4 @@ def _cache_status(status: ServiceStatus) -> dict[str, object]:
         "loaded_models": keys,
         "usage_order": keys,
         "cache_utilization": f"{len(keys)}/{status.max_models}",
-    }
-
-
-def _details(now: ServiceStatus, key: ModelKey, model: ModelStatus) -> dict[str, object]:
-    """Describe a model; while it is loading, what only the loaded model can say is ``null``."""
-    info = model.info
-    return {
-        "type": now.type_of(key),
-        "source": str(key),
-        "status": "loading" if info is None else "loaded",
-        "converting": model.converting,
-        "device": info and info.device,
-        "engine": info and info.engine,
-        "precision": info and info.precision,
-        "sample_rate": info and info.limits.sample_rate,
-        "sample_size": info and info.limits.window_samples,
-        "repo": key.source,
-        "checkpoint": key.checkpoint,
     }

@@ -73,7 +73,8 @@ def conditions(model: StableAudioModel, config: ModelConfig) -> Graph:
         return conditions.context, conditions.mask, conditions.global_cond
 
     examples = torch.randn(2, tokens, width), torch.ones(2, tokens), torch.tensor(11.0)
-    return Graph(_Call(call, model.conditioner), examples, ([-1, tokens, width], [-1, tokens], []))
+    sizes: tuple[Sequence[int], ...] = ([-1, tokens, width], [-1, tokens], [])
+    return Graph(_Call(call, model.conditioner), examples, sizes)
 
 
 def keys_values(model: StableAudioModel, config: ModelConfig) -> Graph:
