@@ -50,7 +50,8 @@ format: $(INSTALLED)
 	$(BIN)/ruff format .
 
 # half an hour on two cores, 5 GB of disk; `python -m bench --help` for parts of it. `python -m bench.fairness`
-# measures how clients share the server (five minutes, no reference)
+# measures how clients share the server (five minutes, no reference), `python -m bench.slow_clients` what clients
+# that stall do to it (two minutes)
 bench: $(INSTALLED) $(REFERENCE)
 	$(BIN)/python -m bench
 

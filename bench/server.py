@@ -111,7 +111,9 @@ class Server:
 
 
 @contextmanager
-def serving(model: str, flags: tuple[str, ...], threads: int, folder: Path) -> Iterator[Server]:
+def serving(
+    model: str, flags: tuple[str, ...], threads: int, folder: Path, source: Path | None = None
+) -> Iterator[Server]:
     """Run a server until the block ends.
 
     Args:
@@ -119,6 +121,7 @@ def serving(model: str, flags: tuple[str, ...], threads: int, folder: Path) -> I
         flags: Further flags of ``loopwright serve``.
         threads: Of the process.
         folder: For its log and its cache.
+        source: Where another commit is checked out, whose server it is; None: this one.
     """
     folder.mkdir(parents=True, exist_ok=True)
     log = folder / "server.log"
@@ -138,7 +141,7 @@ def serving(model: str, flags: tuple[str, ...], threads: int, folder: Path) -> I
     began = time.perf_counter()
     with log.open("wb") as file:
         process = subprocess.Popen(
-            command, cwd=folder, env=_environment(), stdout=file, stderr=file
+            command, cwd=folder, env=_environment(source), stdout=file, stderr=file
         )
     try:
         url = _wait_until_ready(process, log)
@@ -154,9 +157,11 @@ def serving(model: str, flags: tuple[str, ...], threads: int, folder: Path) -> I
             process.wait()
 
 
-def _environment() -> dict[str, str]:
+def _environment(source: Path | None) -> dict[str, str]:
     """Return our environment without settings of a server, and with the hub offline."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("LOOPWRIGHT_")}
+    if source is not None:
+        kept["PYTHONPATH"] = str(source / "src")
     return {**kept, "HF_HUB_OFFLINE": "1"}
 
 
