@@ -11,7 +11,7 @@ import pytest
 from loopwright.engine import registry as module
 from loopwright.engine.base import Engine, ModelKey, Stopgap
 from loopwright.engine.registry import Registry
-from loopwright.errors import CheckpointError, Conflict, ModelUnavailable
+from loopwright.errors import CheckpointError, ModelUnavailable, ShuttingDown
 from tests.fakes import FakeEngine, info
 from tests.waiting import PATIENCE, Gate, until
 
@@ -132,7 +132,7 @@ def test_clear_unloads_what_nobody_uses() -> None:
 def test_nothing_is_loaded_after_closing() -> None:
     registry = Registry(Loads())
     registry.close()
-    with pytest.raises(Conflict), registry.lease(A):
+    with pytest.raises(ShuttingDown), registry.lease(A):
         pass
 
 

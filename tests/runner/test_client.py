@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 import structlog
 
-from loopwright.errors import Conflict, InvalidInput, QueueFull, RunnerDied
+from loopwright.errors import InvalidInput, QueueFull, RunnerDied, ShuttingDown
 from loopwright.generation.loop_service import LoopService
 from loopwright.generation.sources import Upload
 from loopwright.kinds.loop import LoopRequest
@@ -143,7 +143,7 @@ async def test_closing_ends_the_runner() -> None:
         assert pid is not None
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
-    with pytest.raises(Conflict, match="stopping"):
+    with pytest.raises(ShuttingDown, match="stopping"):
         await client.takes(LOOP)
 
 

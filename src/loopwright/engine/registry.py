@@ -24,11 +24,11 @@ import structlog
 from loopwright.engine.base import Engine, ModelInfo, ModelKey, Stopgap
 from loopwright.errors import (
     CheckpointError,
-    Conflict,
     InvalidInput,
     LoopwrightError,
     ModelUnavailable,
     NotFound,
+    ShuttingDown,
 )
 from loopwright.system.measurements import CacheAsked, report
 
@@ -122,7 +122,7 @@ class Registry:
             ModelUnavailable: The model could not be loaded; the message says why.
             InvalidInput: The request named a model that cannot be, likewise NotFound, and
                 CheckpointError for a finetune.
-            Conflict: The server is stopping.
+            ShuttingDown: The server is stopping.
         """
         with self._changed:
             entry = self._get_or_load(key)
@@ -136,7 +136,7 @@ class Registry:
                 engine, failure = entry.engine, entry.failure
             if engine is None:
                 if failure is None:
-                    raise Conflict("the server is stopping")
+                    raise ShuttingDown("the server is stopping")
                 retry_at = entry.failed_at + REMEMBER_FAILURE_SECONDS
                 raise _unavailable(key, failure, retry_at - time.monotonic())
             # outside the lock: the block runs for as long as the request
@@ -191,7 +191,7 @@ class Registry:
         Where there is none, or it failed long ago, make a new one and load it in a thread.
         """
         if self._closed:
-            raise Conflict("the server is stopping")
+            raise ShuttingDown("the server is stopping")
         entry = self._entries.get(key)
         may_retry = (
             entry is not None

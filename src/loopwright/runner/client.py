@@ -19,7 +19,7 @@ import structlog
 
 from loopwright.engine.base import ModelInfo, ModelKey
 from loopwright.engine.registry import ModelStatus
-from loopwright.errors import Conflict, RunnerDied
+from loopwright.errors import RunnerDied, ShuttingDown
 from loopwright.generation.loop_service import OnProgress, Prefer, Prompts, ServiceStatus
 from loopwright.generation.sources import Upload
 from loopwright.generation.take import Take
@@ -181,11 +181,11 @@ class RunnerClient:
 
         Raises:
             RunnerDied: The runner ended before it was done, or is being started again.
-            Conflict: The server is stopping.
+            ShuttingDown: The server is stopping.
             BaseException: Whatever the method raises.
         """
         if self._is_closed:
-            raise Conflict("the server is stopping")
+            raise ShuttingDown("the server is stopping")
         if self._channel is None:
             raise _died("the process that generates is starting again")
         number = next(self._numbers)
