@@ -20,7 +20,7 @@ from loopwright.http.app import create_app
 from loopwright.settings import Settings
 
 PAGES = ("*.md", "bench/*.md", "docs/*.md", "training/README.md")
-OTHER_FILES = ("LICENSE", "docs/*.mp3", "docs/*.png", "examples/*.py")
+OTHER_FILES = ("LICENSE", "deploy/*/*", "docs/*.mp3", "docs/*.png", "examples/*.py")
 
 BASE_PATHS = ("/generate/loop", "/generate")
 """Endpoints whose fields others have too: the tables of those leave them out."""
