@@ -227,10 +227,11 @@ def generate(
     audio: SourceAudio | None = None,
     **parameters: object,
 ) -> GeneratedAudio:
-    """Make one loop with the model that the environment names, or with the embedded one.
+    """Make one loop with the model that ``LOOPWRIGHT_MODEL`` names.
 
-    The model is loaded at the first call and kept until the program ends. ``Loopwright`` chooses
-    another, and unloads it.
+    Its default, ``auto``, is stable-audio-open-small where that was downloaded before or HF_TOKEN
+    is set, else the embedded model. The model is loaded at the first call and kept until the
+    program ends. ``Loopwright`` chooses another, and unloads it.
 
     Args:
         prompt: As ``Loopwright.generate`` has it.

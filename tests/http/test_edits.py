@@ -125,6 +125,14 @@ async def test_the_mix_of_a_stack_has_every_parts_warnings_once(client: Client) 
     ]
 
 
+async def test_the_documented_default_of_parts_is_what_a_stack_has(client: Client) -> None:
+    paths = (await client.get("/openapi.json")).json()["paths"]
+    body = paths["/generate/stack"]["post"]["requestBody"]["content"]["application/json"]
+    default = body["schema"]["properties"]["parts"]["default"]
+    said = (await client.post("/generate/stack", json={**LOOP, "return_format": "base64"})).json()
+    assert [one["metadata"]["part"] for one in said["results"]] == ["mix", *default]
+
+
 @pytest.mark.parametrize("parts", [["tuba"], [], {}, "tuba", 3, {"drums": 3}, "[1"])
 async def test_parts_that_are_none(client: Client, parts: object) -> None:
     reply = await client.post("/generate/stack", json={**LOOP, "parts": parts})

@@ -13,7 +13,7 @@ from loopwright.music.tempo import bar_seconds
 from loopwright.planning.plan import GenerationPlan, ModelLimits, SourceMask
 
 EDGE = 1e-6
-"""The width of a step in a mask, in seconds or bars; a mask is joined by lines."""
+"""How far apart two points of a mask are that make a step, since lines join its points."""
 
 
 class GuidedLoopRequest(LoopRequest):
@@ -25,26 +25,28 @@ class GuidedLoopRequest(LoopRequest):
     guidance_mask: Annotated[Literal["first_bar", "fade", "full"], Word] = field(
         "fade",
         "`first_bar`, `fade` or `full`",
-        "What is kept: the first bar, all of it less and less, or all of it.",
+        "What is kept of your audio: `first_bar`, the first bar; `fade`, less and less towards "
+        "the end; `full`, the same share throughout.",
     )
     guidance_strength: Annotated[float, Number] = field(
         1.0,
         "a number from 0 to 10",
-        "How strongly the loop is led to the source; 0 keeps nothing.",
+        "How strongly the loop is pulled towards your audio; 0 keeps nothing of it.",
         ge=0,
         le=10,
     )
     guidance_start_weight: Annotated[float, Number] = field(
         1.0,
         "a number from 0 to 1",
-        "The mask where it begins: all that `full` and `first_bar` keep.",
+        "How much is kept at the start: 1 all, 0 nothing. With `full` throughout, with `first_bar` "
+        "in the first bar.",
         ge=0,
         le=1,
     )
     guidance_end_weight: Annotated[float, Number] = field(
         0.0,
         "a number from 0 to 1",
-        "The mask where `fade` ends, and after the bar of `first_bar`.",
+        "How much is kept at the end of a `fade`, and with `first_bar` after the first bar.",
         ge=0,
         le=1,
     )
@@ -97,7 +99,7 @@ GUIDED = Kind(
     name="loop-guided",
     path="/generate/loop-guided",
     summary="Loops that keep parts of their source",
-    description="Keep the audio sent where the mask says, and make the rest new.",
+    description="Keep your audio where `guidance_mask` says, and make the rest new.",
     request=GuidedLoopRequest,
     plan=plan_guided,
     source="required",

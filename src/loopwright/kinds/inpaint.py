@@ -16,7 +16,7 @@ MAX_SECONDS = 3600
 BARS_COUNTED = "a whole number from 1 to 8"
 
 STRENGTH = 10.0
-"""Of latent guidance: at this the source decides alone for most of the run."""
+"""The strength of latent guidance; from here on the source alone decides for most of the run."""
 
 
 class InpaintRequest(LoopRequest):
@@ -34,14 +34,14 @@ class InpaintRequest(LoopRequest):
     from_seconds: Annotated[float, Number] | None = field(
         None,
         "a number from 0",
-        "Instead of bars: where what is made new begins.",
+        "Instead of bars: the second at which the new part begins.",
         ge=0,
         le=MAX_SECONDS,
     )
     to_seconds: Annotated[float, Number] | None = field(
         None,
         "a number above from_seconds",
-        "Where what is made new ends.",
+        "The second at which the new part ends.",
         gt=0,
         le=MAX_SECONDS,
     )

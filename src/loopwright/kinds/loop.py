@@ -61,7 +61,9 @@ class LoopRequest(GenerationRequest):
         "Join the loop's end to its start, so that it repeats with no click. false: a plain cut.",
     )
     align: bool = field(
-        True, "true or false", "Move a loop whose onsets are all early or all late to the grid."
+        True,
+        "true or false",
+        "Shift a loop onto the beat where all its onsets are early, or all late.",
     )
     candidates: Annotated[int, Number] = field(
         1,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Annotated, Literal, get_args
 
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, WithJsonSchema
 
 from loopwright.kinds.fields import KEY_ALLOWED, KeyField, field
 from loopwright.kinds.kind import Kind
@@ -14,6 +14,20 @@ from loopwright.kinds.loop import LoopRequest, plan_loop
 StackPart = Literal["drums", "bass", "chords", "lead"]
 STACK_PARTS: tuple[StackPart, ...] = get_args(StackPart)
 PART_NAMES = ", ".join(STACK_PARTS)
+
+_NAME = "|".join(STACK_PARTS)
+PARTS_SCHEMA = {
+    "anyOf": [
+        {"type": "string", "pattern": f"^ *({_NAME})( *, *({_NAME}))* *$"},
+        {"type": "array", "items": {"enum": list(STACK_PARTS)}, "minItems": 1},
+        {
+            "type": "object",
+            "propertyNames": {"enum": list(STACK_PARTS)},
+            "additionalProperties": {"type": ["string", "null"]},
+            "minProperties": 1,
+        },
+    ]
+}
 
 
 def _read_parts(value: object) -> object:
@@ -29,12 +43,16 @@ def _read_parts(value: object) -> object:
 class StackRequest(LoopRequest):
     """A request to ``/generate/stack``."""
 
-    parts: Annotated[dict[StackPart, str | None], BeforeValidator(_read_parts)] = field(
-        dict.fromkeys(STACK_PARTS),
+    parts: Annotated[
+        dict[StackPart, str | None], BeforeValidator(_read_parts), WithJsonSchema(PARTS_SCHEMA)
+    ] = field(
+        # names, not prompts by name: OpenAPI leaves out all that is null, and would show no part
+        list(STACK_PARTS),
         f"a list of some of {PART_NAMES}, or an object with a prompt (or null) for each",
         f"Which parts: some of {PART_NAMES}, as a list or as `drums,bass`; or an object with a "
         "prompt of its own (or null) for each.",
         min_length=1,
+        validate_default=True,
     )
     key: KeyField | None = field(
         None,
