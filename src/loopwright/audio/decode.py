@@ -71,10 +71,10 @@ class Decoded:
 
     Args:
         audio: [2, samples] at the rate that was asked for, and no longer than was asked for.
-        channels: Of the file.
+        channels: Channels of the file.
         frames: Samples per channel in the file, at its own rate.
-        rate: Of the file, in Hz.
-        extension: Of files of its kind, with the dot.
+        rate: Sample rate of the file, in Hz.
+        extension: Extension of files of its kind, with the dot.
         notes: What was repaired, guessed or left out, each to be read after the file's name.
     """
 

@@ -48,8 +48,8 @@ class Grid:
 
     Args:
         tempo: As measured, in beats per minute.
-        offset_ms: Of the onsets that agree, in milliseconds; late is positive.
-        share_on_grid: Of the onsets, by strength, that are within ON_GRID_SECONDS of a sixteenth.
+        offset_ms: How late the onsets that agree are, in milliseconds; early is negative.
+        share_on_grid: Share of the onsets, by strength, within ON_GRID_SECONDS of a sixteenth.
         confidence: From 0 (no clear onsets) to 1 (all agree).
     """
 
@@ -144,8 +144,8 @@ def _common_offset(deviations: Numbers, strengths: Numbers, period: float) -> tu
     """Find the offset that most onsets agree on.
 
     Args:
-        deviations: Of each onset from the nearest sixteenth, in seconds.
-        strengths: Of each onset.
+        deviations: How far each onset is from the nearest sixteenth, in seconds.
+        strengths: The strength of each onset.
         period: The length of a sixteenth in seconds; offsets repeat at it.
 
     Returns:

@@ -32,7 +32,7 @@ class FileKind:
 
     Args:
         name: For a sentence, with its article ("an M4A file (AAC)").
-        extension: Of its files, with the dot; empty for a kind that is never kept.
+        extension: Extension of its files, with the dot; empty for a kind that is never kept.
         reader: What decodes it; "none" for what holds no audio.
         demuxer: ffmpeg's name of the container, where ffmpeg may read it.
     """

@@ -16,7 +16,7 @@ PARENT_BOXES = frozenset([b"moov", b"trak", b"mdia", b"minf", b"stbl"])
 """The boxes that a table of offsets may be in, from the outside in."""
 MAX_BOXES = 10_000
 MAX_DEPTH = 8
-"""Of boxes in boxes; a table of offsets is in five."""
+"""How deep boxes may lie in boxes; a table of offsets is in five."""
 
 CAF_HEADER_BYTES = 8
 CAF_CHUNK_HEADER_BYTES = 12

@@ -13,7 +13,7 @@ import python_stretch
 from loopwright.audio.types import Audio
 
 SEED = 0
-"""Of the library's noise; fixed, so that the same audio always gives the same result."""
+"""Seed of the library's noise; fixed, so that the same audio always gives the same result."""
 
 LAPS = 3
 SEAM_SECONDS = 0.01

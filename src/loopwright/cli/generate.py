@@ -126,7 +126,7 @@ def _check_output(output: Path, file_format: Format, *, is_one: bool) -> None:
 
     Args:
         output: The file, or the folder.
-        file_format: Of all files.
+        file_format: The format of all files.
         is_one: Whether there is one file.
     """
     own_format, name = format_of_extension(output.suffix), shown(output.name)

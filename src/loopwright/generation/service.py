@@ -50,7 +50,7 @@ class _Asker:
 
 
 class Service:
-    """What HTTP, the command line and the Python library call.
+    """What makes audio of requests; the runner, the command line and the Python library call it.
 
     Args:
         models: The models there are.

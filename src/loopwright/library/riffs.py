@@ -71,7 +71,7 @@ class Riff:
         key: Its root, and its mode where that is known.
         bpm: Its tempo in beats per minute.
         estimated: Which of ``key`` and ``bpm`` were estimated, since nobody gave them.
-        confidence: Of the estimates, from 0 to 1.
+        confidence: Confidence of the estimates, from 0 to 1.
     """
 
     filename: str

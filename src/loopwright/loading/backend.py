@@ -27,7 +27,7 @@ class BackendOptions:
 
     Args:
         engine: The library that computes; auto: OpenVINO on a CPU if installed, else torch.
-        precision: Of the networks; auto: the quickest of the engine and device.
+        precision: Number format of the networks; auto: the quickest that engine and device have.
         device: Where the model runs; auto: a GPU where there is one.
 
     Raises:

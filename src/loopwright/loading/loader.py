@@ -26,7 +26,7 @@ class Loader:
     Args:
         hub: The repositories that may be used.
         options: What was set about the backend.
-        threads: Of the CPU; 0 is one per core.
+        threads: CPU threads; 0 is one per core.
         base: The model that finetunes change.
         cache: A folder for what can be made again, such as converted models and measurements;
             None: nothing is kept, and nothing can be converted.

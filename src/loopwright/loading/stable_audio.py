@@ -119,7 +119,7 @@ def load_openvino(
     Args:
         source: The model's files.
         backend: OpenVINO, and the precision of the graphs.
-        threads: Of the CPU; 0 is one per core.
+        threads: CPU threads; 0 is one per core.
         cache: The folder for graphs and measurements.
         low_priority: Whether other processes go first while it is converted.
 

@@ -30,7 +30,7 @@ WORTH_IT = 0.95
 
 MAX_BATCH_CPU, MAX_BATCH_GPU = 8, 64
 MEMORY_SHARE = 0.5
-"""Of the GPU's free memory that a batch may take; the rest is for decoding."""
+"""The share of the GPU's free memory that a batch may take; the rest is for decoding."""
 
 ROUNDING = 0.01
 """How far half precision may be off, as a share of the largest output."""
@@ -83,7 +83,7 @@ class Tuning:
         """Return the candidate that takes the least time for its work.
 
         Args:
-            name: Of the result.
+            name: The name of the result.
             candidates: What to time, by a number or a string.
             work: How much each candidate gets done, in any unit.
         """
@@ -103,7 +103,7 @@ class Tuning:
         The batch is doubled as long as that makes a row cheaper and leaves its output the same.
 
         Args:
-            name: Of the result.
+            name: The name of the result.
             evaluate: Evaluates a batch.
             most: What memory allows.
             same: Compares a row's outputs.

@@ -39,7 +39,7 @@ class Defaults:
     """What counts where a request leaves it open.
 
     Args:
-        steps: Of the sampler.
+        steps: Steps of the sampler.
         max_steps: The most that a request may ask for.
         cfg_scale: The scale of classifier-free guidance.
         bpm: The tempo in beats per minute; None where the model chooses one.
@@ -87,7 +87,7 @@ class LoadRequest:
         checkpoint: The file of a finetune in the repository ``source``; None for a whole model.
         base: The source of the model that finetunes change.
         backend: What is to compute the model; one that the family allows.
-        threads: Of the CPU; 0 is one per core.
+        threads: CPU threads; 0 is one per core.
         cache: The folder for what can be made again; None where nothing is kept.
         hub: Where repositories are read.
         wait_for_conversion: Whether a model that must be converted first is waited for. Else the

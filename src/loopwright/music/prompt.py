@@ -33,8 +33,8 @@ def words_for(loop_type: LoopType, prompt: str, negative_prompt: str | None) -> 
 
     Args:
         loop_type: What the loop may consist of.
-        prompt: Of the request.
-        negative_prompt: Of the request; what the loop type excludes is added after it.
+        prompt: The prompt of the request.
+        negative_prompt: That of the request; what the loop type excludes is added after it.
     """
     if loop_type == "drums" and "drum" not in prompt.lower():
         prompt = f"{prompt} drum loop"

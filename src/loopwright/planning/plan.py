@@ -112,7 +112,7 @@ class SourceMask:
 
     Attributes:
         points: (seconds, weight from 0 to 1), joined by lines.
-        strength: Of latent guidance, from 0 to 10.
+        strength: Strength of latent guidance, from 0 to 10.
         period: Seconds after which the curve begins anew, as the source of a seamless loop does;
             None: it does not.
     """
@@ -130,7 +130,7 @@ class OutputPlan:
         align: Whether the loop is moved to the grid.
         normalize: How its level is set.
         target_lufs: The loudness for ``normalize="loudness"``, in LUFS.
-        format: Of the file.
+        format: The format of the file.
         bit_depth: Bits per sample, where the format has them.
     """
 

@@ -40,8 +40,8 @@ class OutputFormat:
 
     Args:
         name: As requests write it.
-        extension: Of its files, with the dot.
-        media_type: Of its files, as HTTP names them.
+        extension: Extension of its files, with the dot.
+        media_type: Media type of its files, as HTTP names them.
         description: What it is, for people who choose a format.
         encode: Returns a file; its bytes depend on the content alone.
         bit_depths: The bits per sample a request may choose from; empty where the codec has no

@@ -9,7 +9,7 @@ from loopwright.audio.ogg_pages import page_bytes, pages, segments_of
 OPUS_RATE = 48_000
 """Hz; the rate at which Ogg Opus files count their samples."""
 SERIAL_NUMBER = 1
-"""Of the stream; libsndfile draws one, but the same audio must give the same bytes."""
+"""Number of the stream; libsndfile draws one, but the same audio must give the same bytes."""
 TAGS_PAGE = 1
 """The page after the first has the tags (RFC 7845, section 3)."""
 

@@ -78,7 +78,7 @@ def convert(
     Args:
         source: The model's files.
         cache: The folder for what can be made again.
-        precision: Of the quantised graphs.
+        precision: The precision of the quantised graphs.
         names: The graphs that are needed.
         low_priority: Whether other processes go first.
 

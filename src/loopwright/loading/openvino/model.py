@@ -40,8 +40,8 @@ class Graphs:
 
     Args:
         folder: Where the graphs lie.
-        precision: Of the quantised graphs.
-        threads: Of the CPU; 0 is one per core.
+        precision: The precision of the quantised graphs.
+        threads: CPU threads; 0 is one per core.
     """
 
     def __init__(self, folder: Path, precision: Precision, threads: int) -> None:
