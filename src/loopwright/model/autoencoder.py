@@ -62,7 +62,7 @@ class Snake(nn.Module):
     """An activation, x + sin²(a x) / b, whose a and b are learned by channel as logarithms.
 
     Args:
-        channels: Of its input.
+        channels: Channels of its input.
     """
 
     def __init__(self, channels: int) -> None:
@@ -82,7 +82,7 @@ class ResidualUnit(nn.Module):
     """A dilated convolution of 7 samples, added to its input.
 
     Args:
-        channels: Of its input and output.
+        channels: Channels of its input and output.
         dilation: Samples from one tap to the next.
     """
 
@@ -172,8 +172,8 @@ class Split:
 
     Attributes:
         levels: How many levels, counted from the audio's end, are the fine part.
-        positions: Of the cut, per latent frame.
-        samples: Of audio, per position.
+        positions: Positions at the cut per latent frame.
+        samples: Samples of audio per position.
         fine_reach: How far the fine part looks to both sides, in positions.
         coarse_reach: How far the coarse part looks to both sides, in positions, or in latent frames
             for the decoder's.
@@ -220,7 +220,7 @@ def encoder_reach(strides: Sequence[int], reach: int) -> int:
     """Return how far levels of the encoder look beyond the samples that belong to their output.
 
     Args:
-        strides: Of the levels, from the audio's end.
+        strides: Strides of the levels, from the audio's end.
         reach: How far the layers that follow look, in positions of the levels' output.
     """
     # from the end back: each strided convolution has 2 * stride taps, centred on its stride samples
@@ -233,7 +233,7 @@ def decoder_reach(strides: Sequence[int], reach: int) -> int:
     """Return how far levels of the decoder look, in positions of their input.
 
     Args:
-        strides: Of the levels, from the audio's end.
+        strides: Strides of the levels, from the audio's end.
         reach: How far the layers that follow look, in samples.
     """
     for stride in strides:
@@ -248,7 +248,7 @@ class Autoencoder(nn.Module):
     Shapes: p positions at the cut, f latent frames.
 
     Args:
-        config: Of both halves.
+        config: Configuration of both halves.
     """
 
     def __init__(self, config: AutoencoderConfig) -> None:

@@ -23,9 +23,9 @@ class LatentSpec:
     """The fixed facts of a model.
 
     Attributes:
-        sample_rate: Of its audio, in Hz.
+        sample_rate: Sample rate of its audio, in Hz.
         window_samples: The longest audio it makes (the reference's ``sample_size``).
-        channels: Of a latent frame.
+        channels: Channels of a latent frame.
         hop: Samples per latent frame.
         objective: What its denoiser predicts.
         shift: The lengths in frames between which the schedule is shifted, shortest and longest;
@@ -150,7 +150,7 @@ class LatentModel(Protocol):
         Args:
             x: Noisy latents, [rows, channels, frames].
             t: The time of each row in 0 … 1, [rows].
-            conditioning: Of each row.
+            conditioning: The conditioning of each row.
 
         Returns:
             What the model's objective predicts, [rows, channels, frames].

@@ -43,7 +43,7 @@ class NumberEmbedding(nn.Module):
 
     Args:
         config: The number's bounds.
-        width: Of the embedding, c.
+        width: Width of the embedding, c.
     """
 
     def __init__(self, config: NumberConfig, width: int) -> None:

@@ -91,12 +91,12 @@ class DenoiserConfig:
     """The diffusion transformer.
 
     Attributes:
-        channels: Of a latent frame.
-        width: Of the transformer's tokens.
+        channels: Channels of a latent frame.
+        width: Width of the transformer's tokens.
         depth: Its layers.
-        heads: Of self-attention.
-        context_width: Of a cross-attention token, as it comes from the conditioners.
-        global_width: Of the global conditioning, as it comes from the conditioners.
+        heads: Heads of self-attention.
+        context_width: Width of a cross-attention token, as it comes from the conditioners.
+        global_width: Width of the global conditioning, as it comes from the conditioners.
         project_context: Whether the context is brought to the transformer's width.
         project_global: Whether the global conditioning is brought to the transformer's width.
         normalise_heads: Whether queries and keys get a layer norm.
@@ -128,11 +128,11 @@ class OobleckConfig:
     """A half of the autoencoder.
 
     Attributes:
-        audio_channels: Of audio.
-        latent_channels: Of a frame at the other end; the encoder's are mean and spread.
+        audio_channels: Channels of the audio.
+        latent_channels: Channels of a frame at the other end; the encoder's are mean and spread.
         channels: At the audio's end.
         multiples: What each level, from the audio's end, multiplies ``channels`` by.
-        strides: Of each level, from the audio's end.
+        strides: Strides of each level, from the audio's end.
     """
 
     audio_channels: int
@@ -149,7 +149,7 @@ class AutoencoderConfig:
     Attributes:
         encoder: Audio to latents.
         decoder: Latents to audio.
-        channels: Of a latent frame.
+        channels: Channels of a latent frame.
         hop: Samples per latent frame.
         scale: What its latents are divided by before they are denoised.
         tanh: Whether the decoder's audio is squashed at the end.
@@ -168,7 +168,7 @@ class TextConfig:
     """The text encoder.
 
     Attributes:
-        name: Of its conditioner.
+        name: Name of its conditioner.
         model_name: On the hub.
         tokens: To how many a text is padded or cut.
         hidden_width: Channels of a hidden state.
@@ -187,7 +187,7 @@ class NumberConfig:
     """A number the model is conditioned on.
 
     Attributes:
-        name: Of its conditioner.
+        name: Name of its conditioner.
         minimum: Lower numbers count as this.
         maximum: Higher numbers count as this.
     """
@@ -202,7 +202,7 @@ class ConditioningConfig:
     """All conditioners.
 
     Attributes:
-        width: Of what each of them returns.
+        width: Width of what each of them returns.
         text: The text encoder.
         numbers: The others.
         context_names: Those that make the tokens of cross-attention, in their order.
@@ -227,9 +227,9 @@ class ModelConfig:
 
     Attributes:
         spec: The facts that the layers above need.
-        denoiser: Of the denoiser.
-        autoencoder: Of the autoencoder.
-        conditioning: Of the conditioner.
+        denoiser: Configuration of the denoiser.
+        autoencoder: Configuration of the autoencoder.
+        conditioning: Configuration of the conditioner.
     """
 
     spec: LatentSpec

@@ -72,7 +72,7 @@ class ScaleNorm(nn.Module):
     """Layer norm with a learned scale; its offset is stored, but was never learned.
 
     Args:
-        width: Of its input.
+        width: Width of its input.
     """
 
     beta: Tensor
@@ -98,7 +98,7 @@ class SelfAttention(nn.Module):
     """Attention of every token to every token, with rotary positions.
 
     Args:
-        config: Of the transformer.
+        config: Configuration of the transformer.
     """
 
     def __init__(self, config: DenoiserConfig) -> None:
@@ -126,7 +126,7 @@ class CrossAttention(nn.Module):
     The context's keys and values do not depend on the tokens: the caller computes them once.
 
     Args:
-        config: Of the transformer.
+        config: Configuration of the transformer.
     """
 
     def __init__(self, config: DenoiserConfig) -> None:
@@ -161,8 +161,8 @@ class Gated(nn.Module):
     """Two projections, one multiplied by the SiLU of the other.
 
     Args:
-        width: Of its input.
-        out_width: Of its output.
+        width: Width of its input.
+        out_width: Width of its output.
     """
 
     def __init__(self, width: int, out_width: int) -> None:
@@ -179,7 +179,7 @@ class FeedForward(nn.Module):
     """The feed-forward layer, for each token on its own.
 
     Args:
-        width: Of a token.
+        width: Width of a token.
     """
 
     def __init__(self, width: int) -> None:
@@ -198,7 +198,7 @@ class Block(nn.Module):
     """A layer of the transformer.
 
     Args:
-        config: Of the transformer.
+        config: Configuration of the transformer.
     """
 
     def __init__(self, config: DenoiserConfig) -> None:
@@ -222,7 +222,7 @@ class Transformer(nn.Module):
     """A transformer over a first token, the time and global conditioning, and the latent frames.
 
     Args:
-        config: Of the transformer.
+        config: Configuration of the transformer.
     """
 
     def __init__(self, config: DenoiserConfig) -> None:
@@ -291,7 +291,7 @@ class DiffusionTransformer(nn.Module):
     """A denoiser: noisy latents, a time and conditioning to the objective's prediction.
 
     Args:
-        config: Of its layers.
+        config: Configuration of its layers.
     """
 
     def __init__(self, config: DenoiserConfig) -> None:

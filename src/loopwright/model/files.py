@@ -17,8 +17,8 @@ class ModelFiles:
     """The paths of a model's files.
 
     Attributes:
-        config: Of its configuration.
-        weights: Of its weights.
+        config: Path of its configuration.
+        weights: Path of its weights.
     """
 
     config: Path

@@ -40,8 +40,8 @@ class Entry:
     """A tensor's place in the file.
 
     Attributes:
-        dtype: Of its values.
-        shape: Of the tensor.
+        dtype: Type of its values.
+        shape: Shape of the tensor.
         start: Its first byte, counted from the beginning of the file.
         stop: The byte after its last.
     """

@@ -61,7 +61,7 @@ class StableAudioConditioning(Conditioning):
     """The conditioning of a row, as far as it can be computed before the run.
 
     Attributes:
-        keys_values: Of cross-attention, [layers, 2, heads, tokens, head width].
+        keys_values: Those of cross-attention, [layers, 2, heads, tokens, head width].
         global_cond: [global width].
     """
 
@@ -96,7 +96,7 @@ class StableAudio(ABC):
     """A ``LatentModel`` over networks that a subclass computes, in torch or otherwise.
 
     Args:
-        config: Of the model.
+        config: Configuration of the model.
 
     Attributes:
         autoencoder: The networks of the autoencoder.
@@ -183,7 +183,7 @@ class StableAudio(ABC):
         """Return the positive and the negative conditioning.
 
         Args:
-            conditions: Of the prompt and, in a second row, of the negative prompt, if there is one.
+            conditions: Those of the prompt and, in a second row, of the negative prompt.
         """
         positive_context = conditions.context[:1]
         if len(conditions.context) > 1:
@@ -280,7 +280,7 @@ class StableAudioModel(StableAudio, nn.Module):
     """The networks in torch, the denoiser and the autoencoder in any precision.
 
     Args:
-        config: Of the model.
+        config: Configuration of the model.
         text_encoder: Encodes prompts.
 
     Attributes:

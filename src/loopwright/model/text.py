@@ -40,7 +40,7 @@ class T5TextEncoder:
     """A T5 encoder from a folder of the transformers library: configuration, weights, tokenizer.
 
     Args:
-        folder: Of the encoder.
+        folder: The folder of the encoder.
         tokens: The number of tokens to which every text is padded or cut.
         device: Where it is computed.
 
