@@ -1,0 +1,1 @@
+"""What outlives the server: jobs, and what came of them, in SQLite or Postgres."""
